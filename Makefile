@@ -1,0 +1,29 @@
+# `make repro` and `make test` work on a fresh machine with Python 3.11 and make.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: repro test check bench lock
+
+repro: .venv/ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+
+test: check
+	PATH="$(CURDIR)/$(BIN):$$PATH" pytest
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" pytest tests/benchmarks --benchmark-only
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+# Pins what is installed now; run it in a fresh .venv after a change in pyproject.toml.
+lock:
+	$(BIN)/pip freeze --exclude-editable > requirements.lock

@@ -1,0 +1,62 @@
+"""Files of the base and of the experts, and putting the two together."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from moleflow.artifacts import ArtifactError, digest, load_tensors, save_tensors
+from moleflow.flow.density import Density, base_state, expert_names
+
+
+def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
+    """Writes the shared part of a density with the arguments that later densities must share."""
+    save_tensors(path, base_state(density), {"arguments": arguments})
+
+
+def save_expert(
+    path: Path, expert: dict[str, Tensor], arguments: dict[str, Any], *, base: Path, features_digest: str
+) -> None:
+    """Writes one product's expert with the digests of the base and of the features it was learnt on."""
+    links = {"base_digest": digest(base), "features_digest": features_digest}
+    save_tensors(path, expert, {"arguments": arguments, **links})
+
+
+def load_base(path: Path, expert_arguments: dict[str, Any]) -> tuple[Density, dict[str, Any]]:
+    """A density with the stored base and a new expert.
+
+    Args:
+        path: what `save_base` wrote.
+        expert_arguments: the arguments of `Density` that are the expert's own.
+
+    Returns:
+        The density, and all its arguments.
+    """
+    tensors, metadata = load_tensors(path)
+    arguments = {**metadata["arguments"], **expert_arguments}
+    density = Density(**arguments)
+    _load(density, tensors, path)
+    return density, arguments
+
+
+def load_expert(base: Path, expert: Path) -> Density:
+    """A density with the stored base and expert, in eval mode.
+
+    Raises:
+        ArtifactError: a file is missing or broken, or the expert was learnt over another base.
+    """
+    tensors, metadata = load_tensors(expert)
+    if metadata["base_digest"] != digest(base):
+        raise ArtifactError(f"{expert} was learnt over another base than {base}; run `dvc repro`")
+    density = Density(**metadata["arguments"])
+    _load(density, {**load_tensors(base)[0], **tensors}, expert)
+    if set(tensors) != set(expert_names(density)):
+        raise ArtifactError(f"{expert} has other parameters than its arguments say; delete it and run `dvc repro`")
+    return density.requires_grad_(False).eval()
+
+
+def _load(density: Density, tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        density.load_state_dict(tensors, strict=False)
+    except RuntimeError as error:
+        raise ArtifactError(f"{path} does not fit the arguments stored in it: {error}") from error

@@ -1,0 +1,1 @@
+"""The density: positions, adapters, context, couplings and their assembly."""

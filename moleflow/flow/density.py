@@ -1,0 +1,129 @@
+"""The density of a product's patches: the shared base and the product's expert."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from FrEIA.framework import SequenceINN
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from moleflow.choices import choose
+from moleflow.flow.adapters import ALIGNMENTS
+from moleflow.flow.context import SPATIAL_MIXERS
+from moleflow.flow.coupling import LoRACoupling
+from moleflow.flow.dia import DIACoupling
+from moleflow.flow.lora import is_lora
+from moleflow.flow.positions import POSITIONS
+
+
+class Likelihood(NamedTuple):
+    """What a density says of every patch.
+
+    Attributes:
+        z: latents, (B, H, W, C).
+        log_det: log-determinant of the Jacobian, (B, H, W), in nats.
+    """
+
+    z: Float[Tensor, "B H W C"]
+    log_det: Float[Tensor, "B H W"]
+
+    @property
+    def latent(self) -> Float[Tensor, "B H W"]:
+        """½‖z‖², the distance half of the likelihood, in nats."""
+        return 0.5 * self.z.square().sum(-1)
+
+    @property
+    def nll(self) -> Float[Tensor, "B H W"]:
+        """−log p(x) = ½‖z‖² + (C/2)·log 2π − log_det, in nats."""
+        return self.latent + 0.5 * self.z.shape[-1] * math.log(2 * math.pi) - self.log_det
+
+
+class Density(nn.Module):
+    """Standardised features → position → alignment → mixer → base flow → DIA.
+
+    The parameters named by `expert_names` belong to one product's expert; all others are the base,
+    which the first task trains and every later one leaves unchanged, bit for bit.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        couplings: int,
+        clamp: float,
+        position: str,
+        spatial_mixer: str,
+        scale_context_kernel: int,
+        alignment: str,
+        lora_rank: int,
+        lora_alpha: float,
+        dia_blocks: int,
+        first: bool,
+        seed: int,
+    ) -> None:
+        """Creates an untrained density.
+
+        Args:
+            channels: C, channels of a patch feature.
+            couplings: couplings of the base flow.
+            clamp: bound of a channel's log-scale in one coupling.
+            position: name in `POSITIONS`.
+            spatial_mixer: name in `SPATIAL_MIXERS`.
+            scale_context_kernel: side of the scale context in patches, odd; 0 for none.
+            alignment: name in `ALIGNMENTS`.
+            lora_rank: 0 for no LoRA.
+            lora_alpha: strength of LoRA; equal to the rank for full strength.
+            dia_blocks: couplings of the DIA; 0 for none.
+            first: whether the product belongs to the first task.
+            seed: of the permutations and initial values; nothing global is touched.
+        """
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.position = choose(POSITIONS, position, "position")
+            self.alignment = choose(ALIGNMENTS, alignment, "alignment")(channels, first)
+            self.mixer = choose(SPATIAL_MIXERS, spatial_mixer, "spatial_mixer")(channels)
+            self.flow = SequenceINN(channels)
+            for _ in range(couplings):
+                self.flow.append(
+                    LoRACoupling,
+                    clamp=clamp,
+                    scale_context_kernel=scale_context_kernel,
+                    lora_rank=lora_rank,
+                    lora_alpha=lora_alpha,
+                    generator=generator,
+                )
+            self.dia = SequenceINN(channels)
+            for block in range(dia_blocks):
+                self.dia.append(DIACoupling, clamp=clamp, swap=bool(block % 2))
+
+    def forward(self, x: Float[Tensor, "B H W C"]) -> Likelihood:
+        """Latents and log-determinants of standardised patch features, (B, H, W, C)."""
+        code = self.position(*x.shape[1:]).to(x.device)
+        z, log_det = self.flow(self.mixer(self.alignment(x + code)))
+        z, dia_log_det = self.dia(z)
+        return Likelihood(z, x.new_zeros(x.shape[:-1]) + log_det + dia_log_det)
+
+
+def expert_names(density: Density) -> list[str]:
+    """Names of the parameters that one product's expert owns."""
+    return [name for name, _ in density.named_parameters() if name.startswith(("alignment.", "dia.")) or is_lora(name)]
+
+
+def expert_state(density: Density) -> dict[str, Tensor]:
+    """The expert's tensors by name."""
+    return {name: density.get_parameter(name) for name in expert_names(density)}
+
+
+def base_parameters(density: Density) -> list[nn.Parameter]:
+    """The parameters that the first task trains for all."""
+    owned = set(expert_names(density))
+    return [value for name, value in density.named_parameters() if name not in owned]
+
+
+def base_state(density: Density) -> dict[str, Tensor]:
+    """The base's tensors by name, the permutations among them."""
+    owned = set(expert_names(density))
+    return {name: value for name, value in density.state_dict().items() if name not in owned}

@@ -1,0 +1,47 @@
+"""Low-rank adaptation: what a product adds to a frozen linear layer."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class LoRALinear(nn.Linear):
+    """y = (W + (α/r)·B·A)·x + b + b_task.
+
+    `lora_A`, `lora_B` and `task_bias` belong to the expert, `weight` and `bias` to the base. A is
+    Xavier-uniform, B and b_task are zero, so a new expert changes nothing. The product B·A is added
+    to W before the patches are multiplied: a training step then costs what the plain layer costs.
+    Rank 0 leaves the plain layer with a task bias.
+
+    Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3; the
+    task bias is the update notes'.
+    """
+
+    def __init__(self, in_features: int, out_features: int, rank: int, alpha: float) -> None:
+        """Creates the layer.
+
+        Args:
+            in_features: channels in.
+            out_features: channels out.
+            rank: r, 0 for none.
+            alpha: α; α = r adds B·A at full strength.
+        """
+        super().__init__(in_features, out_features)
+        self.scaling = alpha / rank if rank else 0.0
+        self.task_bias = nn.Parameter(torch.zeros(out_features))
+        self.lora_A = nn.Parameter(torch.empty(rank, in_features))
+        self.lora_B = nn.Parameter(torch.zeros(out_features, rank))
+        if rank:
+            nn.init.xavier_uniform_(self.lora_A)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (..., in_features) to (..., out_features)."""
+        weight = self.weight
+        if self.scaling:
+            weight = torch.addmm(weight, self.lora_B, self.lora_A, alpha=self.scaling)
+        return F.linear(x, weight, self.bias + self.task_bias)
+
+
+def is_lora(name: str) -> bool:
+    """Whether a parameter's name says that a LoRA layer's expert owns it."""
+    return name.rpartition(".")[2] in {"lora_A", "lora_B", "task_bias"}

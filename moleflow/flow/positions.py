@@ -1,0 +1,42 @@
+"""Position codes: what a patch is told about where it lies."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def no_position(height: int, width: int, channels: int) -> Float[Tensor, "H W C"]:
+    """Zeros: every patch is modelled alike wherever it lies."""
+    return torch.zeros(height, width, channels)
+
+
+def sincos(height: int, width: int, channels: int) -> Float[Tensor, "H W C"]:
+    """Sines and cosines, half of the channels for the column, half for the row.
+
+    Args:
+        height: rows of the grid, in patches.
+        width: columns of the grid, in patches.
+        channels: channels of a patch feature, a multiple of 4.
+
+    Returns:
+        The code, (H, W, C), in [-1, 1].
+
+    Raises:
+        ValueError: `channels` is not a multiple of 4.
+
+    Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.5, base 10 000, per axis.
+    """
+    if channels % 4:
+        raise ValueError(f"params.yaml: embed_dim: {channels} is not a multiple of 4, which position: sincos needs")
+    frequencies = 10_000.0 ** (-torch.arange(0, channels // 2, 2) / (channels // 2))  # (C/4,)
+    column = _waves(width, frequencies)[None, :].expand(height, -1, -1)  # (H, W, C/2)
+    row = _waves(height, frequencies)[:, None].expand(-1, width, -1)  # (H, W, C/2)
+    return torch.cat([column, row], dim=-1)
+
+
+def _waves(length: int, frequencies: Tensor) -> Tensor:
+    angles = torch.arange(length)[:, None] * frequencies  # (L, C/4)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (L, C/2)
+
+
+POSITIONS = {"none": no_position, "sincos": sincos}

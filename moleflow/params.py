@@ -1,0 +1,95 @@
+"""params.yaml -> a frozen, typed Config; loud about every mistake."""
+
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+PARAMS = Path("params.yaml")
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+OpenFraction = Annotated[float, Field(gt=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Above = Annotated[float, Field(gt=0)]
+
+
+class ParamsError(ValueError):
+    """params.yaml is wrong; the message names the key and what it may be."""
+
+
+class Config(BaseModel):
+    """What one stage reads of params.yaml: its fields are the keys. Subclasses give no defaults."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class ProductClass(Config):
+    """One line under `classes`."""
+
+    task: Annotated[str, Field(pattern=r"^\w+$")]
+    layout: str
+    path: str
+
+
+class _Tasks(Config):
+    """What every stage checks, whatever it reads: each class has a task that is listed."""
+
+    classes: dict[Annotated[str, Field(pattern=r"^\w+$")], ProductClass]
+    first_task: str
+    later_tasks: list[str]
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
+    """Reads the keys that `config` names.
+
+    Args:
+        config: the stage's Config; its field names are keys of params.yaml.
+        path: the file to read.
+
+    Raises:
+        ParamsError: the file is unreadable, a key is missing, has the wrong type or an impossible
+            value, or a class's task is not listed (or a listed task has no class).
+    """
+    try:
+        content: Any = YAML(typ="safe", pure=True).load(path)
+    except (OSError, YAMLError) as error:
+        raise ParamsError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise ParamsError(f"{path} has no keys")
+    _check_tasks(_validated(_Tasks, content, path), path)
+    return _validated(config, content, path)
+
+
+def classes_of(task: str, path: Path = PARAMS) -> list[str]:
+    """Names of a task's classes, in the order of arrival."""
+    classes = load_params(_Tasks, path).classes
+    return [name for name, entry in classes.items() if entry.task == task]
+
+
+def _validated(config: type[AnyConfig], content: dict[str, Any], path: Path) -> AnyConfig:
+    try:
+        return config(**{key: content[key] for key in config.model_fields if key in content})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}, not {each['input']!r}" for each in error.errors()]
+        raise ParamsError(f"{path}: " + "; ".join(lines)) from error
+
+
+def _check_tasks(tasks: _Tasks, path: Path) -> None:
+    listed = [tasks.first_task, *tasks.later_tasks]
+    if len(set(listed)) < len(listed):
+        raise ParamsError(f"{path}: a task is listed twice in first_task and later_tasks: {listed}")
+    for name, entry in tasks.classes.items():
+        if entry.task not in listed:
+            raise ParamsError(
+                f"{path}: classes.{name}.task: {entry.task!r} is not listed; add it to later_tasks {tasks.later_tasks}"
+            )
+    empty = set(listed) - {entry.task for entry in tasks.classes.values()}
+    if empty:
+        raise ParamsError(f"{path}: no class has task {sorted(empty)}; remove it from later_tasks or add its class")

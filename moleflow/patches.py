@@ -1,0 +1,73 @@
+"""From raw layer maps to patch features and pooled embeddings: one fixed linear map."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from moleflow.choices import choose
+
+
+def _mean_of_layers(maps: list[Tensor], neighbourhood: int, embed_dim: int, grid: int) -> Tensor:
+    """Every layer's C·k² neighbourhood values pooled to embed_dim, then the mean over layers."""
+    embedded = []
+    for layer in maps:
+        count, _, height, width = layer.shape
+        values = F.unfold(layer, neighbourhood, padding=neighbourhood // 2)  # (N, C·k², H·W)
+        pooled = F.adaptive_avg_pool1d(values.transpose(1, 2), embed_dim)  # (N, H·W, D)
+        embedded.append(_to_grid(pooled.transpose(1, 2).reshape(count, embed_dim, height, width), grid))
+    return torch.stack(embedded).mean(0)
+
+
+def _concatenated_layers(maps: list[Tensor], neighbourhood: int, embed_dim: int, grid: int) -> Tensor:
+    """Every channel averaged over its neighbourhood, all layers' channels side by side."""
+    smoothed = [F.avg_pool2d(layer, neighbourhood, stride=1, padding=neighbourhood // 2) for layer in maps]
+    channels = torch.cat([_to_grid(layer, grid) for layer in smoothed], dim=1)  # (N, ΣC, G, G)
+    if embed_dim == channels.shape[1]:
+        return channels
+    pooled = F.adaptive_avg_pool1d(channels.flatten(2).transpose(1, 2), embed_dim)  # (N, G·G, D)
+    return pooled.transpose(1, 2).unflatten(2, (grid, grid))
+
+
+def _to_grid(layer: Tensor, grid: int) -> Tensor:
+    """Bilinear where the grid is finer than the layer; area averages where it is coarser, since
+    bilinear sampling would skip positions."""
+    if grid < layer.shape[-1]:
+        return F.adaptive_avg_pool2d(layer, grid)
+    return F.interpolate(layer, size=(grid, grid), mode="bilinear", align_corners=False)
+
+
+LAYER_MERGES: dict[str, Callable[[list[Tensor], int, int, int], Tensor]] = {
+    "mean": _mean_of_layers,
+    "concat": _concatenated_layers,
+}
+
+
+def patch_features(
+    maps: list[Tensor], *, neighbourhood: int, embed_dim: int, grid: int, layer_merge: str
+) -> Float[Tensor, "N grid grid embed_dim"]:
+    """Patch features of images from their raw layer maps.
+
+    Args:
+        maps: one map per layer, each (N, C_l, H_l, W_l).
+        neighbourhood: odd side of the window a patch sees, in positions; 1 is the position alone.
+        embed_dim: channels of a patch feature, pooled from the layers' channels.
+        grid: patches per side; 0 takes the finest layer's.
+        layer_merge: "mean" as PatchCore has it, or "concat" as PaDiM has it.
+
+    Returns:
+        Patch features, (N, grid, grid, embed_dim), float32.
+
+    Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, section
+    3.1 (mean); Defard et al., "PaDiM", ICPR 2020, section III-A (concat).
+    """
+    side = grid or max(layer.shape[-1] for layer in maps)
+    merge = choose(LAYER_MERGES, layer_merge, "layer_merge")
+    return merge([layer.float() for layer in maps], neighbourhood, embed_dim, side).permute(0, 2, 3, 1)
+
+
+def embeddings(features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N C"]:
+    """One vector per image for the router: the mean patch feature, (N, C)."""
+    return features.mean((1, 2))

@@ -1,0 +1,158 @@
+"""Feature stores: raw layer maps in zarr, one group per split; the only file that imports zarr.
+
+A store is a folder with the groups `train`, `calibration` and `test`. Each group is complete by
+itself (its own attributes and arrays), so a stage can depend on one of them and see no other.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import zarr
+from torch import Tensor
+
+SPLITS = ("train", "calibration", "test")
+SHARD = 64  # images per shard: about 10 MB each, few enough files for DVC to hash
+
+
+class StoreError(ValueError):
+    """A store is missing, broken, or holds features of another backbone."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where features come from; two stores can be compared only if these are equal."""
+
+    backbone: str
+    weights_digest: str
+    layers: list[int]
+    img_size: int
+    resize: str
+
+
+def write_split(group_path: Path, origin: Origin, images: list[str], batches: Iterable[list[Tensor]]) -> None:
+    """Writes the raw maps of a split, whole shards at once.
+
+    Args:
+        group_path: folder of the group, <store>/<split>.
+        origin: where the features come from.
+        images: path of every image, in the order of the rows.
+        batches: per batch one map per layer, each (B, C_l, H_l, W_l).
+
+    Raises:
+        StoreError: a feature is not finite, or does not fit into fp16; the message names the image.
+    """
+    group = zarr.create_group(group_path, attributes={"origin": asdict(origin), "images": images})
+    written, pending = 0, []
+    for batch in batches:
+        pending.append([layer.half().cpu().numpy() for layer in batch])
+        count = sum(len(part[0]) for part in pending)
+        if count >= SHARD or written + count == len(images):
+            whole = [np.concatenate(parts) for parts in zip(*pending, strict=True)]
+            keep = len(whole[0]) if written + count == len(images) else count - count % SHARD
+            _write_rows(group, origin.layers, images, written, [layer[:keep] for layer in whole])
+            written += keep
+            pending = [[layer[keep:] for layer in whole]]
+    if written != len(images):
+        raise StoreError(f"{group_path}: {len(images)} images announced, {written} extracted")
+
+
+def _write_rows(group: zarr.Group, layers: list[int], images: list[str], start: int, maps: list[np.ndarray]) -> None:
+    for layer, rows in zip(layers, maps, strict=True):
+        finite = np.isfinite(rows).reshape(len(rows), -1).all(1)
+        if not finite.all():
+            raise StoreError(
+                f"{images[start + int(finite.argmin())]}: layer {layer} has features that are not finite in fp16; "
+                "check the image and backbone_weights in params.yaml"
+            )
+        name = f"layer{layer}"
+        if name not in group:
+            group.create_array(
+                name,
+                shape=(len(images), *rows.shape[1:]),
+                dtype=rows.dtype,
+                chunks=(1, *rows.shape[1:]),
+                shards=(SHARD, *rows.shape[1:]),
+                compressors=None,  # fp16 activations do not compress
+            )
+        array = group[name]
+        assert isinstance(array, zarr.Array)
+        array[start : start + len(rows)] = rows
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a store, opened for reading.
+
+    Attributes:
+        images: path of every image, in the order of the rows.
+        origin: where the features come from.
+    """
+
+    group: zarr.Group
+    origin: Origin
+    images: list[str]
+
+    def maps(self, rows: slice = slice(None)) -> list[Tensor]:
+        """Raw maps of some rows, one per layer, each (N, C_l, H_l, W_l), fp16."""
+        return [torch.from_numpy(self._array(layer)[rows]) for layer in self.origin.layers]
+
+    def read(self, function: Callable[[list[Tensor]], Tensor], rows: np.ndarray | None = None) -> Tensor:
+        """Applies a per-image function shard by shard, so that raw maps never fill the memory.
+
+        Args:
+            function: raw maps of a few images -> (n, ...).
+            rows: increasing row numbers to read; None for all.
+
+        Returns:
+            The concatenated results, (N, ...).
+        """
+        wanted = np.arange(len(self.images)) if rows is None else rows
+        results = []
+        for shard in np.unique(wanted // SHARD):
+            inside = torch.from_numpy(wanted[wanted // SHARD == shard] - shard * SHARD)
+            maps = self.maps(slice(shard * SHARD, (shard + 1) * SHARD))
+            results.append(function([layer[inside] for layer in maps]))
+        return torch.cat(results)
+
+    def digest(self) -> str:
+        """SHA-256 over origin, image paths and every feature."""
+        total = hashlib.sha256(repr((self.origin, self.images)).encode())
+        for start in range(0, len(self.images), SHARD):
+            for layer in self.maps(slice(start, start + SHARD)):
+                total.update(layer.numpy().tobytes())
+        return total.hexdigest()
+
+    def _array(self, layer: int) -> Any:
+        return self.group[f"layer{layer}"]
+
+
+def open_split(store: Path, split: str) -> Split:
+    """Opens one split of a store.
+
+    Raises:
+        StoreError: it is missing or unreadable; the message names the folder.
+    """
+    path = store / split
+    try:
+        group = zarr.open_group(path, mode="r")
+        attributes: Any = group.attrs.asdict()
+        return Split(group, Origin(**attributes["origin"]), attributes["images"])
+    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(f"{path} is no feature store ({error}); delete {store} and run `dvc repro`") from error
+
+
+def require_same_origin(expected: Origin, found: Origin, store: Path) -> None:
+    """Refuses features of another backbone, layer set or image size.
+
+    Raises:
+        StoreError: names each differing key with both values.
+    """
+    wanted, given = asdict(expected), asdict(found)
+    differing = [f"{key} {given[key]!r} instead of {wanted[key]!r}" for key in wanted if wanted[key] != given[key]]
+    if differing:
+        raise StoreError(f"{store} was extracted with {'; '.join(differing)}; delete it and run `dvc repro`")

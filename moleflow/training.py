@@ -1,0 +1,144 @@
+"""Learning densities: the base with the first task's experts, or one later expert alone."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import functional_call
+from tqdm import tqdm
+
+from moleflow.flow.density import Density
+from moleflow.losses import tail_aware_loss
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class TrainingError(RuntimeError):
+    """Training diverged."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; the names are those of params.yaml.
+
+    Attributes:
+        epochs: passes over the features.
+        warmup_epochs: epochs of linear warm-up, of later tasks and of the first alike.
+        lr: highest learning rate of AdamW; a cosine takes it to 1 %.
+        batch_size: images per step.
+        dtype: arithmetic of the matrix products.
+        tail_weight, tail_ratio, lambda_logdet: see `tail_aware_loss`.
+        seed: order of the batches.
+    """
+
+    epochs: int
+    warmup_epochs: float
+    lr: float
+    batch_size: int
+    dtype: torch.dtype
+    tail_weight: float
+    tail_ratio: float
+    lambda_logdet: float
+    seed: int
+
+
+def learning_rate_factor(step: int, warmup_steps: int, steps: int) -> float:
+    """Linear warm-up, then a cosine from 1 to 0.01."""
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - warmup_steps)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def train(
+    density: Density,
+    experts: dict[str, dict[str, Tensor]],
+    features: dict[str, Float[Tensor, "N H W C"]],
+    trained: list[Tensor],
+    recipe: Recipe,
+    *,
+    label: str,
+) -> list[dict[str, float]]:
+    """Trains tensors of a density in place, on one or several products at once.
+
+    Args:
+        density: supplies the computation, and every tensor that no expert replaces.
+        experts: per product the expert's tensors by name, put in the density's place for its batches.
+        features: per product its standardised patch features, in memory.
+        trained: the tensors that learn; all others stay as they are.
+        recipe: how to train.
+        label: shown beside the progress bar.
+
+    Returns:
+        One row per epoch: epoch, loss and nll, both in nats per patch and channel.
+
+    Raises:
+        TrainingError: the loss is not finite; names product, epoch and step.
+    """
+    generator = torch.Generator().manual_seed(recipe.seed)
+    steps_per_epoch = sum(math.ceil(len(rows) / recipe.batch_size) for rows in features.values())
+    steps, warmup = recipe.epochs * steps_per_epoch, round(recipe.warmup_epochs * steps_per_epoch)
+    density.requires_grad_(False)
+    for tensor in trained:
+        tensor.requires_grad_(True)
+    optimiser = torch.optim.AdamW(trained, lr=recipe.lr)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, warmup, steps))
+    curve = []
+    with tqdm(total=steps, desc=f"train {label}", unit="step", mininterval=1) as bar:
+        for epoch in range(recipe.epochs):
+            history = []  # on the device until the epoch ends: a step never waits for a number
+            batches = _batches(features, recipe.batch_size, generator)
+            for name, rows in batches:
+                loss, nll = _losses(density, experts[name], features[name][rows].float(), recipe)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(trained, 0.5)
+                optimiser.step()
+                schedule.step()
+                history.append(torch.stack([loss.detach(), nll.detach()]))
+                bar.update()
+            curve.append(_epoch_row(epoch, history, [name for name, _ in batches], features))
+            bar.set_postfix(nll=curve[-1]["nll"])
+    for tensor in trained:
+        tensor.requires_grad_(False)
+    return curve
+
+
+def _batches(features: dict[str, Tensor], batch_size: int, generator: torch.Generator) -> list[tuple[str, Tensor]]:
+    """Every image once, each batch from one product, products mixed at random."""
+    batches = [
+        (name, rows)
+        for name, images in features.items()
+        for rows in torch.randperm(len(images), generator=generator).split(batch_size)
+    ]
+    return [batches[index] for index in torch.randperm(len(batches), generator=generator)]
+
+
+def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    with torch.autocast(batch.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
+        judged = functional_call(density, expert, (batch,))
+    nll = judged.nll
+    loss = tail_aware_loss(
+        nll,
+        judged.log_det,
+        tail_weight=recipe.tail_weight,
+        tail_ratio=recipe.tail_ratio,
+        lambda_logdet=recipe.lambda_logdet,
+    )
+    return loss, nll.mean()
+
+
+def _epoch_row(epoch: int, history: list[Tensor], names: list[str], features: dict[str, Tensor]) -> dict[str, float]:
+    losses = torch.stack(history)  # (steps, 2)
+    finite = losses.isfinite().all(1)
+    if not finite.all():
+        step = int((~finite).nonzero()[0])
+        raise TrainingError(
+            f"{names[step]}: the loss is not finite in epoch {epoch + 1}, step {step + 1}; "
+            "lower lr or couplings in params.yaml, or set precision: fp32"
+        )
+    channels = next(iter(features.values())).shape[-1]
+    loss, nll = (losses.mean(0) / channels).tolist()
+    return {"epoch": epoch + 1, "loss": round(loss, 6), "nll": round(nll, 6)}

@@ -1,0 +1,60 @@
+"""base: learns the shared flow together with the first task's experts, then freezes it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moleflow.artifacts import write_text, written_whole
+from moleflow.costs import measured
+from moleflow.errors import told_plainly
+from moleflow.experts import save_base, save_expert
+from moleflow.flow.density import Density, base_parameters, expert_state
+from moleflow.params import Above, Config, Count, Positive, load_params
+from moleflow.tasks import load_task
+from moleflow.training import train
+from stages.recipe import ExpertConfig, RecipeConfig
+
+EXPERTS = Path("data/experts")
+
+
+class BaseConfig(Config):
+    """What this stage reads of params.yaml, besides stages/recipe.py."""
+
+    couplings: Positive
+    clamp: Above
+    position: str
+    spatial_mixer: str
+    scale_context_kernel: Count
+    alignment: str
+
+
+@told_plainly
+def main(task: str) -> None:
+    """Writes data/experts/base.safetensors and data/experts/<first task>/<class>.safetensors."""
+    structure, size, recipe = load_params(BaseConfig), load_params(ExpertConfig), load_params(RecipeConfig)
+    base, folder, curve = EXPERTS / "base.safetensors", EXPERTS / task, Path("metrics/curves") / task / "base.csv"
+    with measured("base", task, [base, folder]):
+        prototypes, features = load_task(task)
+        arguments: dict[str, Any] = {
+            "channels": next(iter(features.values())).shape[-1],
+            **structure.model_dump(),
+            **size.model_dump(),
+            "first": True,
+            "seed": recipe.seed,
+        }
+        density = Density(**arguments)
+        experts = {name: expert_state(Density(**arguments)) for name in features}
+        trained = base_parameters(density) + [tensor for expert in experts.values() for tensor in expert.values()]
+        rows = train(density, experts, features, trained, recipe.recipe(), label=task)
+        save_base(base, density, arguments)
+        with written_whole(folder) as partial:
+            for name, expert in experts.items():
+                digest = prototypes[name].features_digest
+                save_expert(partial / f"{name}.safetensors", expert, arguments, base=base, features_digest=digest)
+        write_text(curve, pd.DataFrame(rows).to_csv(index=False))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

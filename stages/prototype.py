@@ -1,0 +1,40 @@
+"""prototype: what a product's normal images have in common, for the router and for standardisation."""
+
+import sys
+from pathlib import Path
+
+from moleflow.costs import measured
+from moleflow.errors import told_plainly
+from moleflow.params import Config, Count, Positive, load_params
+from moleflow.prototypes import build_prototype, save_prototype
+from moleflow.store import open_split
+
+
+class PrototypeConfig(Config):
+    """What this stage reads of params.yaml."""
+
+    neighbourhood: Positive
+    embed_dim: Positive
+    grid: Count
+    layer_merge: str
+    standardize: str
+    router_rank: Count
+
+
+@told_plainly
+def main(name: str, task: str) -> None:
+    """Writes data/tasks/<task>/<class>.safetensors."""
+    config = load_params(PrototypeConfig)
+    output = Path("data/tasks") / task / f"{name}.safetensors"
+    with measured("prototype", name, [output]):
+        prototype = build_prototype(
+            open_split(Path("data/features") / f"{name}.zarr", "train"),
+            patching=config.model_dump(include={"neighbourhood", "embed_dim", "grid", "layer_merge"}),
+            standardize=config.standardize,
+            router_rank=config.router_rank,
+        )
+        save_prototype(output, prototype)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

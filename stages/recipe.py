@@ -1,0 +1,36 @@
+"""The keys of params.yaml that base and train share: an expert's size and how to train."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from moleflow.choices import choose
+from moleflow.params import Above, Config, Count, Fraction, NonNegative, Positive
+from moleflow.training import PRECISIONS, Recipe
+
+
+class ExpertConfig(Config):
+    """Size of a product's expert."""
+
+    lora_rank: Count
+    lora_alpha: NonNegative
+    dia_blocks: Count
+
+
+class RecipeConfig(Config):
+    """How to train."""
+
+    epochs: Positive
+    warmup_epochs: NonNegative
+    lr: Above
+    batch_size: Positive
+    precision: str
+    tail_weight: Fraction
+    tail_ratio: Annotated[float, Field(gt=0, le=1)]
+    lambda_logdet: NonNegative
+    seed: Count
+
+    def recipe(self) -> Recipe:
+        """The library's form of it."""
+        dtype = choose(PRECISIONS, self.precision, "precision")
+        return Recipe(dtype=dtype, **self.model_dump(exclude={"precision"}))
