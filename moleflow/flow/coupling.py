@@ -66,8 +66,8 @@ class LoRACoupling(InvertibleModule):
             x = x[..., self.permutation]
         kept, changed = x[..., : self.half], x[..., self.half :]
         seen = kept if self.context is None else torch.cat([kept, self.context(kept)], dim=-1)
-        log_scale = self.clamp * torch.tanh(self.scale_net(seen).float())
-        shift = self.shift_net(kept).float()
+        log_scale = self.clamp * torch.tanh(self.scale_net(seen).to(x.dtype))
+        shift = self.shift_net(kept).to(x.dtype)
         log_det = log_scale.sum(-1)
         if rev:
             changed = (changed - shift) * torch.exp(-log_scale)

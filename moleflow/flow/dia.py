@@ -39,8 +39,8 @@ class DIACoupling(InvertibleModule):
         (x,) = x_or_z
         first, second = x[..., : self.split], x[..., self.split :]
         kept, changed = (second, first) if self.swap else (first, second)
-        log_scale = self.clamp * torch.tanh(self.scale_net(kept).float() / self.clamp)
-        shift = self.shift_net(kept).float()
+        log_scale = self.clamp * torch.tanh(self.scale_net(kept).to(x.dtype) / self.clamp)
+        shift = self.shift_net(kept).to(x.dtype)
         log_det = log_scale.sum(-1)
         if rev:
             changed, log_det = (changed - shift) * torch.exp(-log_scale), -log_det

@@ -1,0 +1,145 @@
+"""The gate for bad input: one error that names the file and the way out."""
+
+import pytest
+from conftest import save_image
+from PIL import Image
+
+from moleflow.choices import ChoiceError
+from moleflow.datasets.demo import write_demo
+from moleflow.datasets.images import ImageError, image_pixels, mask_pixels
+from moleflow.datasets.index import LAYOUTS, build_index
+from moleflow.datasets.sample import DatasetError
+
+
+def index(root, **changes):
+    return build_index(root, **{"layout": "mvtec", "calibration_fraction": 0.2, "seed": 0, **changes})
+
+
+def test_lists_every_image_with_label_defect_and_mask(product):
+    table = index(product)
+    assert table["split"].value_counts().to_dict() == {"train": 8, "test": 6, "calibration": 2}
+    assert table[table.split != "test"].label.sum() == 0
+    defective = table[table.label == 1]
+    assert defective.defect.tolist() == ["dent"] * 3
+    assert defective["mask"].str.endswith("_mask.png").all()
+    assert (table[table.label == 0]["mask"] == "").all()
+
+
+def test_split_is_seeded(product):
+    assert index(product).equals(index(product))
+    assert not index(product)["split"].equals(index(product, seed=1)["split"])
+
+
+def test_digests_follow_the_bytes(product):
+    before = index(product)
+    Image.new("L", (20, 16), 128).save(product / "ground_truth/dent/1_mask.png")
+    changed = index(product).compare(before)
+    assert list(changed.columns.get_level_values(0).unique()) == ["mask_digest"]
+    assert len(changed) == 1
+
+
+def break_truncated(root):
+    path = root / "train/good/3.png"
+    path.write_bytes(path.read_bytes()[:-60])
+    return ImageError, r"train/good/3\.png: not a readable image .*replace"
+
+
+def break_text(root):
+    (root / "test/good/1.png").write_text("no image")
+    return ImageError, r"test/good/1\.png: not a readable image"
+
+
+def break_mask_size(root):
+    Image.new("L", (10, 16)).save(root / "ground_truth/dent/2_mask.png")
+    return DatasetError, r"2_mask\.png has 10×16 pixels, its image .*2\.png 20×16; redraw"
+
+
+def break_stray_mask(root):
+    (root / "test/dent/0.png").unlink()
+    return DatasetError, r"0_mask\.png is a mask without an image .*; add the image"
+
+
+def break_missing_mask(root):
+    (root / "ground_truth/dent/0_mask.png").unlink()
+    return DatasetError, r"test/dent/0\.png has no mask"
+
+
+def break_leak(root):
+    with Image.open(root / "train/good/5.png") as image:
+        image.save(root / "test/good/5.bmp")  # other bytes, same picture
+    return DatasetError, r"test/good/5\.bmp shows the same picture as the training image .*train/good/5\.png"
+
+
+def break_empty(root):
+    for path in (root / "train/good").iterdir():
+        path.unlink()
+    return DatasetError, r"has 0 normal training images"
+
+
+def break_no_test(root):
+    for path in root.glob("test/*/*"):
+        path.unlink()
+    for path in root.glob("ground_truth/*/*"):
+        path.unlink()
+    return DatasetError, r"has no test images; add"
+
+
+def break_layout(root):
+    (root / "train").rename(root / "training")
+    return DatasetError, r"train/good does not exist; layout mvtec expects"
+
+
+BREAKS = [value for name, value in list(globals().items()) if name.startswith("break_")]
+
+
+@pytest.mark.parametrize("damage", BREAKS)
+def test_bad_input_is_refused(product, damage):
+    kind, said = damage(product)
+    with pytest.raises(kind, match=said):
+        index(product)
+
+
+def test_unknown_layout_lists_the_layouts(product):
+    with pytest.raises(ChoiceError, match="layout: 'visa'.*" + ", ".join(LAYOUTS)):
+        index(product, layout="visa")
+
+
+def test_class_without_ground_truth_has_no_masks(product):
+    for path in sorted(product.glob("ground_truth/**/*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    (product / "ground_truth").rmdir()
+    assert (index(product)["mask"] == "").all()
+
+
+def test_views_of_an_image_and_its_mask_agree(tmp_path):
+    wide = Image.new("L", (40, 20))
+    wide.paste(255, (20, 0, 40, 20))  # the right half
+    wide.save(tmp_path / "wide.png")
+    for resize in ("stretch", "crop"):
+        mask = mask_pixels(tmp_path / "wide.png", 8, resize)
+        image = image_pixels(tmp_path / "wide.png", 8, resize)
+        assert image.shape == (3, 8, 8)
+        assert mask[:, 4:].all()
+        assert not mask[:, :4].any()
+        assert ((image[0] > 127) == mask).all()
+
+
+def test_mask_is_binarised_after_resizing(tmp_path):
+    save_image(tmp_path / "x.png")
+    Image.new("L", (4, 4), 127).save(tmp_path / "low.png")
+    Image.new("L", (4, 4), 128).save(tmp_path / "high.png")
+    assert not mask_pixels(tmp_path / "low.png", 8, "stretch").any()
+    assert mask_pixels(tmp_path / "high.png", 8, "stretch").all()
+
+
+def test_demo_is_sound_seeded_and_its_masks_are_exact(tmp_path):
+    write_demo(tmp_path / "a", 0)
+    write_demo(tmp_path / "b", 0)
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.png"))
+    assert all((tmp_path / "a" / each).read_bytes() == (tmp_path / "b" / each).read_bytes() for each in files)
+    products = sorted(path for path in (tmp_path / "a").iterdir())
+    assert [each.name for each in products] == ["brick", "elpv_mono", "elpv_poly", "grass", "gravel"]
+    for root in products:
+        table = index(root)
+        assert set(table["split"]) == {"train", "calibration", "test"}
+        assert (table[table.label == 1]["mask"] != "").all() == (not root.name.startswith("elpv"))

@@ -1,0 +1,227 @@
+"""The real stages under real DVC, in a temporary clone with three small products."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+SMALL = {
+    "img_size": 64, "layers": [2, 3], "embed_dim": 32, "grid": 4, "router_rank": 4, "couplings": 2, "lora_rank": 4,
+    "lora_alpha": 4.0, "epochs": 2, "warmup_epochs": 1.0, "batch_size": 8, "precision": "fp32", "alarm_rate": 0.2,
+    "eval_size": 32, "map_sigma": 1.0, "top_k": 1, "tail_weight": 0.7,
+}  # fmt: skip
+
+
+class Clone:
+    """A clone of the working tree with a pipeline over small products."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for name in git(ROOT, "ls-files", "-co", "--exclude-standard").split():
+            source, target = ROOT / name, root / name
+            if source.is_file() and name != "dvc.lock" and not name.startswith("metrics/"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(source.read_bytes())
+        self.edit(classes={}, first_task="t0", later_tasks=[], **SMALL)
+        for number, name in enumerate(("bolt", "nut", "washer")):
+            write_product(root / "data/raw/small" / name, number)
+            self.add(name, f"t{number}")
+        git(root, "init", "-q")
+        self.commit()
+
+    def edit(self, **changes):
+        yaml = YAML()
+        params = yaml.load(self.root / "params.yaml")
+        params.update(changes)
+        yaml.dump(params, self.root / "params.yaml")
+
+    def params(self):
+        return YAML(typ="safe").load(self.root / "params.yaml")
+
+    def add(self, name, task):
+        params = self.params()
+        params["classes"][name] = {"task": task, "layout": "mvtec", "path": f"data/raw/small/{name}"}
+        later = params["later_tasks"] + [task] * (task != params["first_task"])
+        self.edit(classes=params["classes"], later_tasks=later)
+
+    def commit(self):
+        git(self.root, "add", "-A")
+        git(self.root, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "state")
+
+    def dvc(self, *arguments, check=True):
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments], cwd=self.root, env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def repro(self, *arguments):
+        """Runs `dvc repro` without demo; returns the stages that ran."""
+        return stages_run(self.dvc("repro", *arguments, "evaluate"))
+
+    def hashes(self):
+        """Hash of every output in dvc.lock but measured costs, and metrics, which hold them."""
+        lock = YAML(typ="safe").load(self.root / "dvc.lock")
+        outs = [out for entry in lock["stages"].values() for out in entry["outs"]]
+        return {out["path"]: out["md5"] for out in outs if "cost" not in out["path"]}
+
+    def summary(self):
+        return json.loads((self.root / "metrics/summary.json").read_text())
+
+
+def environment():
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "2"}
+
+
+def git(root, *arguments):
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
+
+
+def stages_run(output):
+    return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+
+
+def write_product(root, number):
+    """Stripes of a product's own direction and colour; defects are dark squares with masks."""
+    rng = np.random.default_rng(number)
+    rows, columns = np.mgrid[:48, :48]
+    for part, count in (("train/good", 20), ("test/good", 4), ("test/hole", 4)):
+        for index in range(count):
+            wave = np.sin((rows * np.cos(number) + columns * np.sin(number)) / 2 + rng.uniform(0, 6))
+            pixels = np.full((48, 48, 3), 100.0) + 50 * wave[..., None] + rng.normal(0, 4, (48, 48, 3))
+            pixels[..., number % 3] += 60
+            mask = np.zeros((48, 48), np.uint8)
+            if part == "test/hole":
+                row, column = rng.integers(4, 30, 2)
+                mask[row : row + 14, column : column + 14] = 255
+                pixels[mask > 0] = 0
+                save(root / f"ground_truth/hole/{index}_mask.png", mask)
+            save(root / f"{part}/{index}.png", np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+LEARNT = {"base", "train@t1", "train@t2", *(f"score@{name}" for name in ("bolt", "nut", "washer")), "route", "evaluate"}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A clone whose pipeline ran once and was committed."""
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    clone.repro()
+    clone.commit()
+    return clone
+
+
+def test_metrics_are_made(done):
+    summary, classes = done.summary(), json.loads((done.root / "metrics/classes.json").read_text())
+    assert list(classes) == ["bolt", "nut", "washer"]
+    assert set(summary) - {"forgetting_weights", "forgetting_routing"} == set(classes["nut"]) - {"undefined"}
+    assert summary["image_auroc"] > 0.8
+    assert summary["forgetting_weights"] == 0
+    costs = json.loads((done.root / "metrics/costs.json").read_text())
+    assert costs["stages"]["extract"]["nut"].keys() == {"seconds", "bytes", "peak_memory_bytes"}
+    assert costs["products"]["nut"]["bytes"] > 0
+
+
+def test_repro_again_runs_nothing_and_status_is_clean(done):
+    assert done.repro() == set()
+    assert "up to date" in done.dvc("status", "evaluate")
+    assert git(done.root, "status", "--porcelain") == ""
+
+
+def test_experiment_on_the_loss_reruns_learning_only(done):
+    before, hashes = done.summary(), done.hashes()
+    ran = stages_run(done.dvc("exp", "run", "-S", "tail_weight=0.8", "evaluate"))
+    assert ran == LEARNT
+    assert {path for path, md5 in done.hashes().items() if hashes[path] != md5} >= {"data/experts/base.safetensors"}
+    assert "image_auroc" in done.dvc("metrics", "show")
+    assert "0.8" in done.dvc("exp", "show", "--csv")
+    git(done.root, "checkout", "-q", ".")
+    done.dvc("checkout")
+    assert done.summary() == before
+    assert done.repro() == set()
+
+
+def test_wrong_parameter_stops_with_its_name_and_loses_nothing(done):
+    hashes = done.hashes()
+    output = done.dvc("exp", "run", "-S", "tail_weight=high", "evaluate", check=False)
+    assert "params.yaml: tail_weight" in output
+    assert "Traceback" not in output
+    git(done.root, "checkout", "-q", ".")
+    done.dvc("checkout")
+    assert done.hashes() == hashes
+    assert done.repro() == set()
+
+
+def test_product_comes_and_goes_without_touching_the_others(done):
+    hashes, before = done.hashes(), json.loads((done.root / "metrics/classes.json").read_text())
+    expert = (done.root / "data/experts/base.safetensors").read_bytes()
+    write_product(done.root / "data/raw/small/rivet", 7)
+    done.add("rivet", "t3")
+    assert done.repro() == {
+        "index@rivet",
+        "extract@rivet",
+        "prototype@rivet",
+        "train@t3",
+        "score@rivet",
+        "route",
+        "evaluate",
+    }
+    shared = {"data/routes.h5", "metrics/summary.json", "metrics/classes.json", "metrics/plots"}
+    older = {path: md5 for path, md5 in hashes.items() if path not in shared}
+    assert older.items() <= done.hashes().items()
+    assert (done.root / "data/experts/base.safetensors").read_bytes() == expert
+    after = json.loads((done.root / "metrics/classes.json").read_text())
+    assert list(after) == ["bolt", "nut", "washer", "rivet"]
+    assert all(after[name]["image_auroc_oracle"] == before[name]["image_auroc_oracle"] for name in before)
+
+    params = done.params()
+    del params["classes"]["rivet"]
+    done.edit(classes=params["classes"], later_tasks=["t1", "t2"])
+    assert done.repro() <= {"route", "evaluate"}  # the run cache may know the result
+    assert older.items() <= done.hashes().items()
+    assert json.loads((done.root / "metrics/classes.json").read_text()) == before
+
+
+def test_tasks_of_several_classes_share_one_stage_and_one_base(done):
+    """First two products as one task: the base learns both, each with an expert of its own."""
+    params = done.params()
+    params["classes"]["nut"]["task"] = "t0"
+    done.edit(classes=params["classes"], later_tasks=["t2"])
+    assert "extract@nut" not in done.repro()
+    assert {path.stem for path in (done.root / "data/experts/t0").iterdir()} == {"bolt", "nut"}
+    assert done.summary()["image_auroc"] > 0.8
+    git(done.root, "checkout", "-q", ".")
+    done.dvc("checkout")
+
+
+def test_killed_stage_leaves_nothing_and_a_second_run_gives_the_same_bytes(done, tmp_path):
+    clone = Clone(tmp_path)
+    clone.repro("base")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "train@t1"], cwd=tmp_path, env=environment(), start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "metrics/curves/.t1.partial").exists():
+        assert process.poll() is None, "train ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "data/experts/t1").exists()
+    assert "train@t1" in clone.repro()
+    assert clone.hashes() == done.hashes()

@@ -1,0 +1,149 @@
+"""Law 1: the flow is a bijection with the log-determinant it claims; the expert is the expert's alone."""
+
+import math
+
+import pytest
+import torch
+
+from moleflow.flow.adapters import ALIGNMENTS
+from moleflow.flow.context import SPATIAL_MIXERS
+from moleflow.flow.density import base_parameters, base_state, expert_names, expert_state
+from moleflow.flow.lora import LoRALinear
+from moleflow.flow.positions import POSITIONS
+
+# Every switch to its neutral value or null member, and some together.
+VARIANTS = [
+    {},
+    *({"position": name} for name in POSITIONS),
+    *({"spatial_mixer": name} for name in SPATIAL_MIXERS),
+    *({"alignment": name} for name in ALIGNMENTS),
+    {"scale_context_kernel": 0},
+    {"lora_rank": 0},
+    {"dia_blocks": 0},
+    {"channels": 12, "couplings": 1},
+    {"position": "none", "spatial_mixer": "none", "alignment": "none", "scale_context_kernel": 0, "lora_rank": 0},
+]
+
+
+def shaken(density):
+    """Every parameter moved off its initial value, in float64."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in density.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return density.double()
+
+
+def maps(channels=8, count=2, side=3):
+    return torch.randn(count, side, side, channels, generator=torch.Generator().manual_seed(2), dtype=torch.double)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_inverse_undoes_forward(make_density, variant):
+    density = shaken(make_density(**variant))
+    x = maps(variant.get("channels", 8))
+    for inn in (density.flow, density.dia):
+        z, log_det = inn(x)
+        back, back_log_det = inn(z, rev=True)
+        torch.testing.assert_close(back, x)
+        torch.testing.assert_close(torch.as_tensor(back_log_det), -torch.as_tensor(log_det))
+
+
+@pytest.mark.parametrize("variant", [{"dia_blocks": 2}, {"dia_blocks": 3}, {"lora_rank": 0}], ids=str)
+def test_log_det_is_that_of_the_jacobian(make_density, variant):
+    density = shaken(make_density(scale_context_kernel=0, **variant))
+    x = maps(count=1, side=1)
+    for inn in (density.flow, density.dia):
+        jacobian = torch.autograd.functional.jacobian(
+            lambda flat, inn=inn: inn(flat.view(1, 1, 1, 8))[0].flatten(), x.flatten()
+        )
+        torch.testing.assert_close(inn(x)[1].squeeze(), torch.linalg.slogdet(jacobian).logabsdet)
+
+
+def test_log_dets_of_patches_sum_to_the_maps_with_context(make_density):
+    density = shaken(make_density(dia_blocks=0))
+    x = maps(count=1, side=2)
+    jacobian = torch.autograd.functional.jacobian(lambda flat: density.flow(flat.view_as(x))[0].flatten(), x.flatten())
+    torch.testing.assert_close(density.flow(x)[1].sum(), torch.linalg.slogdet(jacobian).logabsdet)
+
+
+def test_nll_is_the_change_of_variables(make_density):
+    judged = shaken(make_density())(maps())
+    normal = torch.distributions.Normal(0.0, 1.0)
+    expected = -normal.log_prob(judged.z).sum(-1) - judged.log_det
+    torch.testing.assert_close(judged.nll, expected)
+    torch.testing.assert_close(judged.latent, judged.nll + judged.log_det - 4 * math.log(2 * math.pi))
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_new_expert_changes_nothing(make_density, variant):
+    """LoRA, task biases and DIA start as the identity: with them or without, the likelihood is the same."""
+    with_expert = make_density(**variant)
+    without = make_density(**{**variant, "lora_rank": 0, "dia_blocks": 0})
+    without.load_state_dict(base_state(with_expert), strict=False)
+    x = maps(variant.get("channels", 8)).float()
+    torch.testing.assert_close(with_expert(x).nll, without(x).nll)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_every_parameter_gets_a_gradient(make_density, variant):
+    density = shaken(make_density(**variant))
+    density(maps(variant.get("channels", 8))).nll.sum().backward()
+    missing = [name for name, value in density.named_parameters() if value.numel() and not value.grad.abs().sum()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+def test_base_and_expert_share_nothing_and_miss_nothing(make_density, variant):
+    density = make_density(**variant)
+    expert, base = set(expert_names(density)), set(base_state(density))
+    assert expert.isdisjoint(base)
+    assert expert | base == set(density.state_dict())
+    assert len(base_parameters(density)) + len(expert) == len(list(density.parameters()))
+
+
+def test_expert_is_lora_biases_alignment_and_dia(make_density):
+    kinds = {name.split(".")[0] if "flow" not in name else name.split(".")[-1] for name in expert_state(make_density())}
+    assert kinds == {"alignment", "dia", "lora_A", "lora_B", "task_bias"}
+
+
+def test_lora_is_the_papers_formula():
+    layer = LoRALinear(5, 4, rank=2, alpha=6.0)
+    with torch.no_grad():
+        layer.lora_B.normal_()
+        layer.task_bias.normal_()
+    x = torch.randn(3, 5)
+    expected = x @ layer.weight.T + 6 / 2 * x @ layer.lora_A.T @ layer.lora_B.T + layer.bias + layer.task_bias
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_permutations_are_saved_with_the_base_and_seeded(make_density):
+    first, again, other = make_density(), make_density(), make_density(seed=1)
+    names = [name for name in base_state(first) if name.endswith("permutation")]
+    assert len(names) == 3
+    assert all(base_state(first)[name].equal(base_state(again)[name]) for name in names)
+    assert not all(base_state(first)[name].equal(base_state(other)[name]) for name in names)
+
+
+def test_whitening_starts_near_one_for_the_first_task_only():
+    x = maps().float()
+    normed = torch.nn.functional.layer_norm(x, (8,))
+    torch.testing.assert_close(ALIGNMENTS["whitening"](8, True)(x), normed, atol=0.01, rtol=0.01)
+    torch.testing.assert_close(ALIGNMENTS["whitening"](8, False)(x), 1.25 * normed)
+
+
+def test_position_none_is_zero_and_sincos_tells_places_apart():
+    assert not POSITIONS["none"](3, 4, 8).any()
+    code = POSITIONS["sincos"](3, 4, 8)
+    assert len(code.flatten(0, 1).unique(dim=0)) == 12
+    assert code[..., :4].unique(dim=0).shape[0] == 1  # the first half depends on the column alone
+    with pytest.raises(ValueError, match="embed_dim: 10"):
+        POSITIONS["sincos"](3, 3, 10)
+
+
+def test_mixer_starts_as_the_mean_of_x_and_a_box_average():
+    x = torch.ones(1, 5, 5, 8)
+    mixed = SPATIAL_MIXERS["mixer"](8)(x)
+    torch.testing.assert_close(mixed[:, 2, 2], x[:, 2, 2])
+    a = torch.tensor(0.5).sigmoid()
+    torch.testing.assert_close(mixed[0, 0, 0, 0], 1 - a + a * 4 / 9)  # zero padding at the corner

@@ -1,0 +1,98 @@
+"""Law 4: dvc.yaml says exactly what the stages read and import; modules keep to their place."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from moleflow.params import Config
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
+PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
+STAGES = {name: entry.get("do", entry) for name, entry in PIPELINE["stages"].items()}
+SOURCES = sorted(path.relative_to(ROOT) for folder in ("moleflow", "stages") for path in (ROOT / folder).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of everything a file imports, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def closure(path: Path) -> set[Path]:
+    """The file and all files of ours that it imports, directly or not."""
+    seen, waiting = set(), {path}
+    while waiting:
+        seen |= (current := {waiting.pop()})
+        own = {Path(*name.split(".")).with_suffix(".py") for each in current for name in imported(each)}
+        waiting |= (own & set(SOURCES)) - seen
+    return seen
+
+
+def keys_read(stage: str) -> set[str]:
+    """Keys of params.yaml that the stage's Configs name, its own and the shared ones it imports."""
+    module = importlib.import_module(f"stages.{stage}")
+    configs = {value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Config)}
+    own = {config for config in configs if config.__module__.startswith("stages.")}
+    return {key for config in own for key in config.model_fields}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_listed_are_the_params_read(stage):
+    listed = STAGES[stage].get("params", [])
+    assert set(listed) == keys_read(stage)
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_code_listed_is_the_code_imported(stage):
+    listed = {Path(dep) for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+    assert listed == closure(Path("stages") / f"{stage}.py")
+
+
+def test_every_key_has_a_reader():
+    text = (ROOT / "dvc.yaml").read_text()
+    read = set().union(*(keys_read(stage) for stage in STAGES)) | {key for key in PARAMS if f"${{{key}}}" in text}
+    assert set(PARAMS) == read
+
+
+def test_packages_hold_no_code_that_no_stage_would_list():
+    for path in SOURCES:
+        if path.name == "__init__.py":
+            assert all(isinstance(node, ast.Expr) for node in ast.parse((ROOT / path).read_text()).body), path
+
+
+@pytest.mark.parametrize(
+    ("package", "home"),
+    [("timm", "backbones.py"), ("zarr", "store.py"), ("h5py", "scores_file.py"), ("ruamel", "params.py")],
+)
+def test_a_package_behind_a_seam_is_imported_in_one_file(package, home):
+    users = {path.name for path in SOURCES if any(name.split(".")[0] == package for name in imported(path))}
+    assert users == {home}
+
+
+def test_leaves_do_not_import_what_is_built_on_them():
+    order = [{"artifacts", "choices", "params", "metrics", "calibration", "losses"}, {"store", "patches", "backbones"}]
+    order += [{"flow", "prototypes"}, {"training", "router", "scoring", "experts"}, {"judging", "evaluation", "tasks"}]
+    level = {name: number for number, names in enumerate(order) for name in names}
+    for path in SOURCES:
+        own = level.get(path.with_suffix("").parts[1]) if path.parts[0] == "moleflow" else None
+        if own is not None:
+            used = {name.split(".")[1] for name in imported(path) if name.startswith("moleflow.")}
+            assert max((level.get(name, 0) for name in used), default=0) <= own, path
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_before_score_depends_on_no_test_image(stage):
+    """Law 6: prototype sees the training group alone; base and train see prototypes, not stores."""
+    features = [dep for dep in STAGES[stage]["deps"] if "data/features" in dep]
+    allowed = {"prototype": ["data/features/${key}.zarr/train"], "score": ["data/features/${key}.zarr"]}
+    assert features == allowed.get(stage, ["data/features"] if stage == "route" else [])

@@ -1,0 +1,84 @@
+import pytest
+import torch
+from sklearn.covariance import LedoitWolf
+
+from moleflow.prototypes import build_prototype, load_prototype, save_prototype
+from moleflow.router import ROUTERS, mahalanobis, nearest_by_step
+
+PATCHING = {"neighbourhood": 3, "embed_dim": 12, "grid": 4, "layer_merge": "concat"}
+
+
+@pytest.fixture
+def products(make_split):
+    """Two products whose layer maps differ in level."""
+    generator = torch.Generator().manual_seed(0)
+
+    def maps(level, count):
+        return [
+            level + torch.randn((count, channels, side, side), generator=generator)
+            for channels, side in ((6, 8), (10, 4))
+        ]
+
+    return [make_split(maps=maps(level, 24), name=f"p{level}") for level in (0, 2)]
+
+
+def prototype(split, **changes):
+    return build_prototype(split, **{"patching": PATCHING, "standardize": "product", "router_rank": 8, **changes})
+
+
+@pytest.mark.parametrize("name", ROUTERS)
+def test_every_router_sends_images_home(products, name):
+    prototypes = [prototype(split) for split in products]
+    for number, split in enumerate(products):
+        embedded = prototypes[number].embeddings(split)
+        distances = torch.stack([ROUTERS[name](each, embedded, i == number) for i, each in enumerate(prototypes)], 1)
+        assert (nearest_by_step(distances)[:, -1] == number).all()
+
+
+def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
+    """With every direction kept, the low-rank form is scikit-learn's Mahalanobis distance."""
+    full = prototype(products[0], router_rank=11)
+    embedded = full.embeddings(products[0]).double()
+    expected = LedoitWolf().fit(embedded.numpy()).mahalanobis(embedded.numpy())
+    torch.testing.assert_close(
+        mahalanobis(full, embedded.float(), True), torch.from_numpy(expected), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_step_i_knows_the_first_products_only():
+    distances = torch.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 0.5], [1.0, 1.0, 1.0]])
+    assert nearest_by_step(distances).tolist() == [[0, 1, 2], [0, 0, 2], [0, 0, 0]]
+
+
+def test_prototype_is_small_and_read_back(products, tmp_path):
+    made = prototype(products[0])
+    save_prototype(tmp_path / "p.safetensors", made)
+    read = load_prototype(tmp_path / "p.safetensors")
+    assert read.patching == made.patching
+    assert read.origin == made.origin
+    assert read.features_digest == made.features_digest
+    assert read.directions.equal(made.directions)
+    assert made.directions.shape == (8, 12)
+
+
+def test_standardise_product_gives_zero_mean_unit_variance_and_its_log_det(products):
+    made = prototype(products[1])
+    features = made.standardised(products[1]).float().flatten(0, 2)
+    torch.testing.assert_close(features.mean(0), torch.zeros(12), atol=2e-3, rtol=0)
+    torch.testing.assert_close(features.std(0), torch.ones(12), atol=2e-3, rtol=0)
+    assert made.log_det == pytest.approx(-made.scale.log().sum().item())
+
+
+def test_standardise_none_leaves_features_alone(products):
+    made = prototype(products[1], standardize="none")
+    assert made.log_det == 0
+    assert not made.shift.any()
+    assert (made.scale == 1).all()
+
+
+def test_dead_channel_is_not_blown_up(make_split):
+    maps = [torch.randn(9, 6, 8, 8), torch.randn(9, 10, 4, 4)]
+    maps[0][:, 0] = 1.0
+    made = prototype(make_split(maps=maps), patching={**PATCHING, "embed_dim": 16, "neighbourhood": 1})
+    assert made.scale.min() > 0
+    assert made.standardised(make_split(maps=maps, name="again")).isfinite().all()

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+import torch
+
+from moleflow.choices import ChoiceError
+from moleflow.scoring import (
+    AGGREGATIONS,
+    SCORES,
+    Aggregation,
+    anomaly_maps,
+    calibration_scores,
+    fuse,
+    image_scores,
+    likelihood_halves,
+    patch_scores,
+    surprise,
+)
+
+TOP3 = Aggregation("top_k", top_k=3, top_percent=10.0, percentile=90.0)
+
+
+def halves(count, seed, shift=None):
+    rng = np.random.default_rng(seed)
+    made = {half: rng.normal(size=(count, 4, 4)) for half in ("nll", "latent", "log_det")}
+    return {half: values + (shift or {}).get(half, 0) for half, values in made.items()}
+
+
+def named(name):
+    return Aggregation(name, 3, 10.0, 90.0)
+
+
+@pytest.mark.parametrize("name", AGGREGATIONS)
+def test_every_aggregation_ranks_a_defect_first_and_ignores_where_it_lies(name):
+    scores = np.random.default_rng(0).normal(size=(5, 6, 6))
+    scores[3, 1:5, 1:5] += 5
+    aggregated = named(name)(scores)
+    assert aggregated.shape == (5,)
+    assert aggregated.argmax() == 3
+    np.testing.assert_allclose(named(name)(scores[:, ::-1, ::-1]), aggregated)
+    np.testing.assert_allclose(named(name)(scores + 7), aggregated + 7)  # negative likelihoods are no special case
+
+
+def test_aggregations_by_hand():
+    scores = np.arange(100.0).reshape(1, 10, 10)
+    values = {name: named(name)(scores)[0] for name in AGGREGATIONS if name != "spatial_cluster"}
+    assert values == pytest.approx({"top_k": 98, "top_k_percent": 94.5, "percentile": 89.1, "max": 99, "mean": 49.5})
+
+
+def test_spatial_cluster_prefers_a_block_to_scattered_patches():
+    block, scattered = np.zeros((2, 9, 9))
+    block[3:6, 3:6] = 1
+    scattered[::3, ::3] = 1
+    low, high = named("spatial_cluster")(np.stack([scattered, block]))
+    assert high > low
+
+
+def test_single_scores_are_the_halves_themselves():
+    for name in ("nll", "latent", "log_det"):
+        judged = halves(3, 1)
+        np.testing.assert_array_equal(patch_scores(name, halves(9, 0), judged), judged[name])
+        np.testing.assert_array_equal(image_scores(name, halves(9, 0), judged, TOP3), TOP3(judged[name]))
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_every_score_finds_what_is_unlikely_in_all_halves(name):
+    shift = dict.fromkeys(("nll", "latent", "log_det"), 6.0)
+    normal, odd = (image_scores(name, halves(40, 0), halves(20, 1, each), TOP3) for each in ({}, shift))
+    assert odd.min() > normal.max()
+
+
+@pytest.mark.parametrize("blind", ["nll", "log_det"])
+def test_fused_sees_what_one_half_alone_is_blind_to(blind):
+    seeing = {"nll": "log_det", "log_det": "nll"}[blind]
+    shift = {seeing: 8.0, blind: -1.0}
+    normal, odd = (image_scores("fused", halves(40, 0), halves(20, 1, each), TOP3) for each in ({}, shift))
+    assert odd.min() > normal.max()
+
+
+def test_surprise_is_minus_log_p_with_a_pareto_tail():
+    reference = np.arange(1000.0)
+    start, excess = 899.1, np.mean(np.arange(900, 1000) - 899.1)
+    assert surprise(reference, np.array([499.5])) == pytest.approx(-np.log(0.5), abs=0.01)
+    beyond = 0.1 * (1 + 0.5 * 5000 / (0.5 * excess)) ** -2
+    assert surprise(reference, np.array([start + 5000])) == pytest.approx(-np.log(beyond))
+
+
+def test_surprise_never_falls_and_has_no_ties_in_the_tail():
+    reference = np.random.default_rng(0).normal(size=50)
+    values = surprise(reference, np.linspace(-5, 50, 1000))
+    assert (np.diff(values) >= 0).all()
+    assert (np.diff(values[-800:]) > 0).all()
+    assert np.isfinite(surprise(np.ones(5), np.array([0.0, 1.0, 2.0]))).all()
+
+
+def test_fuse_sums_surprises():
+    references, values = [np.arange(50.0), np.arange(30.0)], [np.array([3.0]), np.array([90.0])]
+    assert fuse(references, values) == pytest.approx(
+        sum(surprise(*pair) for pair in zip(references, values, strict=True))
+    )
+
+
+def test_calibration_images_are_judged_against_the_others():
+    """A threshold from the calibration images must not promise fewer false alarms than fresh normals raise."""
+    rates = []
+    for seed in range(200):
+        held, fresh = halves(20, 2 * seed), halves(50, 2 * seed + 1)
+        own = np.sort(calibration_scores("fused", held, TOP3))
+        rates.append((image_scores("fused", held, fresh, TOP3) > own[-2]).mean())
+    assert 0.05 < np.mean(rates) <= 2 / 21
+
+
+def test_likelihood_halves_count_the_standardisation(make_density):
+    density = make_density(dia_blocks=0).eval()
+    features = torch.randn(5, 3, 3, 8).half()
+    plain, shifted = (
+        likelihood_halves(density, features, log_det=log_det, dtype=torch.float32, batch_size=2)
+        for log_det in (0.0, 3.0)
+    )
+    np.testing.assert_allclose(shifted["nll"], plain["nll"] - 3, rtol=1e-5)
+    np.testing.assert_allclose(shifted["log_det"], plain["log_det"] - 3, rtol=1e-5)
+    np.testing.assert_array_equal(shifted["latent"], plain["latent"])
+    np.testing.assert_allclose(plain["nll"], plain["latent"] + plain["log_det"] + 4 * np.log(2 * np.pi), rtol=1e-5)
+
+
+def test_anomaly_maps_keep_place_and_level():
+    scores = np.zeros((1, 7, 7), np.float32)
+    scores[0, 1, 5] = 1
+    smooth = anomaly_maps(scores, size=70, sigma=4.0)
+    assert smooth.shape == (1, 70, 70)
+    assert np.unravel_index(smooth[0].argmax(), (70, 70)) in [(row, column) for row in (14, 15) for column in (54, 55)]
+    np.testing.assert_allclose(anomaly_maps(np.full((1, 7, 7), 2.0), size=70, sigma=4.0), 2.0, rtol=1e-5)
+    assert anomaly_maps(scores, size=7, sigma=0.0).sum() == 1
+
+
+@pytest.mark.parametrize(("call", "names"), [(named("median"), AGGREGATIONS), (None, SCORES)])
+def test_unknown_names_list_the_choices(call, names):
+    with pytest.raises(ChoiceError, match=", ".join(names)):
+        call(np.zeros((1, 2, 2))) if call else patch_scores("energy", {}, {})
