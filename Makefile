@@ -16,7 +16,7 @@ check: .venv/ready
 	$(BIN)/mypy
 
 bench: .venv/ready
-	PATH="$(CURDIR)/$(BIN):$$PATH" pytest tests/benchmarks --benchmark-only
+	PATH="$(CURDIR)/$(BIN):$$PATH" pytest -o addopts= tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -60,7 +60,7 @@ def train(
     recipe: Recipe,
     *,
     label: str,
-) -> list[dict[str, float]]:
+) -> list[dict[str, int | float]]:
     """Trains tensors of a density in place, on one or several products at once.
 
     Args:
@@ -130,7 +130,7 @@ def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: 
     return loss, nll.mean()
 
 
-def _epoch_row(epoch: int, history: list[Tensor], names: list[str], features: dict[str, Tensor]) -> dict[str, float]:
+def _epoch_row(epoch: int, history: list[Tensor], names: list[str], features: dict[str, Tensor]) -> dict[str, int | float]:
     losses = torch.stack(history)  # (steps, 2)
     finite = losses.isfinite().all(1)
     if not finite.all():

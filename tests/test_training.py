@@ -1,0 +1,117 @@
+"""Law 2 and 3 in the small: what must not move does not, and the same seed gives the same bytes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from moleflow.artifacts import ArtifactError
+from moleflow.experts import load_base, load_expert, save_base, save_expert
+from moleflow.flow.density import Density, base_parameters, base_state, expert_state
+from moleflow.training import PRECISIONS, Recipe, TrainingError, learning_rate_factor, train
+
+RECIPE = Recipe(
+    epochs=6, warmup_epochs=1.0, lr=1e-2, batch_size=4, dtype=torch.float32, tail_weight=0.7, tail_ratio=0.1,
+    lambda_logdet=1e-4, seed=0,
+)  # fmt: skip
+
+
+def features(count=12, level=0.0):
+    return level + torch.randn(count, 3, 3, 8, generator=torch.Generator().manual_seed(0)).half()
+
+
+def learn_expert(density, recipe=RECIPE, data=None):
+    expert = expert_state(density)
+    data = features(level=1.0) if data is None else data
+    return expert, train(density, {"bolt": expert}, {"bolt": data}, list(expert.values()), recipe, label="bolt")
+
+
+def snapshot(tensors):
+    return {name: value.detach().clone() for name, value in tensors.items()}
+
+
+@pytest.mark.parametrize("dtype", PRECISIONS.values())
+def test_expert_learns_and_the_base_stays_bit_for_bit(make_density, dtype):
+    density = make_density(first=False)
+    base, expert = snapshot(base_state(density)), snapshot(expert_state(density))
+    _, curve = learn_expert(density, replace(RECIPE, dtype=dtype))
+    assert all(base_state(density)[name].equal(value) for name, value in base.items())
+    assert not any(expert_state(density)[name].equal(value) for name, value in expert.items())
+    assert curve[-1]["nll"] < curve[0]["nll"]
+    assert [row["epoch"] for row in curve] == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("variant", [{"lora_rank": 0}, {"dia_blocks": 0}, {"alignment": "none"}], ids=str)
+def test_every_ablation_of_the_expert_still_learns(make_density, variant):
+    _, curve = learn_expert(make_density(first=False, **variant))
+    assert curve[-1]["nll"] < curve[0]["nll"]
+
+
+def test_base_learns_with_two_products_each_with_its_own_expert(make_density):
+    density, experts = make_density(), {name: expert_state(make_density()) for name in ("bolt", "nut")}
+    before = snapshot(base_state(density))
+    trained = [*base_parameters(density), *(tensor for expert in experts.values() for tensor in expert.values())]
+    train(density, experts, {"bolt": features(level=-1.0), "nut": features(level=1.0)}, trained, RECIPE, label="t0")
+    after = base_state(density)
+    assert all(after[name].equal(before[name]) == name.endswith("permutation") for name in before)
+    assert not experts["bolt"]["alignment.shift"].equal(experts["nut"]["alignment.shift"])
+    untouched = expert_state(make_density())
+    assert all(expert_state(density)[name].equal(value) for name, value in untouched.items())
+
+
+def test_same_seed_same_tensors(make_density):
+    results = [learn_expert(make_density(first=False), replace(RECIPE, seed=seed))[0] for seed in (0, 0, 1)]
+    assert all(results[0][name].equal(results[1][name]) for name in results[0])
+    assert not all(results[0][name].equal(results[2][name]) for name in results[0])
+
+
+def test_divergence_names_product_epoch_and_step(make_density):
+    data = features()
+    data[5] = float("nan")
+    with pytest.raises(TrainingError, match=r"bolt: the loss is not finite in epoch 1, step \d; lower lr"):
+        learn_expert(make_density(), data=data)
+
+
+def test_schedule_warms_up_and_ends_at_one_percent():
+    factors = [learning_rate_factor(step, 10, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert max(factors) == factors[9] == factors[10] == 1.0
+    assert factors[100] == pytest.approx(0.01)
+
+
+@pytest.fixture
+def saved(make_density, tmp_path):
+    """A base and an expert on disk."""
+    density = make_density()
+    arguments = {
+        "channels": 8, "couplings": 3, "clamp": 1.9, "position": "sincos", "spatial_mixer": "mixer",
+        "scale_context_kernel": 3, "alignment": "whitening", "lora_rank": 2, "lora_alpha": 2.0, "dia_blocks": 2,
+        "first": True, "seed": 0,
+    }  # fmt: skip
+    assert Density(**arguments).state_dict().keys() == density.state_dict().keys()
+    expert, _ = learn_expert(density)
+    save_base(tmp_path / "base", density, arguments)
+    save_expert(tmp_path / "bolt", expert, arguments, base=tmp_path / "base", features_digest="f")
+    return tmp_path, density
+
+
+def test_base_and_expert_together_are_the_density_that_was_trained(saved):
+    folder, density = saved
+    loaded = load_expert(folder / "base", folder / "bolt")
+    x = features().float()
+    assert loaded(x).nll.equal(density(x).nll)
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):
+    folder, density = saved
+    fresh, arguments = load_base(folder / "base", {"lora_rank": 4, "lora_alpha": 4.0, "dia_blocks": 0, "first": False})
+    assert arguments["lora_rank"] == 4
+    assert all(base_state(fresh)[name].equal(value) for name, value in base_state(density).items())
+
+
+def test_expert_over_another_base_is_refused(saved, make_density):
+    folder, _ = saved
+    save_base(folder / "base", make_density(seed=3), {})
+    with pytest.raises(ArtifactError, match=r"bolt was learnt over another base than .*base; run `dvc repro`"):
+        load_expert(folder / "base", folder / "bolt")
