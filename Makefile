@@ -26,4 +26,4 @@ bench: .venv/ready
 
 # Pins what is installed now; run it in a fresh .venv after a change in pyproject.toml.
 lock:
-	$(BIN)/pip freeze --exclude-editable > requirements.lock
+	$(BIN)/pip freeze --exclude-editable | sed "s/+cpu$$//" > requirements.lock

@@ -64,9 +64,9 @@ class Clone:
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def repro(self, *arguments):
-        """Runs `dvc repro` without demo; returns the stages that ran."""
-        return stages_run(self.dvc("repro", *arguments, "evaluate"))
+    def repro(self, target="evaluate"):
+        """Runs `dvc repro` (by default all but demo); returns the stages that ran."""
+        return stages_run(self.dvc("repro", target))
 
     def hashes(self):
         """Hash of every output in dvc.lock but measured costs, and metrics, which hold them."""
@@ -219,7 +219,7 @@ def test_killed_stage_leaves_nothing_and_a_second_run_gives_the_same_bytes(done,
     while not (tmp_path / "metrics/curves/.t1.partial").exists():
         assert process.poll() is None, "train ended before it could be killed"
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.001)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "data/experts/t1").exists()
