@@ -24,12 +24,16 @@ def measured(stage: str, item: str, outputs: list[Path]) -> Iterator[None]:
     """
     start = time.perf_counter()
     yield
-    cost = {
+    write_json(COSTS / stage / f"{item}.json", cost_since(start, outputs))
+
+
+def cost_since(start: float, outputs: list[Path]) -> dict[str, float]:
+    """Seconds since `start` (of time.perf_counter), the process's peak memory and the outputs' bytes."""
+    return {
         "seconds": round(time.perf_counter() - start, 3),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "bytes": sum(_size(path) for path in outputs),
     }
-    write_json(COSTS / stage / f"{item}.json", cost)
 
 
 def read_costs(tasks: dict[str, str]) -> dict[str, Any]:

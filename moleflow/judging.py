@@ -1,11 +1,13 @@
 """Judging images by a product's expert: what score does for a product's own images and route for stolen ones."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from moleflow.artifacts import ArtifactError
 from moleflow.calibration import alarm_threshold, p_values
 from moleflow.experts import load_expert
 from moleflow.prototypes import load_prototype
@@ -26,19 +28,30 @@ class Expert:
         Raises:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
+        self.name = name
         self.density = load_expert(EXPERTS / "base.safetensors", EXPERTS / task / f"{name}.safetensors")
         self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
         self.dtype = dtype
 
     def halves(self, split: Split, rows: np.ndarray | None = None) -> Halves:
-        """Both halves of the likelihood of a split's images, (N, H, W) each."""
-        return likelihood_halves(
+        """Both halves of the likelihood of a split's images, (N, H, W) each.
+
+        Raises:
+            ArtifactError: a likelihood is not finite.
+        """
+        halves = likelihood_halves(
             self.density,
             self.prototype.standardised(split, rows),
             log_det=self.prototype.log_det,
             dtype=self.dtype,
             batch_size=BATCH,
+            label=self.name,
         )
+        if not np.isfinite(halves["nll"]).all():
+            raise ArtifactError(
+                f"{self.name}: its expert gives likelihoods that are not finite; lower lr or couplings in params.yaml"
+            )
+        return halves
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ class Judge:
     aggregation: Aggregation
     calibration: Halves
 
-    @property
+    @cached_property
     def normal_scores(self) -> np.ndarray:
         """Image scores of the calibration images, (n,)."""
         return calibration_scores(self.score, self.calibration, self.aggregation)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -19,6 +19,16 @@ Above = Annotated[float, Field(gt=0)]
 
 class ParamsError(ValueError):
     """params.yaml is wrong; the message names the key and what it may be."""
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("must be odd")
+    return value
+
+
+Odd = Annotated[int, Field(ge=1), AfterValidator(_odd)]
+OddOrZero = Annotated[int, Field(ge=0), AfterValidator(lambda value: value and _odd(value))]
 
 
 class Config(BaseModel):

@@ -82,7 +82,7 @@ def build_prototype(train: Split, *, patching: dict[str, Any], standardize: str,
         train: the training split.
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
-        router_rank: eigenvectors kept; no more than images − 1 are of use.
+        router_rank: eigenvectors kept, at most images − 1 and channels − 1.
 
     Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
     matrices", 2004, for the shrinkage.
@@ -91,7 +91,7 @@ def build_prototype(train: Split, *, patching: dict[str, Any], standardize: str,
     pooled = embeddings(features)
     covariance, _ = ledoit_wolf(pooled.double().numpy())
     variances, directions = torch.linalg.eigh(torch.from_numpy(covariance))  # ascending
-    rank = min(router_rank, len(pooled) - 1)
+    rank = min(router_rank, len(pooled) - 1, len(variances) - 1)
     kept = slice(len(variances) - rank, None)
     mean, std = features.mean((0, 1, 2)), features.flatten(0, 2).std(0)
     shift, scale = choose(STANDARDIZATIONS, standardize, "standardize")(mean, std)

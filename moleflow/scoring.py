@@ -9,6 +9,7 @@ from jaxtyping import Float
 from scipy.ndimage import binary_opening, gaussian_filter
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from moleflow.choices import choose
 from moleflow.flow.density import Density
@@ -28,7 +29,13 @@ log_det, the negated log-determinant."""
 
 @torch.inference_mode()
 def likelihood_halves(
-    density: Density, features: Float[Tensor, "N H W C"], *, log_det: float, dtype: torch.dtype, batch_size: int
+    density: Density,
+    features: Float[Tensor, "N H W C"],
+    *,
+    log_det: float,
+    dtype: torch.dtype,
+    batch_size: int,
+    label: str,
 ) -> Halves:
     """Judges standardised features by a product's density.
 
@@ -38,9 +45,10 @@ def likelihood_halves(
         log_det: of the standardisation, in nats.
         dtype: arithmetic of the matrix products.
         batch_size: images at a time.
+        label: shown beside the progress bar.
     """
     parts: dict[str, list[Tensor]] = {"nll": [], "latent": [], "log_det": []}
-    for batch in features.split(batch_size):
+    for batch in tqdm(features.split(batch_size), desc=f"score {label}", unit="batch"):
         with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
             judged = density(batch.float())
         judged = judged._replace(log_det=judged.log_det + log_det)

@@ -79,8 +79,7 @@ def _write_rows(group: zarr.Group, layers: list[int], images: list[str], start: 
                 shards=(SHARD, *rows.shape[1:]),
                 compressors=None,  # fp16 activations do not compress
             )
-        array = group[name]
-        assert isinstance(array, zarr.Array)
+        array: Any = group[name]
         array[start : start + len(rows)] = rows
 
 

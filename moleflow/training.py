@@ -94,7 +94,7 @@ def train(
                 loss, nll = _losses(density, experts[name], features[name][rows].float(), recipe)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(trained, 0.5)
+                torch.nn.utils.clip_grad_norm_(trained, 0.5)  # METHOD section 4
                 optimiser.step()
                 schedule.step()
                 history.append(torch.stack([loss.detach(), nll.detach()]))
@@ -130,7 +130,9 @@ def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: 
     return loss, nll.mean()
 
 
-def _epoch_row(epoch: int, history: list[Tensor], names: list[str], features: dict[str, Tensor]) -> dict[str, int | float]:
+def _epoch_row(
+    epoch: int, history: list[Tensor], names: list[str], features: dict[str, Tensor]
+) -> dict[str, int | float]:
     losses = torch.stack(history)  # (steps, 2)
     finite = losses.isfinite().all(1)
     if not finite.all():

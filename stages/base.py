@@ -11,7 +11,7 @@ from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.experts import save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, expert_state
-from moleflow.params import Above, Config, Count, Positive, load_params
+from moleflow.params import Above, Config, OddOrZero, Positive, load_params
 from moleflow.tasks import load_task
 from moleflow.training import train
 from stages.recipe import ExpertConfig, RecipeConfig
@@ -26,7 +26,7 @@ class BaseConfig(Config):
     clamp: Above
     position: str
     spatial_mixer: str
-    scale_context_kernel: Count
+    scale_context_kernel: OddOrZero
     alignment: str
 
 
@@ -34,7 +34,7 @@ class BaseConfig(Config):
 def main(task: str) -> None:
     """Writes data/experts/base.safetensors and data/experts/<first task>/<class>.safetensors."""
     structure, size, recipe = load_params(BaseConfig), load_params(ExpertConfig), load_params(RecipeConfig)
-    base, folder, curve = EXPERTS / "base.safetensors", EXPERTS / task, Path("metrics/curves") / task / "base.csv"
+    base, folder, curve = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task / "base.csv"
     with measured("base", task, [base, folder]):
         prototypes, features = load_task(task)
         arguments: dict[str, Any] = {

@@ -5,6 +5,7 @@ from pathlib import Path
 from moleflow.artifacts import written_whole
 from moleflow.costs import measured
 from moleflow.datasets.demo import write_demo
+from moleflow.errors import told_plainly
 from moleflow.params import Config, Count, load_params
 
 OUTPUT = Path("data/raw/demo")
@@ -16,6 +17,7 @@ class DemoConfig(Config):
     seed: Count
 
 
+@told_plainly
 def main() -> None:
     """Writes data/raw/demo/<class>/."""
     config = load_params(DemoConfig)

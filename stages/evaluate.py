@@ -1,14 +1,16 @@
 """evaluate: metrics of every product, of all, of forgetting and of cost."""
 
+import shutil
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from pydantic import Field
 
-from moleflow.artifacts import ArtifactError, digest, write_json, write_text
+from moleflow.artifacts import ArtifactError, digest, write_json, written_whole
 from moleflow.continual import forgetting
-from moleflow.costs import read_costs
+from moleflow.costs import cost_since, read_costs
 from moleflow.datasets.index import read_index
 from moleflow.errors import told_plainly
 from moleflow.evaluation import Judged, auroc_matrices, class_metrics, judged_images, mean_metrics
@@ -32,6 +34,7 @@ class EvaluateConfig(Config):
 @told_plainly
 def main() -> None:
     """Writes metrics/summary.json, classes.json, costs.json and plots/."""
+    start = time.perf_counter()
     config = load_params(EvaluateConfig)
     names = list(config.classes)
     routes = read_record(Path("data/routes.h5"))
@@ -47,9 +50,15 @@ def main() -> None:
     lost = forgetting(*auroc_matrices(products))
     summary = {**mean_metrics(classes), "forgetting_weights": lost.weights, "forgetting_routing": lost.routing}
     write_json(METRICS / "classes.json", classes)
-    write_json(METRICS / "costs.json", read_costs({name: entry.task for name, entry in config.classes.items()}))
-    write_text(METRICS / "plots" / "confusion.csv", _confusion(names, products).to_csv(index=False))
+    with written_whole(METRICS / "plots") as plots:
+        for task in dict.fromkeys(entry.task for entry in config.classes.values()):
+            shutil.copytree(Path("data/curves") / task, plots / "curves" / task, copy_function=shutil.copyfile)
+        _confusion(names, products).to_csv(plots / "confusion.csv", index=False)
     write_json(METRICS / "summary.json", summary)
+    costs = read_costs({name: entry.task for name, entry in config.classes.items()})
+    written = [METRICS / "classes.json", METRICS / "summary.json", METRICS / "plots"]
+    costs["stages"]["evaluate"] = {"all": cost_since(start, written)}
+    write_json(METRICS / "costs.json", costs)
     print(results_table(classes, summary))
 
 

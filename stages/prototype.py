@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
-from moleflow.params import Config, Count, Positive, load_params
+from moleflow.params import Config, Count, Odd, Positive, load_params
 from moleflow.prototypes import build_prototype, save_prototype
 from moleflow.store import open_split
 
@@ -13,7 +13,7 @@ from moleflow.store import open_split
 class PrototypeConfig(Config):
     """What this stage reads of params.yaml."""
 
-    neighbourhood: Positive
+    neighbourhood: Odd
     embed_dim: Positive
     grid: Count
     layer_merge: str

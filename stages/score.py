@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from moleflow.artifacts import digest
 from moleflow.costs import measured
@@ -30,7 +29,7 @@ def main(name: str, task: str) -> None:
     with measured("score", name, [output]):
         expert = Expert(name, task, judging.dtype)
         splits = {split: open_split(store, split) for split in ("calibration", "test")}
-        halves = {split: expert.halves(each) for split, each in tqdm(splits.items(), desc=f"score {name}")}
+        halves = {split: expert.halves(each) for split, each in splits.items()}
         judge = judging.judge(halves["calibration"])
         verdicts = judge(halves["test"])
         arrays = {f"{split}/{half}": values for split, each in halves.items() for half, values in each.items()}

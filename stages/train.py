@@ -22,7 +22,7 @@ EXPERTS = Path("data/experts")
 def main(task: str) -> None:
     """Writes data/experts/<task>/<class>.safetensors."""
     size, config = load_params(ExpertConfig), load_params(RecipeConfig)
-    base, folder, curves = EXPERTS / "base.safetensors", EXPERTS / task, Path("metrics/curves") / task
+    base, folder, curves = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task
     with measured("train", task, [folder]):
         prototypes, features = load_task(task)
         with written_whole(folder) as partial, written_whole(curves) as partial_curves:

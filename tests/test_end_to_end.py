@@ -216,7 +216,7 @@ def test_killed_stage_leaves_nothing_and_a_second_run_gives_the_same_bytes(done,
         [sys.executable, "-m", "dvc", "repro", "train@t1"], cwd=tmp_path, env=environment(), start_new_session=True
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "metrics/curves/.t1.partial").exists():
+    while not (tmp_path / "data/curves/.t1.partial").exists():
         assert process.poll() is None, "train ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.001)

@@ -10,6 +10,7 @@ from moleflow.flow.context import SPATIAL_MIXERS
 from moleflow.flow.density import base_parameters, base_state, expert_names, expert_state
 from moleflow.flow.lora import LoRALinear
 from moleflow.flow.positions import POSITIONS
+from moleflow.params import ParamsError
 
 # Every switch to its neutral value or null member, and some together.
 VARIANTS = [
@@ -137,7 +138,7 @@ def test_position_none_is_zero_and_sincos_tells_places_apart():
     code = POSITIONS["sincos"](3, 4, 8)
     assert len(code.flatten(0, 1).unique(dim=0)) == 12
     assert code[..., :4].unique(dim=0).shape[0] == 1  # the first half depends on the column alone
-    with pytest.raises(ValueError, match="embed_dim: 10"):
+    with pytest.raises(ParamsError, match="embed_dim: 10"):
         POSITIONS["sincos"](3, 3, 10)
 
 

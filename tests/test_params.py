@@ -1,6 +1,6 @@
 import pytest
 
-from moleflow.params import Config, Count, Fraction, NonNegative, ParamsError, classes_of, load_params
+from moleflow.params import Config, Count, Fraction, NonNegative, Odd, OddOrZero, ParamsError, classes_of, load_params
 
 HEAD = """
 classes:
@@ -15,9 +15,11 @@ class SomeConfig(Config):
     tail_weight: Fraction
     lr: NonNegative
     lora_rank: Count
+    kernel: OddOrZero
+    neighbourhood: Odd
 
 
-GOOD = HEAD + "tail_weight: 0.7\nlr: 3e-4\nlora_rank: 4\nother: 1\n"
+GOOD = HEAD + "tail_weight: 0.7\nlr: 3e-4\nlora_rank: 4\nkernel: 0\nneighbourhood: 3\nother: 1\n"
 
 
 @pytest.fixture
@@ -43,6 +45,8 @@ def test_reads_its_own_keys_only_and_numbers_as_numbers(load):
         ("lora_rank: 4", "lora_rank: 4.5", r"lora_rank.*4\.5"),
         ("lora_rank: 4", "lora_rank: -1", r"lora_rank.*-1"),
         ("lora_rank: 4", "lora_rank: '4'", r"lora_rank"),
+        ("kernel: 0", "kernel: 4", r"kernel: Value error, must be odd, not 4"),
+        ("neighbourhood: 3", "neighbourhood: 2", r"neighbourhood: Value error, must be odd"),
         ("lora_rank: 4\n", "", r"lora_rank: Field required"),
         ("task: t1", "task: t9", r"classes\.nut\.task: 't9' is not listed; add it to later_tasks"),
         ("later_tasks: [t1]", "later_tasks: [t1, t2]", r"no class has task \['t2'\]"),

@@ -50,6 +50,12 @@ def test_step_i_knows_the_first_products_only():
     assert nearest_by_step(distances).tolist() == [[0, 1, 2], [0, 0, 2], [0, 0, 0]]
 
 
+def test_rank_beyond_images_and_channels_is_cut(products):
+    made = prototype(products[0], router_rank=500)
+    assert made.directions.shape == (11, 12)
+    assert made.floor > 0
+
+
 def test_prototype_is_small_and_read_back(products, tmp_path):
     made = prototype(products[0])
     save_prototype(tmp_path / "p.safetensors", made)

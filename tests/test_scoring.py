@@ -113,7 +113,7 @@ def test_likelihood_halves_count_the_standardisation(make_density):
     density = make_density(dia_blocks=0).eval()
     features = torch.randn(5, 3, 3, 8).half()
     plain, shifted = (
-        likelihood_halves(density, features, log_det=log_det, dtype=torch.float32, batch_size=2)
+        likelihood_halves(density, features, log_det=log_det, dtype=torch.float32, batch_size=2, label="x")
         for log_det in (0.0, 3.0)
     )
     np.testing.assert_allclose(shifted["nll"], plain["nll"] - 3, rtol=1e-5)

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from moleflow.params import ParamsError
+
 
 def no_position(height: int, width: int, channels: int) -> Float[Tensor, "H W C"]:
     """Zeros: every patch is modelled alike wherever it lies."""
@@ -22,12 +24,12 @@ def sincos(height: int, width: int, channels: int) -> Float[Tensor, "H W C"]:
         The code, (H, W, C), in [-1, 1].
 
     Raises:
-        ValueError: `channels` is not a multiple of 4.
+        ParamsError: `channels` is not a multiple of 4.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.5, base 10 000, per axis.
     """
     if channels % 4:
-        raise ValueError(f"params.yaml: embed_dim: {channels} is not a multiple of 4, which position: sincos needs")
+        raise ParamsError(f"params.yaml: embed_dim: {channels} is not a multiple of 4, which position: sincos needs")
     frequencies = 10_000.0 ** (-torch.arange(0, channels // 2, 2) / (channels // 2))  # (C/4,)
     column = _waves(width, frequencies)[None, :].expand(height, -1, -1)  # (H, W, C/2)
     row = _waves(height, frequencies)[:, None].expand(-1, width, -1)  # (H, W, C/2)
