@@ -36,6 +36,7 @@ def test_expert_learns_and_the_base_stays_bit_for_bit(make_density, dtype):
     base, expert = snapshot(base_state(density)), snapshot(expert_state(density))
     _, curve = learn_expert(density, replace(RECIPE, dtype=dtype))
     assert all(base_state(density)[name].equal(value) for name, value in base.items())
+    assert all(parameter.grad is None for parameter in base_parameters(density))
     assert not any(expert_state(density)[name].equal(value) for name, value in expert.items())
     assert curve[-1]["nll"] < curve[0]["nll"]
     assert [row["epoch"] for row in curve] == [1, 2, 3, 4, 5, 6]
