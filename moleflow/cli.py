@@ -1,13 +1,15 @@
-"""The command line: `python -m moleflow results`."""
+"""The command line: `python -m moleflow results` and `python -m moleflow table`."""
 
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from moleflow.artifacts import ArtifactError
 from moleflow.errors import told_plainly
-from moleflow.tables import results_table
+from moleflow.tables import results
+
+METRICS = Path("metrics")
+COMPARED = ("image_auroc", "pixel_ap", "aupro", "routing_accuracy", "continual.image_auroc.forgetting.total")
 
 
 @told_plainly
@@ -15,16 +17,29 @@ def main() -> None:
     """Parses the command line and runs the command."""
     parser = argparse.ArgumentParser(prog="python -m moleflow", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    results = commands.add_parser("results", help="print metrics/classes.json and metrics/summary.json as a table")
-    results.set_defaults(command=_print_results)
-    parser.parse_args().command()
+    show = commands.add_parser("results", help="print the metrics of the checked-out commit as tables")
+    show.set_defaults(command=lambda arguments: _print_results())
+    repeat = commands.add_parser(
+        "table", help="print mean ± std over the experiments of this commit that differ only in seed or task order"
+    )
+    repeat.add_argument("metrics", nargs="*", default=COMPARED, help=f"default: {' '.join(COMPARED)}")
+    repeat.set_defaults(command=lambda arguments: _print_repetitions(arguments.metrics))
+    arguments = parser.parse_args()
+    arguments.command(arguments)
 
 
 def _print_results() -> None:
-    print(results_table(_read(Path("metrics/classes.json")), _read(Path("metrics/summary.json"))))
+    metrics = {}
+    for name in ("summary", "classes", "baselines", "probe", "costs"):
+        path = METRICS / f"{name}.json"
+        if not path.is_file():
+            raise ArtifactError(f"{path} does not exist; run `dvc repro` at the top of the repository")
+        metrics[name] = json.loads(path.read_text())
+    print(results(metrics))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; run `dvc repro` at the top of the repository")
-    return json.loads(path.read_text())
+def _print_repetitions(metrics: list[str]) -> None:
+    from moleflow.experiments import read_experiments, repetition_table  # takes DVC a second to import
+
+    rows, keys = read_experiments()
+    print(repetition_table(rows, keys, list(metrics)))

@@ -1,4 +1,4 @@
-"""The account of learning product after product."""
+"""The account of learning task after task."""
 
 from dataclasses import dataclass
 
@@ -6,35 +6,68 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Forgetting:
-    """What was lost since it was best, mean over the products that were not the last.
+class Account:
+    """A continual figure and where it comes from.
 
     Attributes:
-        weights: lost by the products' own experts; 0 if nothing old moved.
-        routing: lost beyond that, to images that newer prototypes steal.
+        total: with the expert that the router picks.
+        weights: with the product's own expert; forgetting by weights is 0 if nothing old moved.
+        routing: what the router adds, total − weights.
     """
 
+    total: float | None
     weights: float | None
     routing: float | None
 
 
-def forgetting(own: np.ndarray, routed: np.ndarray) -> Forgetting:
-    """f_j = max_l R[l, j] − R[last, j], split into weights and router theft.
+def _average_incremental(matrix: np.ndarray) -> float:
+    """Mean over the tasks of the mean over the products known by then."""
+    return float(np.mean([np.nanmean(row) for row in matrix if np.isfinite(row).any()]))
+
+
+def _older(matrix: np.ndarray) -> np.ndarray:
+    """The columns of products that arrived before the last task."""
+    return matrix[:, np.isfinite(matrix).sum(0) > 1]
+
+
+def _backward_transfer(matrix: np.ndarray) -> float:
+    """Mean change since a product arrived: R[last, j] − R[arrival of j, j]."""
+    return float(np.mean([column[-1] - column[np.isfinite(column)][0] for column in _older(matrix).T]))
+
+
+def _forgetting(matrix: np.ndarray) -> float:
+    """Mean loss since a product was judged best: max_l R[l, j] − R[last, j]."""
+    return float(np.mean([np.nanmax(column) - column[-1] for column in _older(matrix).T]))
+
+
+FIGURES = {
+    "average_incremental": _average_incremental,
+    "backward_transfer": _backward_transfer,
+    "forgetting": _forgetting,
+}
+
+
+def continual_account(own: np.ndarray, routed: np.ndarray) -> dict[str, Account]:
+    """Average incremental metric, backward transfer and forgetting, each split into its two causes.
 
     Args:
-        own: R[i, j], a metric on product j after product i arrived, judged by its own expert, (K, K);
-            NaN above the diagonal and where the metric is undefined.
-        routed: the same, judged by the expert that the router picks among the first i+1 products.
+        own: R[i, j], a metric on product j after task i, judged by its own expert, (T, K); NaN before
+            the product arrives and, for a whole column, where the metric is undefined.
+        routed: the same, judged by the expert that the router picks among the products known by then.
 
     Returns:
-        Both means; None if fewer than two products have the metric.
+        One account per name in `FIGURES`; None in it where nothing is defined (one task cannot forget).
 
-    Source: Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018, section 4; the
-    split is METHOD section 7's.
+    Source: Lopez-Paz and Ranzato, "Gradient Episodic Memory", NeurIPS 2017, section 2 (backward
+    transfer); Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018, section 4
+    (forgetting). The split is METHOD section 7's.
     """
-    defined = [j for j in range(len(own) - 1) if np.isfinite(own[-1, j]) and np.isfinite(routed[-1, j])]
-    if not defined:
-        return Forgetting(None, None)
-    weights = float(np.mean([np.nanmax(own[j:, j]) - own[-1, j] for j in defined]))
-    total = float(np.mean([np.nanmax(routed[j:, j]) - routed[-1, j] for j in defined]))
-    return Forgetting(weights, total - weights)
+    accounts = {}
+    for name, figure in FIGURES.items():
+        needed = own if name == "average_incremental" else _older(own)
+        if np.isfinite(needed).any():
+            weights, total = figure(own), figure(routed)
+            accounts[name] = Account(total, weights, total - weights)
+        else:
+            accounts[name] = Account(None, None, None)
+    return accounts

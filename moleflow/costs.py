@@ -36,30 +36,29 @@ def cost_since(start: float, outputs: list[Path]) -> dict[str, float]:
     }
 
 
-def read_costs(tasks: dict[str, str]) -> dict[str, Any]:
-    """Costs of every stage, and of every product: its own stages and its share of its task's.
+def read_costs(products: dict[str, str], first_task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What every product cost, and every stage.
 
     Args:
-        tasks: product to task, for all products.
+        products: product to task.
+        first_task: the task that the stage base learns.
 
     Returns:
-        {"products": {product: cost}, "stages": {stage: {item: cost}}}.
+        Per product its own stages and its share of its task's: seconds, bytes, peak_memory_bytes. Per
+        stage and item the same.
     """
     stages: dict[str, dict[str, Any]] = {
         folder.name: {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
         for folder in sorted(COSTS.iterdir())
     }
-    products = {}
-    for name, task in tasks.items():
-        share = 1 / list(tasks.values()).count(task)
-        own = [stages[stage][name] for stage in ("index", "extract", "prototype", "score")]
-        shared = [stages[stage][task] for stage in ("base", "train") if task in stages.get(stage, {})]
-        products[name] = {
-            key: sum(cost[key] for cost in own) + share * sum(cost[key] for cost in shared)
-            for key in ("seconds", "bytes")
-        }
-        products[name]["peak_memory_bytes"] = max(cost["peak_memory_bytes"] for cost in own + shared)
-    return {"products": products, "stages": stages}
+    costs = {}
+    for name, task in products.items():
+        share = 1 / list(products.values()).count(task)
+        own = [stages[stage][name] for stage in ("index", "extract", "probe", "prototype", "score")]
+        learning = stages["base" if task == first_task else "train"][task]
+        costs[name] = {key: sum(cost[key] for cost in own) + share * learning[key] for key in ("seconds", "bytes")}
+        costs[name]["peak_memory_bytes"] = max(cost["peak_memory_bytes"] for cost in [*own, learning])
+    return costs, stages
 
 
 def _size(path: Path) -> int:

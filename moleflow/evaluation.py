@@ -1,19 +1,19 @@
-"""From scores and routes to the numbers of one product and of all."""
+"""From verdicts and routes to the numbers of one product and of all, for the flow and its rivals alike."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from moleflow.datasets.images import mask_pixels
+from moleflow.continual import continual_account
 from moleflow.judging import Verdicts
-from moleflow.metrics import Ranking, ranking
-from moleflow.scores_file import Arrays, Record
+from moleflow.metrics import Ranking, alarm_metrics, pixel_ranking, ranking
+from moleflow.scores_file import Arrays
 from moleflow.scoring import anomaly_maps
 
 Metrics = dict[str, float | None]
+
+CONTINUAL = ("image_auroc", "pixel_ap", "aupro")  # metrics that are followed from task to task
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,10 @@ class Judged:
         labels: 1 defective, (N,).
         masks: (N, S, S) bool; None if nobody marked the defects.
         own: verdicts of its own expert.
-        routed: verdicts per step from the product's arrival to the last product's.
-        chosen: index of the chosen product by image and step, (N, steps).
+        routed: verdicts after each task, from the product's own to the last.
+        chosen: index of the chosen product by image and task, (N, len(routed)).
+        rejected: images that show no known product, says the router after the last task, (N,).
+        number: the product's own index.
         threshold: alarm above this image score of its own expert; infinite if it cannot be warranted.
     """
 
@@ -34,102 +36,149 @@ class Judged:
     own: Verdicts
     routed: list[Verdicts]
     chosen: np.ndarray
+    rejected: np.ndarray
+    number: int
     threshold: float
 
 
-def judged_images(
-    index: pd.DataFrame, scores: Record, routes: Arrays, *, own: int, classes: list[str], size: int
-) -> Judged:
-    """Puts together what score and route wrote of one product.
+def routed_verdicts(own: Verdicts, stolen: Arrays, chosen: np.ndarray, number: int, names: list[str]) -> list[Verdicts]:
+    """The own verdicts after each task, with the thieves' on the images that they hold then.
 
     Args:
-        index: the product's table of images.
-        scores: the product's own-expert scores.
-        routes: the product's part of the routes.
-        own: the product's number in order of arrival.
-        classes: all products in order of arrival.
-        size: side of the anomaly maps in pixels.
+        own: verdicts of the product's own expert on its N test images.
+        stolen: <thief>/row, /patch_score, /image_score and /p_value of the images each thief ever holds.
+        chosen: index of the chosen product by image and task, (N, T).
+        number: the product's own index.
+        names: all products in order of arrival.
     """
-    test = index[index.split == "test"]
-    arrays = scores.group("test")
-    verdicts = Verdicts(arrays["patch_score"], arrays["image_score"], arrays["p_value"])
-    steps = routes["chosen"].shape[1]
-    return Judged(
-        labels=test.label.to_numpy(),
-        masks=_masks(test, size, str(scores.attributes["resize"])),
-        own=verdicts,
-        routed=[_routed(verdicts, routes, step, own, classes) for step in range(steps)],
-        chosen=routes["chosen"],
-        threshold=float(scores.attributes["threshold"]),
-    )
+    steps = []
+    for step in chosen.T:
+        arrays = {key: value.copy() for key, value in vars(own).items()}
+        for thief in np.setdiff1d(step, [number]):
+            rows = stolen[f"{names[thief]}/row"]
+            held = step[rows] == thief
+            for key, values in arrays.items():
+                values[rows[held]] = stolen[f"{names[thief]}/{key}"][held]
+        steps.append(Verdicts(**arrays))
+    return steps
 
 
-def _masks(test: pd.DataFrame, size: int, resize: str) -> np.ndarray | None:
-    if not (test["mask"] != "").any():
-        return None
-    normal = np.zeros((size, size), bool)
-    return np.stack([mask_pixels(Path(mask), size, resize) if mask else normal for mask in test["mask"]])
+@dataclass(frozen=True)
+class Grade:
+    """How well some verdicts on a product's images rank them and their pixels."""
+
+    image: Ranking
+    pixel: Ranking
+
+    def value(self, metric: str) -> float:
+        """One of `CONTINUAL`; NaN if undefined."""
+        values = {"image_auroc": self.image.auroc, "pixel_ap": self.pixel.ap, "aupro": self.pixel.aupro}
+        value = values[metric]
+        return np.nan if value is None else value
 
 
-def _routed(own: Verdicts, routes: Arrays, step: int, number: int, classes: list[str]) -> Verdicts:
-    """The own verdicts, with those of the thieves on the images they hold at this step."""
-    chosen = routes["chosen"][:, step]
-    if (chosen == number).all():
-        return own
-    routed = {key: value.copy() for key, value in vars(own).items()}
-    for thief in np.setdiff1d(chosen, [number]):
-        stolen = f"stolen/{classes[thief]}"
-        rows = routes[f"{stolen}/row"]
-        held = chosen[rows] == thief
-        for key, values in routed.items():
-            values[rows[held]] = routes[f"{stolen}/{key}"][held]
-    return Verdicts(**routed)
+def grade(verdicts: Verdicts, labels: np.ndarray, masks: np.ndarray | None, sigma: float) -> Grade:
+    """Ranks images and pixels."""
+    image = ranking(labels, verdicts.image_score)
+    if masks is None:
+        return Grade(image, Ranking(None, None, None, None, "the class has no masks"))
+    return Grade(image, pixel_ranking(masks, anomaly_maps(verdicts.patch_score, size=masks.shape[-1], sigma=sigma)))
 
 
-def class_metrics(judged: Judged, *, own: int, alarm_rate: float, sigma: float) -> tuple[Metrics, dict[str, str]]:
+def grades(judged: Judged, sigma: float) -> tuple[Grade, list[Grade]]:
+    """The own expert's grade, and the routed experts' after each task; equal verdicts are graded once."""
+    own = grade(judged.own, judged.labels, judged.masks, sigma)
+    known = {np.full(len(judged.labels), judged.number).tobytes(): own}
+    routed = []
+    for column, verdicts in zip(judged.chosen.T, judged.routed, strict=True):
+        key = column.astype(np.int64).tobytes()
+        if key not in known:
+            known[key] = grade(verdicts, judged.labels, judged.masks, sigma)
+        routed.append(known[key])
+    return own, routed
+
+
+def class_metrics(judged: Judged, own: Grade, routed: Grade, alarm_rate: float) -> tuple[Metrics, dict[str, str]]:
     """All metrics of one product, routed and (with the suffix _oracle) judged by its own expert.
+
+    A rejected image gets no verdict: it is neither a false alarm nor a found defect.
 
     Returns:
         The metrics, and for each one that is None the reason.
     """
     metrics: Metrics = {}
     reasons: dict[str, str] = {}
-    last = judged.routed[-1]
-    oracle_pixels = _pixel_ranking(judged, judged.own, sigma)
-    same = bool((judged.chosen[:, -1] == own).all())
-    routed_pixels = oracle_pixels if same else _pixel_ranking(judged, last, sigma)
-    for suffix, verdicts, pixels in (("", last, routed_pixels), ("_oracle", judged.own, oracle_pixels)):
-        image = ranking(judged.labels, verdicts.image_score)
-        for kind, each in (("image", image), ("pixel", pixels)):
-            metrics[f"{kind}_auroc{suffix}"], metrics[f"{kind}_ap{suffix}"] = each.auroc, each.ap
-            if each.reason:
-                reasons[f"{kind}_auroc{suffix}"] = reasons[f"{kind}_ap{suffix}"] = each.reason
-        rates, reason = _alarm_rates(judged, verdicts, alarm_rate)
-        metrics |= {f"{key}{suffix}": value for key, value in rates.items()}
-        if reason:
-            reasons |= {f"{key}{suffix}": reason for key in rates}
-    metrics["routing_accuracy"] = float((judged.chosen[:, -1] == own).mean())
+    unrejected = np.zeros_like(judged.rejected)
+    variants = [("", judged.routed[-1], routed, judged.rejected), ("_oracle", judged.own, own, unrejected)]
+    for suffix, verdicts, grade_, rejected in variants:
+        image, pixel = grade_.image, grade_.pixel
+        rankings = {
+            **{"image_auroc": image.auroc, "image_ap": image.ap, "image_best_f1_on_test": image.best_f1},
+            **{"pixel_auroc": pixel.auroc, "pixel_ap": pixel.ap, "pixel_best_f1_on_test": pixel.best_f1},
+            "aupro": pixel.aupro,
+        }
+        metrics |= {f"{key}{suffix}": value for key, value in rankings.items()}
+        reasons |= {
+            f"{key}{suffix}": (image if key.startswith("image") else pixel).reason
+            for key, value in rankings.items()
+            if value is None
+        }
+        alarms = asdict(alarm_metrics(judged.labels, (verdicts.p_value <= alarm_rate + 1e-9) & ~rejected))
+        reason = "no test image of the kind it needs, or no alarm"
+        if np.isinf(judged.threshold):
+            alarms = dict.fromkeys(alarms)
+            reason = f"fewer than {int(1 / alarm_rate) - 1} held-out normal images"
+        metrics |= {f"{key}{suffix}": value for key, value in alarms.items()}
+        reasons |= {f"{key}{suffix}": reason for key, value in alarms.items() if value is None}
+    metrics["routing_accuracy"] = float((judged.chosen[:, -1] == judged.number).mean())
     return metrics, reasons
 
 
-def _pixel_ranking(judged: Judged, verdicts: Verdicts, sigma: float) -> Ranking:
-    if judged.masks is None:
-        return Ranking(None, None, "the class has no masks")
-    maps = anomaly_maps(verdicts.patch_score, size=judged.masks.shape[-1], sigma=sigma)
-    return ranking(judged.masks, maps)
+@dataclass(frozen=True)
+class Evaluation:
+    """A method's numbers.
+
+    Attributes:
+        classes: per product its metrics, and under "undefined" why some are None.
+        summary: means over the products, the continual account and the calibration.
+        own, routed: per metric of `CONTINUAL` the matrix R[i, j], (T, K), NaN where undefined.
+    """
+
+    classes: dict[str, dict[str, Any]]
+    summary: dict[str, Any]
+    own: dict[str, np.ndarray]
+    routed: dict[str, np.ndarray]
 
 
-def _alarm_rates(judged: Judged, verdicts: Verdicts, alarm_rate: float) -> tuple[Metrics, str]:
-    """Share of normal images that raise an alarm, and of defective ones that do."""
-    if np.isinf(judged.threshold):
-        count = int(1 / alarm_rate)
-        return {"false_alarm_rate": None, "detection_rate": None}, f"fewer than {count - 1} held-out normal images"
-    alarms = verdicts.p_value <= alarm_rate
-    rates = {}
-    for key, label in (("false_alarm_rate", 0), ("detection_rate", 1)):
-        chosen = judged.labels == label
-        rates[key] = float(alarms[chosen].mean()) if chosen.any() else None
-    return rates, ""
+def evaluate(products: dict[str, Judged], *, alarm_rate: float, sigma: float) -> Evaluation:
+    """Evaluates a method on all products.
+
+    The own experts' part of R is constant in time because their artifacts are: score wrote the
+    digests of base and expert, and the stage refuses scores of any others.
+
+    Args:
+        products: test images by product, in order of arrival.
+        alarm_rate: p-values up to this raise an alarm.
+        sigma: smoothing of the anomaly maps in pixels.
+    """
+    tasks = max(len(judged.routed) for judged in products.values())
+    own, routed = ({metric: np.full((tasks, len(products)), np.nan) for metric in CONTINUAL} for _ in range(2))
+    classes: dict[str, dict[str, Any]] = {}
+    for column, (name, judged) in enumerate(products.items()):
+        own_grade, routed_grades = grades(judged, sigma)
+        metrics, reasons = class_metrics(judged, own_grade, routed_grades[-1], alarm_rate)
+        classes[name] = {**metrics, "undefined": reasons}
+        arrival = tasks - len(routed_grades)
+        for metric in CONTINUAL:
+            own[metric][arrival:, column] = own_grade.value(metric)
+            routed[metric][arrival:, column] = [each.value(metric) for each in routed_grades]
+    summary: dict[str, Any] = dict(mean_metrics(classes))
+    summary["continual"] = {
+        metric: {name: asdict(account) for name, account in continual_account(own[metric], routed[metric]).items()}
+        for metric in CONTINUAL
+    }
+    summary["calibration"] = calibration_summary(classes, alarm_rate)
+    return Evaluation(classes, summary, own, routed)
 
 
 def mean_metrics(classes: dict[str, dict[str, Any]]) -> Metrics:
@@ -142,23 +191,23 @@ def mean_metrics(classes: dict[str, dict[str, Any]]) -> Metrics:
     return means
 
 
-def auroc_matrices(products: list[Judged]) -> tuple[np.ndarray, np.ndarray]:
-    """Image AUROC on product j after product i arrived, by own and by routed experts.
-
-    The own experts' column is constant because their artifacts are: score wrote the digests of
-    base and expert, and evaluate refuses scores of any others.
+def calibration_summary(classes: dict[str, dict[str, Any]], alarm_rate: float) -> Metrics:
+    """The promised rate of false alarms against the realised ones, each product given.
 
     Returns:
-        Two matrices R[i, j], (K, K); NaN where i < j or the metric is undefined.
+        target; mean_gap, the mean of |realised − target|; kept, the share of the products whose
+        realised rate is not surely (by its 95 % interval) above the target.
     """
-    own, routed = np.full((2, len(products), len(products)), np.nan)
-    for j, product in enumerate(products):
-        own[j:, j] = _auroc(product.labels, product.own)
-        for step, verdicts in enumerate(product.routed):
-            routed[j + step, j] = _auroc(product.labels, verdicts)
-    return own, routed
-
-
-def _auroc(labels: np.ndarray, verdicts: Verdicts) -> float:
-    auroc = ranking(labels, verdicts.image_score).auroc
-    return np.nan if auroc is None else auroc
+    rates = [
+        (metrics["false_alarm_rate_oracle"], metrics["false_alarm_low_oracle"])
+        for metrics in classes.values()
+        if metrics["false_alarm_rate_oracle"] is not None
+    ]
+    if not rates:
+        return {"target": alarm_rate, "mean_gap": None, "kept": None}
+    realised, low = np.array(rates).T
+    return {
+        "target": alarm_rate,
+        "mean_gap": float(np.abs(realised - alarm_rate).mean()),
+        "kept": float((low <= alarm_rate).mean()),
+    }

@@ -15,11 +15,20 @@ def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
 
 
 def save_expert(
-    path: Path, expert: dict[str, Tensor], arguments: dict[str, Any], *, base: Path, features_digest: str
+    path: Path, members: list[dict[str, Tensor]], arguments: dict[str, Any], *, base: Path, features_digest: str
 ) -> None:
-    """Writes one product's expert with the digests of the base and of the features it was learnt on."""
-    links = {"base_digest": digest(base), "features_digest": features_digest}
-    save_tensors(path, expert, {"arguments": arguments, **links})
+    """Writes one product's expert with the digests of the base and of the features it was learnt on.
+
+    Args:
+        path: the file.
+        members: tensors by name; one member, or one per fold of cross-calibration.
+        arguments: of `Density`.
+        base: file of the base.
+        features_digest: the prototype's.
+    """
+    links = {"base_digest": digest(base), "features_digest": features_digest, "members": len(members)}
+    tensors = {f"{number}/{name}": value for number, member in enumerate(members) for name, value in member.items()}
+    save_tensors(path, tensors, {"arguments": arguments, **links})
 
 
 def load_base(path: Path, expert_arguments: dict[str, Any]) -> tuple[Density, dict[str, Any]]:
@@ -39,8 +48,8 @@ def load_base(path: Path, expert_arguments: dict[str, Any]) -> tuple[Density, di
     return density, arguments
 
 
-def load_expert(base: Path, expert: Path) -> Density:
-    """A density with the stored base and expert, in eval mode.
+def load_expert(base: Path, expert: Path) -> list[Density]:
+    """The expert's members over the stored base, in eval mode.
 
     Raises:
         ArtifactError: a file is missing or broken, or the expert was learnt over another base.
@@ -48,11 +57,22 @@ def load_expert(base: Path, expert: Path) -> Density:
     tensors, metadata = load_tensors(expert)
     if metadata["base_digest"] != digest(base):
         raise ArtifactError(f"{expert} was learnt over another base than {base}; run `dvc repro`")
-    density = Density(**metadata["arguments"])
-    _load(density, {**load_tensors(base)[0], **tensors}, expert)
-    if set(tensors) != set(expert_names(density)):
-        raise ArtifactError(f"{expert} has other parameters than its arguments say; delete it and run `dvc repro`")
-    return density.requires_grad_(False).eval()
+    shared = load_tensors(base)[0]
+    members = []
+    for number in range(metadata["members"]):
+        prefix = f"{number}/"
+        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        density = Density(**metadata["arguments"])
+        _load(density, {**shared, **own}, expert)
+        if set(own) != set(expert_names(density)):
+            raise ArtifactError(f"{expert} has other parameters than its arguments say; delete it and run `dvc repro`")
+        members.append(density.requires_grad_(False).eval())
+    return members
+
+
+def expert_parameters(expert: Path) -> int:
+    """How many numbers a product's expert file holds."""
+    return sum(tensor.numel() for tensor in load_tensors(expert)[0].values())
 
 
 def _load(density: Density, tensors: dict[str, Tensor], path: Path) -> None:

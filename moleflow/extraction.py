@@ -1,9 +1,8 @@
 """Running the backbone over images while the next ones are decoded."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,19 +10,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from moleflow.backbones import Backbone
-from moleflow.datasets.images import image_pixels
 
 
 def extract(
-    backbone: Backbone, paths: list[str], *, img_size: int, resize: str, batch_size: int, bar: tqdm
+    backbone: Backbone, images: list[str], read: Callable[[str], np.ndarray], *, batch_size: int, bar: tqdm
 ) -> Iterator[list[Tensor]]:
     """Yields the raw maps of the images, batch by batch.
 
     Args:
         backbone: the frozen backbone.
-        paths: images, in the order wanted.
-        img_size: side of the backbone's view in pixels.
-        resize: "stretch" or "crop".
+        images: their paths or names, in the order wanted.
+        read: path or name -> RGB values 0..255, (3, S, S), uint8.
         batch_size: images per forward pass.
         bar: progress, counted in images.
 
@@ -32,14 +29,14 @@ def extract(
     """
 
     def load(chosen: list[str]) -> Tensor:
-        return torch.from_numpy(np.stack([image_pixels(Path(path), img_size, resize) for path in chosen]))
+        return torch.from_numpy(np.stack([read(image) for image in chosen]))
 
-    chunks = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
+    chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = deque(pool.submit(load, chunk) for chunk in chunks[:1])
         for upcoming in [*chunks[1:], None]:
-            images = waiting.popleft().result()
+            pixels = waiting.popleft().result()
             if upcoming is not None:
                 waiting.append(pool.submit(load, upcoming))
-            yield backbone(images.float())
-            bar.update(len(images))
+            yield backbone(pixels.float())
+            bar.update(len(pixels))

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from moleflow.artifacts import ArtifactError
-from moleflow.calibration import alarm_threshold, p_values
+from moleflow.calibration import alarm_threshold, cross_p_values
 from moleflow.experts import load_expert
+from moleflow.flow.density import Density
 from moleflow.prototypes import load_prototype
 from moleflow.scoring import Aggregation, Halves, calibration_scores, image_scores, likelihood_halves, patch_scores
-from moleflow.store import Split
 
 BATCH = 32  # images at a time through a density
 
@@ -20,7 +22,11 @@ EXPERTS, TASKS, SCORES = Path("data/experts"), Path("data/tasks"), Path("data/sc
 
 
 class Expert:
-    """A product's density with its standardisation."""
+    """A product's densities with its standardisation.
+
+    There is one density, or with `calibration: cross` one member per fold of the normal images, each
+    learnt without its fold.
+    """
 
     def __init__(self, name: str, task: str, dtype: torch.dtype) -> None:
         """Loads data/experts/<task>/<name>.safetensors and its prototype.
@@ -29,19 +35,36 @@ class Expert:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
         self.name = name
-        self.density = load_expert(EXPERTS / "base.safetensors", EXPERTS / task / f"{name}.safetensors")
+        self.members = load_expert(EXPERTS / "base.safetensors", EXPERTS / task / f"{name}.safetensors")
         self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
         self.dtype = dtype
 
-    def halves(self, split: Split, rows: np.ndarray | None = None) -> Halves:
-        """Both halves of the likelihood of a split's images, (N, H, W) each.
+    def halves(self, features: Float[Tensor, "N H W C"]) -> Halves:
+        """What every member says of standardised features, (F, N, H, W) each.
 
         Raises:
             ArtifactError: a likelihood is not finite.
         """
+        parts = [self._halves(member, features) for member in self.members]
+        return {half: np.stack([part[half] for part in parts]) for half in parts[0]}
+
+    def halves_by_fold(self, features: Float[Tensor, "N H W C"], folds: np.ndarray) -> Halves:
+        """What is said of each image by the member that did not see the image's fold, (N, H, W) each.
+
+        Raises:
+            ArtifactError: a likelihood is not finite.
+        """
+        order = np.argsort(folds, kind="stable")
+        parts = [
+            self._halves(member, features[torch.from_numpy(np.flatnonzero(folds == fold))])
+            for fold, member in enumerate(self.members)
+        ]
+        return {half: np.concatenate([part[half] for part in parts])[np.argsort(order)] for half in parts[0]}
+
+    def _halves(self, member: Density, features: Tensor) -> Halves:
         halves = likelihood_halves(
-            self.density,
-            self.prototype.standardised(split, rows),
+            member,
+            features,
             log_det=self.prototype.log_det,
             dtype=self.dtype,
             batch_size=BATCH,
@@ -69,29 +92,38 @@ class Verdicts:
 
 @dataclass(frozen=True)
 class Judge:
-    """Turns likelihoods into verdicts with the help of an expert's held-out normal images.
+    """Turns patch statistics into verdicts with the help of held-out normal images.
 
     Attributes:
-        score: name in `scoring.SCORES`.
+        parts: names of the statistics that are looked at; several are fused.
         aggregation: from patches to images.
-        calibration: the expert's own halves of its calibration images.
+        calibration: statistics of the held-out normal images, (n, H, W) each.
+        folds: number of the member that judged each of them, (n,).
     """
 
-    score: str
+    parts: tuple[str, ...]
     aggregation: Aggregation
     calibration: Halves
+    folds: np.ndarray
 
     @cached_property
     def normal_scores(self) -> np.ndarray:
         """Image scores of the calibration images, (n,)."""
-        return calibration_scores(self.score, self.calibration, self.aggregation)
+        return calibration_scores(self.parts, self.calibration, self.aggregation)
 
     def threshold(self, alarm_rate: float) -> float:
-        """Score above which an image raises an alarm; infinite if the images are too few."""
+        """Score above which an image raises an alarm; infinite if the images are too few.
+
+        With several members it is close to where p-values fall below the rate, and alarms are
+        decided by the p-values.
+        """
         return alarm_threshold(self.normal_scores, alarm_rate)
 
     def __call__(self, judged: Halves) -> Verdicts:
-        """Verdicts on images that the same expert judged."""
-        scores = image_scores(self.score, self.calibration, judged, self.aggregation)
-        maps = patch_scores(self.score, self.calibration, judged)
-        return Verdicts(maps, scores, p_values(self.normal_scores, scores))
+        """Verdicts on images from what every member says, (F, N, H, W) each; scores are the members' means."""
+        members = [
+            {part: values[number] for part, values in judged.items()} for number in range(len(judged[self.parts[0]]))
+        ]
+        scores = np.stack([image_scores(self.parts, self.calibration, each, self.aggregation) for each in members])
+        maps = np.mean([patch_scores(self.parts, self.calibration, each) for each in members], axis=0)
+        return Verdicts(maps, scores.mean(0), cross_p_values(self.normal_scores, self.folds, scores))

@@ -45,12 +45,23 @@ class ProductClass(Config):
     path: str
 
 
-class _Tasks(Config):
-    """What every stage checks, whatever it reads: each class has a task that is listed."""
+class Products(Config):
+    """The products and the order of their tasks; every stage checks them, whatever else it reads."""
 
     classes: dict[Annotated[str, Field(pattern=r"^\w+$")], ProductClass]
     first_task: str
     later_tasks: list[str]
+
+    @property
+    def tasks(self) -> list[str]:
+        """All tasks, in order of arrival."""
+        return [self.first_task, *self.later_tasks]
+
+    @property
+    def by_arrival(self) -> dict[str, str]:
+        """Product to task in order of arrival: by task, then as listed under `classes`."""
+        order = sorted(self.classes, key=lambda name: self.tasks.index(self.classes[name].task))
+        return {name: self.classes[name].task for name in order}
 
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -73,14 +84,13 @@ def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
         raise ParamsError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{path} has no keys")
-    _check_tasks(_validated(_Tasks, content, path), path)
+    _check_tasks(_validated(Products, content, path), path)
     return _validated(config, content, path)
 
 
 def classes_of(task: str, path: Path = PARAMS) -> list[str]:
     """Names of a task's classes, in the order of arrival."""
-    classes = load_params(_Tasks, path).classes
-    return [name for name, entry in classes.items() if entry.task == task]
+    return [name for name, its_task in load_params(Products, path).by_arrival.items() if its_task == task]
 
 
 def _validated(config: type[AnyConfig], content: dict[str, Any], path: Path) -> AnyConfig:
@@ -91,8 +101,8 @@ def _validated(config: type[AnyConfig], content: dict[str, Any], path: Path) -> 
         raise ParamsError(f"{path}: " + "; ".join(lines)) from error
 
 
-def _check_tasks(tasks: _Tasks, path: Path) -> None:
-    listed = [tasks.first_task, *tasks.later_tasks]
+def _check_tasks(tasks: Products, path: Path) -> None:
+    listed = tasks.tasks
     if len(set(listed)) < len(listed):
         raise ParamsError(f"{path}: a task is listed twice in first_task and later_tasks: {listed}")
     for name, entry in tasks.classes.items():

@@ -1,5 +1,6 @@
 """A product's prototype: how its images become standardised patch features, and how it is recognised."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
 from moleflow.artifacts import load_tensors, save_tensors
 from moleflow.choices import choose
 from moleflow.patches import embeddings, patch_features
+from moleflow.router import Gaussian, fit_gaussian, held_out_distances
 from moleflow.store import Origin, Split, StoreError, require_same_origin
 
 
@@ -33,20 +34,16 @@ class Prototype:
     """Statistics of a product's normal training images.
 
     Attributes:
-        center: mean embedding, (C,).
-        directions: orthonormal directions of the embeddings' covariance, (r, C).
-        variances: the covariance's eigenvalues along them, (r,), shrunk.
-        floor: variance along every other direction, ().
+        gaussian: where their embeddings lie.
+        held_out: per router, distances that images of the product have when it has not seen them, (N,).
         shift, scale: standardisation of a patch feature, (C,) each.
         patching: arguments of `patch_features`.
         origin: backbone, layers and view of the features.
-        features_digest: SHA-256 of the training features, the link from experts to data.
+        features_digest: SHA-256 of the features of all normal images, the link from experts to data.
     """
 
-    center: Float[Tensor, " C"]
-    directions: Float[Tensor, "r C"]
-    variances: Float[Tensor, " r"]
-    floor: Float[Tensor, ""]
+    gaussian: Gaussian
+    held_out: dict[str, Float[Tensor, " N"]]
     shift: Float[Tensor, " C"]
     scale: Float[Tensor, " C"]
     patching: dict[str, Any]
@@ -72,70 +69,76 @@ class Prototype:
         return split.read(standardise, rows)
 
 
-def build_prototype(train: Split, *, patching: dict[str, Any], standardize: str, router_rank: int) -> Prototype:
+def build_prototype(
+    train: Split, calibration: Split, *, patching: dict[str, Any], standardize: str, router_rank: int
+) -> Prototype:
     """Learns a prototype from the training split of a product.
-
-    The covariance of the embeddings is singular (fewer images than channels), so it is shrunk
-    towards a multiple of the identity and kept as its leading eigenvectors and one floor.
 
     Args:
         train: the training split.
+        calibration: the held-out normal images; of them only the digest is taken.
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
-        router_rank: eigenvectors kept, at most images − 1 and channels − 1.
-
-    Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
-    matrices", 2004, for the shrinkage.
+        router_rank: directions kept of the embeddings' covariance.
     """
     features = train.read(lambda maps: patch_features(maps, **patching))
     pooled = embeddings(features)
-    covariance, _ = ledoit_wolf(pooled.double().numpy())
-    variances, directions = torch.linalg.eigh(torch.from_numpy(covariance))  # ascending
-    rank = min(router_rank, len(pooled) - 1, len(variances) - 1)
-    kept = slice(len(variances) - rank, None)
     mean, std = features.mean((0, 1, 2)), features.flatten(0, 2).std(0)
     shift, scale = choose(STANDARDIZATIONS, standardize, "standardize")(mean, std)
     return Prototype(
-        center=pooled.mean(0),
-        directions=directions.T[kept].float(),
-        variances=variances[kept].float(),
-        floor=variances[: len(variances) - rank].mean().float(),
+        gaussian=fit_gaussian(pooled, router_rank),
+        held_out=held_out_distances(pooled, router_rank),
         shift=shift,
         scale=scale,
         patching={**patching, "grid": features.shape[1]},
         origin=train.origin,
-        features_digest=train.digest(),
+        features_digest=_digest(train, calibration),
     )
+
+
+def _digest(*splits: Split) -> str:
+    return hashlib.sha256(" ".join(split.digest() for split in splits).encode()).hexdigest()
 
 
 def save_prototype(path: Path, prototype: Prototype) -> None:
     """Writes a prototype, whole or not at all."""
-    names = ("center", "directions", "variances", "floor", "shift", "scale")
+    tensors = {
+        **{f"gaussian/{name}": value for name, value in vars(prototype.gaussian).items()},
+        **{f"held_out/{name}": value for name, value in prototype.held_out.items()},
+        "shift": prototype.shift,
+        "scale": prototype.scale,
+    }
     metadata = {
         "patching": prototype.patching,
         "origin": vars(prototype.origin),
         "features_digest": prototype.features_digest,
     }
-    save_tensors(path, {name: getattr(prototype, name) for name in names}, metadata)
+    save_tensors(path, tensors, metadata)
 
 
 def load_prototype(path: Path) -> Prototype:
     """Reads a prototype."""
     tensors, metadata = load_tensors(path)
+    grouped = {
+        group: {name.removeprefix(group): tensor for name, tensor in tensors.items() if name.startswith(group)}
+        for group in ("gaussian/", "held_out/")
+    }
     return Prototype(
-        **tensors,
+        gaussian=Gaussian(**grouped["gaussian/"]),
+        held_out=grouped["held_out/"],
+        shift=tensors["shift"],
+        scale=tensors["scale"],
         patching=metadata["patching"],
         origin=Origin(**metadata["origin"]),
         features_digest=metadata["features_digest"],
     )
 
 
-def training_features(prototype: Prototype, train: Split) -> Float[Tensor, "N H W C"]:
-    """Standardised training features, refused if the prototype was made from others.
+def require_own_features(prototype: Prototype, train: Split, calibration: Split) -> None:
+    """Refuses a store that changed after the prototype was made.
 
     Raises:
-        StoreError: the store changed after the prototype was made.
+        StoreError: names the store.
     """
-    if train.digest() != prototype.features_digest:
+    if _digest(train, calibration) != prototype.features_digest:
         raise StoreError(f"{train.group.store_path} changed after its prototype was made; run `dvc repro`")
-    return prototype.standardised(train)

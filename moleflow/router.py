@@ -1,52 +1,132 @@
-"""Routing: which product does an image show?"""
+"""Routing: which product does an image show, and is it a known one?"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
-from moleflow.prototypes import Prototype
+from moleflow.calibration import fold_numbers
 
-# A member maps a prototype, embeddings (N, C) and "is the prototype the images' own product's" to
-# one distance per image, (N,). Only the oracle looks at the last.
+FOLDS = 10  # of the training images, for distances of images that a Gaussian did not see
 
 
-def mahalanobis(prototype: Prototype, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
-    """Squared Mahalanobis distance under the prototype's shrunk low-rank covariance.
+@dataclass(frozen=True)
+class Gaussian:
+    """Where a product's embeddings lie.
+
+    Attributes:
+        center: their mean, (C,).
+        directions: orthonormal leading directions of their covariance, (r, C).
+        variances: its eigenvalues along them, (r,), shrunk.
+        floor: variance along every other direction, ().
+    """
+
+    center: Float[Tensor, " C"]
+    directions: Float[Tensor, "r C"]
+    variances: Float[Tensor, " r"]
+    floor: Float[Tensor, ""]
+
+
+def fit_gaussian(embedded: Float[Tensor, "N C"], rank: int) -> Gaussian:
+    """Fits a Gaussian whose covariance is shrunk and kept as a few directions and one floor.
+
+    The covariance of the embeddings is singular (fewer images than channels), so it is shrunk
+    towards a multiple of the identity.
+
+    Args:
+        embedded: embeddings of normal images.
+        rank: directions kept, at most images − 1 and channels − 1.
+
+    Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
+    matrices", 2004, for the shrinkage.
+    """
+    covariance, _ = ledoit_wolf(embedded.double().numpy())
+    variances, directions = torch.linalg.eigh(torch.from_numpy(covariance))  # ascending
+    rank = min(rank, len(embedded) - 1, len(variances) - 1)
+    kept = slice(len(variances) - rank, None)
+    return Gaussian(
+        center=embedded.mean(0),
+        directions=directions.T[kept].float(),
+        variances=variances[kept].float(),
+        floor=variances[: len(variances) - rank].mean().float(),
+    )
+
+
+# A member maps a product's Gaussian, embeddings (N, C) and "is it the images' own product's" to one
+# distance per image, (N,). Only the oracle looks at the last.
+
+
+def mahalanobis(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
+    """Squared Mahalanobis distance under the shrunk low-rank covariance.
 
     d² = Σ_i (u_i·v)²/λ_i + (‖v‖² − Σ_i (u_i·v)²)/floor for v = e − center.
     """
-    offset = (embedded - prototype.center).double()
-    along = (offset @ prototype.directions.T.double()).square()  # (N, r)
+    offset = (embedded - gaussian.center).double()
+    along = (offset @ gaussian.directions.T.double()).square()  # (N, r)
     rest = (offset.square().sum(1) - along.sum(1)).clamp_min(0)
-    return (along / prototype.variances.double()).sum(1) + rest / prototype.floor.double()
+    return (along / gaussian.variances.double()).sum(1) + rest / gaussian.floor.double()
 
 
-def euclidean(prototype: Prototype, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
-    """Squared Euclidean distance to the prototype's centre."""
-    return (embedded - prototype.center).double().square().sum(1)
+def euclidean(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
+    """Squared Euclidean distance to the centre."""
+    return (embedded - gaussian.center).double().square().sum(1)
 
 
-def oracle(prototype: Prototype, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
-    """The product is given: 0 for its own prototype, 1 for any other."""
+def oracle(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
+    """The product is given: 0 for its own, 1 for any other."""
     return torch.full((len(embedded),), 0.0 if own else 1.0, dtype=torch.double)
 
 
-ROUTERS: dict[str, Callable[[Prototype, Tensor, bool], Tensor]] = {
+ROUTERS: dict[str, Callable[[Gaussian, Tensor, bool], Tensor]] = {
     "mahalanobis": mahalanobis,
     "euclidean": euclidean,
     "oracle": oracle,
 }
 
 
-def nearest_by_step(distances: Float[Tensor, "N K"]) -> Tensor:
-    """Where each image goes after each product's arrival.
+def held_out_distances(embedded: Float[Tensor, "N C"], rank: int) -> dict[str, Float[Tensor, " N"]]:
+    """Per router, distance of each image to the Gaussian of the images in the other folds.
+
+    What is known of a product's distances without giving up an image: a Gaussian is quickly fitted
+    again, and every training image then counts for the p-value that tells an unknown product.
+    """
+    folds = torch.from_numpy(fold_numbers(len(embedded), min(FOLDS, len(embedded))))
+    distances = {name: torch.zeros(len(embedded), dtype=torch.double) for name in ROUTERS}
+    for fold in folds.unique():
+        gaussian = fit_gaussian(embedded[folds != fold], rank)
+        for name, distance in ROUTERS.items():
+            distances[name][folds == fold] = distance(gaussian, embedded[folds == fold], True)
+    return distances
+
+
+def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor:
+    """Where each image goes after each task.
 
     Args:
         distances: to the prototypes in order of arrival, (N, K).
+        known: how many prototypes are known after each task, (T,).
 
     Returns:
-        Index of the nearest among the first i+1 prototypes, (N, K), int64; ties go to the earliest.
+        Index of the nearest among the known prototypes, (N, T), int64; ties go to the earliest.
     """
-    return torch.stack([distances[:, : step + 1].argmin(1) for step in range(distances.shape[1])], dim=1)
+    return torch.stack([distances[:, :count].argmin(1) for count in known], dim=1)
+
+
+def rejected(p_values: np.ndarray, reject_rate: float) -> np.ndarray:
+    """Which images show no known product: their p-value is at most `reject_rate` for each of them.
+
+    An image of a known product is rejected with probability at most `reject_rate`, whatever the
+    other products are.
+
+    Args:
+        p_values: of the distance to every known prototype, (N, K).
+        reject_rate: tolerated share of rejected images of known products; 0 rejects none.
+
+    Returns:
+        (N,), bool.
+    """
+    return p_values.max(1) <= reject_rate + 1e-9  # 1/20 is to count as 0.05

@@ -149,25 +149,23 @@ AGGREGATIONS: dict[str, Callable[[np.ndarray, tuple[int, ...], Aggregation], np.
 }
 
 
-def patch_scores(score: str, calibration: Halves, judged: Halves) -> np.ndarray:
-    """Patch scores, (N, H, W), of images judged by the density that judged the calibration images."""
-    halves = choose(SCORES, score, "score")
-    return fuse([calibration[half] for half in halves], [judged[half] for half in halves])
+def patch_scores(parts: tuple[str, ...], calibration: Halves, judged: Halves) -> np.ndarray:
+    """Patch scores, (N, H, W), of some parts of what was judged, fused against the calibration images."""
+    return fuse([calibration[part] for part in parts], [judged[part] for part in parts])
 
 
-def image_scores(score: str, calibration: Halves, judged: Halves, aggregation: Aggregation) -> np.ndarray:
-    """Image scores, (N,): each half is aggregated first, then fused against the calibration images."""
-    halves = choose(SCORES, score, "score")
-    return fuse([aggregation(calibration[half]) for half in halves], [aggregation(judged[half]) for half in halves])
+def image_scores(parts: tuple[str, ...], calibration: Halves, judged: Halves, aggregation: Aggregation) -> np.ndarray:
+    """Image scores, (N,): each part is aggregated first, then fused against the calibration images."""
+    return fuse([aggregation(calibration[part]) for part in parts], [aggregation(judged[part]) for part in parts])
 
 
-def calibration_scores(score: str, calibration: Halves, aggregation: Aggregation) -> np.ndarray:
+def calibration_scores(parts: tuple[str, ...], calibration: Halves, aggregation: Aggregation) -> np.ndarray:
     """Image scores of the calibration images, (n,), each against the others only.
 
     Judged against themselves they would look more ordinary than a new normal image, and the
     threshold would promise fewer false alarms than it keeps.
     """
-    statistics = [aggregation(calibration[half]) for half in choose(SCORES, score, "score")]
+    statistics = [aggregation(calibration[part]) for part in parts]
     rows = np.arange(len(statistics[0]))
     if len(rows) == 1:
         return fuse(statistics, statistics)

@@ -83,6 +83,13 @@ def _write_rows(group: zarr.Group, layers: list[int], images: list[str], start: 
         array[start : start + len(rows)] = rows
 
 
+def write_masks(group_path: Path, masks: np.ndarray) -> None:
+    """Adds masks, (N, S, S) bool, to a split that `write_split` wrote."""
+    group = zarr.open_group(group_path, mode="r+")
+    chunks = (min(SHARD, len(masks)), *masks.shape[1:])
+    group.create_array("mask", shape=masks.shape, dtype=bool, chunks=chunks)[:] = masks
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of a store, opened for reading.
@@ -99,6 +106,11 @@ class Split:
     def maps(self, rows: slice = slice(None)) -> list[Tensor]:
         """Raw maps of some rows, one per layer, each (N, C_l, H_l, W_l), fp16."""
         return [torch.from_numpy(self._array(layer)[rows]) for layer in self.origin.layers]
+
+    def masks(self) -> np.ndarray:
+        """The masks that `write_masks` added, (N, S, S) bool."""
+        array: Any = self.group["mask"]
+        return np.asarray(array[:])
 
     def read(self, function: Callable[[list[Tensor]], Tensor], rows: np.ndarray | None = None) -> Tensor:
         """Applies a per-image function shard by shard, so that raw maps never fill the memory.

@@ -1,32 +1,136 @@
-"""Results as tables for a terminal."""
+"""Results as Markdown tables for a terminal, the README and the report."""
 
 from typing import Any
 
-COLUMNS = (
-    "image_auroc",
-    "image_ap",
-    "pixel_auroc",
-    "pixel_ap",
-    "routing_accuracy",
-    "false_alarm_rate",
-    "detection_rate",
-)
+ACCURACY = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro", "routing_accuracy", "open_set_auroc")
+ALARMS = ("precision", "recall", "f1", "rejected_normal", "rejected_defective", "unknown_rejected")
+RIVALS = ("image_auroc", "pixel_ap", "aupro", "f1", "false_alarm_rate")
 
 
-def results_table(classes: dict[str, dict[str, Any]], summary: dict[str, Any]) -> str:
-    """A Markdown table, one line per product and one of their means; "–" where a metric is undefined.
+def cell(value: float | None) -> str:
+    """Three decimals, or a dash for what is undefined."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _by_product(columns: tuple[str, ...], classes: dict[str, Any], summary: dict[str, Any]) -> str:
+    rows = [[name, *(cell(each[key]) for key in columns)] for name, each in [*classes.items(), ("mean", summary)]]
+    return table(["product", *map(_title, columns)], rows)
+
+
+def accuracy_table(classes: dict[str, Any], summary: dict[str, Any]) -> str:
+    """Ranking of images and pixels, and routing, per product; the product is not given."""
+    return _by_product(ACCURACY, classes, summary)
+
+
+def alarms_table(classes: dict[str, Any], summary: dict[str, Any]) -> str:
+    """Promised and realised false alarms with their interval, and what the threshold finds."""
+    target = summary["calibration"]["target"]
+    rows = []
+    for name, each in [*classes.items(), ("mean", summary)]:
+        interval = f"{cell(each['false_alarm_low'])} to {cell(each['false_alarm_high'])}" if name != "mean" else ""
+        row = [name, f"{target:g}", cell(each["false_alarm_rate"]), interval]
+        rows.append(row + [cell(each[key]) for key in ALARMS])
+    header = ["product", "target", "false alarm rate", "95 % interval", *map(_title, ALARMS)]
+    return table(header, rows)
+
+
+def continual_table(summary: dict[str, Any]) -> str:
+    """Average incremental metric, backward transfer and forgetting, split into weights and routing."""
+    rows = [
+        [_title(metric), _title(figure), *(cell(account[part]) for part in ("total", "weights", "routing"))]
+        for metric, figures in summary["continual"].items()
+        for figure, account in figures.items()
+    ]
+    return table(["metric", "figure", "total", "own experts", "routing"], rows)
+
+
+def rivals_table(summary: dict[str, Any], baselines: dict[str, Any]) -> str:
+    """The flow beside its rivals, means over the products, and the image AUROC per product."""
+    methods = {"flow": summary, **{name: each["summary"] for name, each in baselines.items()}}
+    rows = [[name, *(cell(each[key]) for key in RIVALS)] for name, each in methods.items()]
+    return table(["method", *(f"{_title(key)}, mean" for key in RIVALS)], rows)
+
+
+def rivals_by_product_table(classes: dict[str, Any], baselines: dict[str, Any], metric: str) -> str:
+    """One metric of the flow and of its rivals, product by product."""
+    methods = {"flow": classes, **{name: each["classes"] for name, each in baselines.items()}}
+    rows = [[name, *(cell(each[product][metric]) for product in classes)] for name, each in methods.items()]
+    return table([_title(metric), *classes], rows)
+
+
+def probe_table(probe: dict[str, Any]) -> str:
+    """What the probe says of every score member and rival, beside the test's verdict, per product."""
+    rows = [
+        [
+            product,
+            candidate,
+            *(cell(each[f"{kind}_{metric}"]) for metric in ("image_auroc", "pixel_ap") for kind in ("probe", "test")),
+        ]
+        for product, its in probe.items()
+        for candidate, each in its["candidates"].items()
+    ]
+    header = ["product", "candidate", "probe image auroc", "test image auroc", "probe pixel ap", "test pixel ap"]
+    return table(header, rows)
+
+
+def agreement_table(probe: dict[str, Any]) -> str:
+    """How well the probe ranks the candidates, and what following it costs."""
+    rows = []
+    for product, its in probe.items():
+        for metric, found in its["agreement"].items():
+            if found["chosen"] is not None:
+                numbers = [cell(found["spearman"]), found["chosen"], found["best"], cell(found["cost"])]
+                rows.append([product, _title(metric), *numbers])
+    header = ["product", "metric", "rank correlation", "chosen by the probe", "best on the test", "cost of the choice"]
+    return table(header, rows)
+
+
+def costs_table(costs: dict[str, Any]) -> str:
+    """Seconds, megabytes, parameters and peak memory per product."""
+    rows = [
+        [
+            name,
+            f"{each['seconds']:.0f}",
+            f"{each['bytes'] / 1e6:.1f}",
+            f"{each['parameters']:,}",
+            f"{each['peak_memory_bytes'] / 1e9:.2f}",
+        ]
+        for name, each in costs.items()
+    ]
+    return table(["product", "seconds", "MB written", "parameters", "peak memory in GB"], rows)
+
+
+def results(metrics: dict[str, Any]) -> str:
+    """All results of a commit.
 
     Args:
-        classes: content of metrics/classes.json.
-        summary: content of metrics/summary.json.
+        metrics: content of the files in metrics/ by stem: summary, classes, baselines, probe, costs.
     """
-    lines = ["| product | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |"]
-    lines.append("|---" * (len(COLUMNS) + 1) + "|")
-    for name, metrics in [*classes.items(), ("mean", summary)]:
-        lines.append(f"| {name} | " + " | ".join(_cell(metrics[column]) for column in COLUMNS) + " |")
-    weights, routing = (_cell(summary[f"forgetting_{part}"]) for part in ("weights", "routing"))
-    return "\n".join([*lines, "", f"forgetting (image AUROC): {weights} by weights, {routing} by routing"])
-
-
-def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    summary, classes, baselines = metrics["summary"], metrics["classes"], metrics["baselines"]
+    parts = {
+        "Accuracy, product not given": accuracy_table(classes, summary),
+        "Alarms at the threshold from normal images alone": alarms_table(classes, summary),
+        "Continual learning": continual_table(summary),
+    }
+    if baselines:
+        parts["The flow and its rivals on the same features"] = "\n\n".join(
+            [
+                rivals_table(summary, baselines),
+                *(rivals_by_product_table(classes, baselines, each) for each in ("image_auroc", "pixel_ap")),
+            ]
+        )
+    parts["The probe: synthetic defects on held-out normals against the test"] = "\n\n".join(
+        [agreement_table(metrics["probe"]), probe_table(metrics["probe"])]
+    )
+    parts["Cost of each product"] = costs_table(metrics["costs"])
+    return "\n\n".join(f"### {title}\n\n{body}" for title, body in parts.items())

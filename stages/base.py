@@ -12,7 +12,7 @@ from moleflow.errors import told_plainly
 from moleflow.experts import save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.params import Above, Config, OddOrZero, Positive, load_params
-from moleflow.tasks import load_task
+from moleflow.tasks import load_task, normal_features
 from moleflow.training import train
 from stages.recipe import ExpertConfig, RecipeConfig
 
@@ -36,7 +36,8 @@ def main(task: str) -> None:
     structure, size, recipe = load_params(BaseConfig), load_params(ExpertConfig), load_params(RecipeConfig)
     base, folder, curve = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task / "base.csv"
     with measured("base", task, [base, folder]):
-        prototypes, features = load_task(task)
+        prototypes = load_task(task)
+        features = {name: normal_features(name, prototype, "train") for name, prototype in prototypes.items()}
         arguments: dict[str, Any] = {
             "channels": next(iter(features.values())).shape[-1],
             **structure.model_dump(),
@@ -52,7 +53,7 @@ def main(task: str) -> None:
         with written_whole(folder) as partial:
             for name, expert in experts.items():
                 digest = prototypes[name].features_digest
-                save_expert(partial / f"{name}.safetensors", expert, arguments, base=base, features_digest=digest)
+                save_expert(partial / f"{name}.safetensors", [expert], arguments, base=base, features_digest=digest)
         write_text(curve, pd.DataFrame(rows).to_csv(index=False))
 
 

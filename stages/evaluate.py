@@ -1,84 +1,97 @@
-"""evaluate: metrics of every product, of all, of forgetting and of cost."""
+"""evaluate: metrics of products, forgetting, unknown products, rivals, probe and cost, with their plots."""
 
 import shutil
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 from pydantic import Field
 
-from moleflow.artifacts import ArtifactError, digest, write_json, written_whole
-from moleflow.continual import forgetting
+from moleflow.artifacts import write_json, write_text, written_whole
 from moleflow.costs import cost_since, read_costs
-from moleflow.datasets.index import read_index
 from moleflow.errors import told_plainly
-from moleflow.evaluation import Judged, auroc_matrices, class_metrics, judged_images, mean_metrics
-from moleflow.judging import EXPERTS, SCORES
-from moleflow.params import Config, NonNegative, OpenFraction, ProductClass, load_params
-from moleflow.scores_file import Record, read_record
-from moleflow.tables import results_table
+from moleflow.evaluation import Evaluation, evaluate, mean_metrics
+from moleflow.experts import expert_parameters
+from moleflow.judging import EXPERTS
+from moleflow.openset import open_set_metrics
+from moleflow.params import Fraction, NonNegative, OpenFraction, Products, load_params
+from moleflow.plot_data import confusion_table, curve_tables, histogram_table, matrix_table, stolen_table
+from moleflow.probing import agreement
+from moleflow.records import Records
+from stages.judge import JudgeConfig
 
 METRICS = Path("metrics")
 
 
-class EvaluateConfig(Config):
-    """What this stage reads of params.yaml."""
+class EvaluateConfig(Products):
+    """What this stage reads of params.yaml, besides stages/judge.py."""
 
-    classes: dict[str, ProductClass]
+    baselines: list[str]
     alarm_rate: OpenFraction
+    reject_rate: Fraction
     eval_size: Annotated[int, Field(ge=16)]
     map_sigma: NonNegative
 
 
 @told_plainly
 def main() -> None:
-    """Writes metrics/summary.json, classes.json, costs.json and plots/."""
+    """Writes metrics/*.json, metrics/stolen.csv and metrics/plots/."""
     start = time.perf_counter()
-    config = load_params(EvaluateConfig)
-    names = list(config.classes)
-    routes = read_record(Path("data/routes.h5"))
-    products: list[Judged] = []
-    classes: dict[str, dict[str, Any]] = {}
-    for number, name in enumerate(names):
-        scores = _current_scores(name, config.classes[name].task)
-        index = read_index(Path("data/index") / f"{name}.csv")
-        judged = judged_images(index, scores, routes.group(name), own=number, classes=names, size=config.eval_size)
-        metrics, reasons = class_metrics(judged, own=number, alarm_rate=config.alarm_rate, sigma=config.map_sigma)
-        classes[name] = {**metrics, "undefined": reasons}
-        products.append(judged)
-    lost = forgetting(*auroc_matrices(products))
-    summary = {**mean_metrics(classes), "forgetting_weights": lost.weights, "forgetting_routing": lost.routing}
-    write_json(METRICS / "classes.json", classes)
+    config, judging = load_params(EvaluateConfig), load_params(JudgeConfig)
+    records = Records(config.by_arrival, config.baselines, size=config.eval_size, reject_rate=config.reject_rate)
+    flow = records.flow()
+    rates = {"alarm_rate": config.alarm_rate, "sigma": config.map_sigma}
+    evaluation = evaluate(flow, **rates)
+    rivals = {name: evaluate(records.rival(name), **rates) for name in config.baselines}
+    unknown = open_set_metrics(records.located(), config.reject_rate)
+    weighed = {name: records.weighed(name, judging.aggregator, config.map_sigma) for name in records.names}
+
+    _add(evaluation, {name: {**unknown[name], **_probe(weighed[name][judging.score])} for name in records.names})
+    for rival, its in rivals.items():
+        _add(its, {name: _probe(weighed[name][rival]) for name in records.names})
+    write_json(METRICS / "summary.json", evaluation.summary)
+    write_json(METRICS / "classes.json", evaluation.classes)
+    write_json(
+        METRICS / "baselines.json",
+        {name: {"summary": its.summary, "classes": its.classes} for name, its in rivals.items()},
+    )
+    judged = {name: {"candidates": each, "agreement": agreement(each)} for name, each in weighed.items()}
+    write_json(METRICS / "probe.json", judged)
+    images = {name: table.path.tolist() for name, table in records.tests.items()}
+    distances = {name: routes["distance"] for name, routes in records.routes.items()}
+    write_text(METRICS / "stolen.csv", stolen_table(images, flow, distances).to_csv(index=False))
     with written_whole(METRICS / "plots") as plots:
-        for task in dict.fromkeys(entry.task for entry in config.classes.values()):
+        for task in config.tasks:
             shutil.copytree(Path("data/curves") / task, plots / "curves" / task, copy_function=shutil.copyfile)
-        _confusion(names, products).to_csv(plots / "confusion.csv", index=False)
-    write_json(METRICS / "summary.json", summary)
-    costs = read_costs({name: entry.task for name, entry in config.classes.items()})
-    written = [METRICS / "classes.json", METRICS / "summary.json", METRICS / "plots"]
-    costs["stages"]["evaluate"] = {"all": cost_since(start, written)}
-    write_json(METRICS / "costs.json", costs)
-    print(results_table(classes, summary))
+        roc, pr = curve_tables(flow)
+        tables = {"roc": roc, "pr": pr, "histogram": histogram_table(flow), "confusion": confusion_table(flow)}
+        tables["matrix"] = matrix_table(evaluation, config.tasks)
+        for name, table in tables.items():
+            table.to_csv(plots / f"{name}.csv", index=False, float_format="%.6g")
+    _write_costs(config, start)
 
 
-def _current_scores(name: str, task: str) -> Record:
-    """A product's scores, refused unless today's base and expert made them."""
-    record = read_record(SCORES / f"{name}.h5")
-    current = {"base": EXPERTS / "base.safetensors", "expert": EXPERTS / task / f"{name}.safetensors"}
-    for part, path in current.items():
-        if record.attributes[f"{part}_digest"] != digest(path):
-            raise ArtifactError(f"{SCORES / name}.h5 was made by another {part} than {path}; run `dvc repro`")
-    return record
+def _probe(weighed: dict[str, Any]) -> dict[str, float | None]:
+    return {key: weighed[key] for key in ("probe_image_auroc", "probe_pixel_ap")}
 
 
-def _confusion(names: list[str], products: list[Judged]) -> pd.DataFrame:
-    """One row per test image, as `dvc plots` counts them."""
-    frames = [
-        pd.DataFrame({"product": name, "routed": [names[choice] for choice in judged.chosen[:, -1]]})
-        for name, judged in zip(names, products, strict=True)
-    ]
-    return pd.concat(frames)
+def _add(evaluation: Evaluation, more: dict[str, dict[str, float | None]]) -> None:
+    """Adds metrics per product, and their means to the summary."""
+    evaluation.summary.update(mean_metrics(more))
+    for name, metrics in more.items():
+        undefined = evaluation.classes[name].pop("undefined")
+        reasons = {key: "no such image or no other product" for key, value in metrics.items() if value is None}
+        evaluation.classes[name] |= {**metrics, "undefined": undefined | reasons}
+
+
+def _write_costs(config: EvaluateConfig, start: float) -> None:
+    """costs.json, per product, is compared by `dvc metrics diff`; stage_costs.json says where the time went."""
+    products, stages = read_costs(config.by_arrival, config.first_task)
+    for name, task in config.by_arrival.items():
+        products[name]["parameters"] = expert_parameters(EXPERTS / task / f"{name}.safetensors")
+    stages["evaluate"] = {"all": cost_since(start, [METRICS / "plots", *METRICS.glob("*.json")])}
+    write_json(METRICS / "costs.json", products)
+    write_json(METRICS / "stage_costs.json", stages)
 
 
 if __name__ == "__main__":

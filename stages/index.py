@@ -7,14 +7,13 @@ from moleflow.artifacts import write_text
 from moleflow.costs import measured
 from moleflow.datasets.index import build_index
 from moleflow.errors import told_plainly
-from moleflow.params import Config, Count, OpenFraction, load_params
+from moleflow.params import Config, OpenFraction, load_params
 
 
 class IndexConfig(Config):
     """What this stage reads of params.yaml, besides its own line under `classes`."""
 
     calibration_fraction: OpenFraction
-    seed: Count
 
 
 @told_plainly
@@ -23,9 +22,7 @@ def main(name: str, layout: str, root: str) -> None:
     config = load_params(IndexConfig)
     output = Path("data/index") / f"{name}.csv"
     with measured("index", name, [output]):
-        table = build_index(
-            Path(root), layout=layout, calibration_fraction=config.calibration_fraction, seed=config.seed
-        )
+        table = build_index(Path(root), layout=layout, calibration_fraction=config.calibration_fraction)
         write_text(output, table.to_csv(index=False))
     print(f"{name}: " + ", ".join(f"{count} {split}" for split, count in table["split"].value_counts().items()))
 

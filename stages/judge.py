@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
+import numpy as np
 import torch
 from pydantic import Field
 
 from moleflow.choices import choose
 from moleflow.judging import Judge
 from moleflow.params import Config, Positive
-from moleflow.scoring import Aggregation, Halves
+from moleflow.scoring import SCORES, Aggregation, Halves
 from moleflow.training import PRECISIONS
 
 Percent = Annotated[float, Field(gt=0, le=100)]
@@ -29,7 +30,15 @@ class JudgeConfig(Config):
         """Arithmetic of the densities."""
         return choose(PRECISIONS, self.precision, "precision")
 
-    def judge(self, calibration: Halves) -> Judge:
-        """The library's form of it, for one expert."""
-        aggregation = Aggregation(self.aggregation, self.top_k, self.top_percent, self.percentile)
-        return Judge(self.score, aggregation, calibration)
+    @property
+    def aggregator(self) -> Aggregation:
+        """From patch scores to image scores."""
+        return Aggregation(self.aggregation, self.top_k, self.top_percent, self.percentile)
+
+    def judge(self, calibration: Halves, folds: np.ndarray) -> Judge:
+        """The library's form of it, for one expert and the normal images that its members judged."""
+        return self.judge_of(choose(SCORES, self.score, "score"), calibration, folds)
+
+    def judge_of(self, parts: tuple[str, ...], calibration: Halves, folds: np.ndarray) -> Judge:
+        """The same for statistics of one's own."""
+        return Judge(parts, self.aggregator, calibration, folds)

@@ -28,7 +28,7 @@ def main(name: str, task: str) -> None:
     output = Path("data/tasks") / task / f"{name}.safetensors"
     with measured("prototype", name, [output]):
         prototype = build_prototype(
-            open_split(Path("data/features") / f"{name}.zarr", "train"),
+            *(open_split(Path("data/features") / f"{name}.zarr", split) for split in ("train", "calibration")),
             patching=config.model_dump(include={"neighbourhood", "embed_dim", "grid", "layer_merge"}),
             standardize=config.standardize,
             router_rank=config.router_rank,

@@ -8,6 +8,8 @@ from moleflow.choices import choose
 from moleflow.params import Above, Config, Count, Fraction, NonNegative, Positive
 from moleflow.training import PRECISIONS, Recipe
 
+Folds = Annotated[int, Field(ge=2)]
+
 
 class ExpertConfig(Config):
     """Size of a product's expert."""

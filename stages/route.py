@@ -7,61 +7,73 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from moleflow.calibration import p_values
 from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.judging import SCORES, TASKS, Expert
-from moleflow.params import Config, ProductClass, load_params
+from moleflow.params import Products, load_params
 from moleflow.prototypes import Prototype, load_prototype
-from moleflow.router import ROUTERS, nearest_by_step
+from moleflow.router import ROUTERS, nearest_by_task
 from moleflow.scores_file import Arrays, Record, read_record, write_record
+from moleflow.scoring import surprise
 from moleflow.store import Split, open_split
 from stages.judge import JudgeConfig
 
 OUTPUT = Path("data/routes.h5")
 
 
-class RouteConfig(Config):
+class RouteConfig(Products):
     """What this stage reads of params.yaml, besides stages/judge.py."""
 
-    classes: dict[str, ProductClass]
     router: str
 
 
 @told_plainly
 def main() -> None:
-    """Writes data/routes.h5: per product distances, the chosen products by step, and the stolen images."""
+    """Writes data/routes.h5: per product distances, the chosen products by task, and the stolen images."""
     config, judging = load_params(RouteConfig), load_params(JudgeConfig)
-    names = list(config.classes)
+    arrival = config.by_arrival
+    names = list(arrival)
+    known = [sum(config.tasks.index(task) <= step for task in arrival.values()) for step in range(len(config.tasks))]
     with measured("route", "all", [OUTPUT]):
-        prototypes = {name: load_prototype(TASKS / config.classes[name].task / f"{name}.safetensors") for name in names}
+        prototypes = {name: load_prototype(TASKS / task / f"{name}.safetensors") for name, task in arrival.items()}
         arrays: Arrays = {}
         splits = {name: open_split(Path("data/features") / f"{name}.zarr", "test") for name in names}
         for name in tqdm(names, desc="route"):
-            distances = _distances(config.router, prototypes, splits[name], name)
-            chosen = nearest_by_step(distances)[:, names.index(name) :]
-            arrays[f"{name}/distance"], arrays[f"{name}/chosen"] = distances.numpy(), chosen.numpy()
+            found = _distances(config.router, prototypes, splits[name], name)
+            chosen = nearest_by_task(torch.from_numpy(found["distance"]), known)
+            found["chosen"] = chosen[:, config.tasks.index(arrival[name]) :].numpy()
+            arrays |= {f"{name}/{key}": value for key, value in found.items()}
         for name in names:
             for thief in names:
                 rows = np.flatnonzero((arrays[f"{name}/chosen"] == names.index(thief)).any(1))
                 if thief != name and len(rows):
-                    verdicts = _judge_stolen(config, judging, thief, splits[name], rows)
+                    verdicts = _judge_stolen(judging, thief, arrival[thief], splits[name], rows)
                     arrays |= {f"{name}/stolen/{thief}/{key}": value for key, value in verdicts.items()}
         write_record(OUTPUT, Record(arrays, {"classes": np.array(names, dtype=bytes)}))
 
 
-def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own: str) -> torch.Tensor:
-    """Distances of a product's test images to every prototype, (N, K)."""
+def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own: str) -> Arrays:
+    """Distance, its p-value and its surprise of a product's test images under every prototype, (N, K) each."""
     distance = choose(ROUTERS, router, "router")
     embedded = prototypes[own].embeddings(split)
-    return torch.stack([distance(prototypes[name], embedded, name == own) for name in prototypes], dim=1)
+    columns: dict[str, list[np.ndarray]] = {"distance": [], "distance_p_value": [], "distance_surprise": []}
+    for name, prototype in prototypes.items():
+        values = distance(prototype.gaussian, embedded, name == own).numpy()
+        normal = prototype.held_out[router].numpy()
+        columns["distance"].append(values)
+        columns["distance_p_value"].append(p_values(normal, values))
+        columns["distance_surprise"].append(surprise(normal, values))
+    return {key: np.stack(each, axis=1) for key, each in columns.items()}
 
 
-def _judge_stolen(config: RouteConfig, judging: JudgeConfig, thief: str, split: Split, rows: np.ndarray) -> Arrays:
-    """Verdicts of another product's expert on the images that its prototype attracts at any step."""
-    expert = Expert(thief, config.classes[thief].task, judging.dtype)
-    judge = judging.judge(read_record(SCORES / f"{thief}.h5").group("calibration"))
-    return {"row": rows, **vars(judge(expert.halves(split, rows)))}
+def _judge_stolen(judging: JudgeConfig, thief: str, task: str, split: Split, rows: np.ndarray) -> Arrays:
+    """Verdicts of another product's expert on the images that its prototype attracts after any task."""
+    expert = Expert(thief, task, judging.dtype)
+    normal = read_record(SCORES / f"{thief}.h5").group("calibration")
+    judge = judging.judge(normal, normal["fold"])
+    return {"row": rows, **vars(judge(expert.halves(expert.prototype.standardised(split, rows))))}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""score: judges a product's held-out and test images by its own expert."""
+"""score: judges a product's held-out normal, probe and test images by its own expert."""
 
 import sys
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from moleflow.artifacts import digest
+from moleflow.calibration import fold_numbers
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.judging import EXPERTS, SCORES, Expert
@@ -28,20 +30,33 @@ def main(name: str, task: str) -> None:
     output, store = SCORES / f"{name}.h5", Path("data/features") / f"{name}.zarr"
     with measured("score", name, [output]):
         expert = Expert(name, task, judging.dtype)
-        splits = {split: open_split(store, split) for split in ("calibration", "test")}
-        halves = {split: expert.halves(each) for split, each in splits.items()}
-        judge = judging.judge(halves["calibration"])
-        verdicts = judge(halves["test"])
+        prototype, test = expert.prototype, open_split(store, "test")
+        probe = open_split(Path("data/probes") / f"{name}.zarr", "probe")
+        normal = prototype.standardised(open_split(store, "calibration"))
+        folds = np.zeros(len(normal), np.int64)
+        probe_rows = np.array([int(image.split("/")[1]) for image in probe.images])  # the normal image painted on
+        probe_folds = folds[probe_rows]
+        if len(expert.members) > 1:  # calibration: cross; the members see no image of their own fold
+            train = prototype.standardised(open_split(store, "train"))
+            folds = fold_numbers(len(train) + len(normal), len(expert.members))
+            probe_folds = folds[len(train) + probe_rows]
+            normal = torch.cat([train, normal])
+        halves = {
+            "calibration": expert.halves_by_fold(normal, folds),
+            "probe": expert.halves_by_fold(prototype.standardised(probe), probe_folds),
+            "test": expert.halves(prototype.standardised(test)),
+        }
+        judge = judging.judge(halves["calibration"], folds)
         arrays = {f"{split}/{half}": values for split, each in halves.items() for half, values in each.items()}
-        arrays |= {f"test/{key}": value for key, value in vars(verdicts).items()}
-        arrays["test/image"] = np.array(splits["test"].images, dtype=bytes)
-        arrays["calibration/image_score"] = judge.normal_scores
+        arrays |= {f"test/{key}": value for key, value in vars(judge(halves["test"])).items()}
+        arrays["test/image"] = np.array(test.images, dtype=bytes)
+        arrays |= {"calibration/fold": folds, "calibration/image_score": judge.normal_scores}
         attributes = {
             "alarm_rate": config.alarm_rate,
             "threshold": judge.threshold(config.alarm_rate),
             "base_digest": digest(EXPERTS / "base.safetensors"),
             "expert_digest": digest(EXPERTS / task / f"{name}.safetensors"),
-            "resize": expert.prototype.origin.resize,
+            "resize": prototype.origin.resize,
         }
         write_record(output, Record(arrays, attributes))
 

@@ -1,5 +1,7 @@
 """The frozen backbone: pinned weights, eval mode for ever, and errors that say what is to be had."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -84,7 +86,7 @@ def test_backbone_without_a_package_lists_those_with_one():
 def test_extraction_is_the_backbone_over_every_image_in_order(lite0, tmp_path):
     paths = [str(save_image(tmp_path / f"{number}.png", seed=number)) for number in range(5)]
     with tqdm(total=5, disable=True) as bar:
-        batches = list(extract(lite0, paths, img_size=64, resize="stretch", batch_size=2, bar=bar))
+        batches = list(extract(lite0, paths, lambda path: image_pixels(Path(path), 64, "stretch"), batch_size=2, bar=bar))
     assert [len(batch[0]) for batch in batches] == [2, 2, 1]
     images = torch.from_numpy(
         np.stack([image_pixels(tmp_path / f"{number}.png", 64, "stretch") for number in range(5)])

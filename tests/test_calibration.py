@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from moleflow.calibration import alarm_threshold, p_values
+from moleflow.calibration import alarm_threshold, cross_p_values, fold_numbers, p_values
 
 CALIBRATION = np.arange(1.0, 20.0)  # 19 images
 
@@ -28,3 +28,33 @@ def test_false_alarms_keep_the_rate():
     rng = np.random.default_rng(0)
     rates = [(rng.normal(size=400) > alarm_threshold(rng.normal(size=40), 0.1)).mean() for _ in range(300)]
     assert np.mean(rates) == pytest.approx(4 / 41, abs=0.01)  # floor(0.1 · 41) / 41
+
+
+def test_folds_are_nearly_equal_and_always_the_same():
+    numbers = fold_numbers(23, 5)
+    assert sorted(np.bincount(numbers).tolist()) == [4, 4, 5, 5, 5]
+    np.testing.assert_array_equal(numbers, fold_numbers(23, 5))
+
+
+def test_cross_p_values_of_one_fold_are_the_plain_ones():
+    scores = np.linspace(-1, 21, 50)
+    crossed = cross_p_values(CALIBRATION, np.zeros(19, int), scores[None])
+    np.testing.assert_allclose(crossed, p_values(CALIBRATION, scores))
+
+
+def test_cross_p_values_compare_a_member_with_its_own_fold_only():
+    calibration, folds = np.array([1.0, 2.0, 10.0, 20.0]), np.array([0, 0, 1, 1])
+    scores = np.array([[1.5], [15.0]])  # one image, judged by both members
+    assert cross_p_values(calibration, folds, scores) == pytest.approx([(1 + 1 + 1) / 5])
+
+
+def test_cross_calibration_keeps_the_rate():
+    """The statistic of a fold's member is the distance to the mean of the other folds."""
+    rng, rates = np.random.default_rng(0), []
+    for _ in range(200):
+        normal, fresh = rng.normal(size=40), rng.normal(size=100)
+        folds = fold_numbers(40, 5)
+        centers = np.array([normal[folds != fold].mean() for fold in range(5)])
+        crossed = cross_p_values(abs(normal - centers[folds]), folds, abs(fresh - centers[:, None]))
+        rates.append((crossed <= 0.1).mean())
+    assert np.mean(rates) == pytest.approx(0.1, abs=0.02)

@@ -1,88 +1,164 @@
 """The account of forgetting: theft is reported as theft, lost weights as lost weights."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from moleflow.continual import forgetting
-from moleflow.evaluation import Judged, auroc_matrices, class_metrics, judged_images, mean_metrics
+from moleflow.continual import Account, continual_account
+from moleflow.evaluation import Judged, calibration_summary, evaluate, mean_metrics, routed_verdicts
+from moleflow.judging import Verdicts
+from moleflow.plot_data import confusion_table, matrix_table, stolen_table
 from moleflow.scores_file import Record, read_record, write_record
 
 NAN = np.nan
+ALARM = {"alarm_rate": 0.2, "sigma": 1.0}
 
 
-def test_forgetting_by_hand():
+def test_account_by_hand():
     own = np.array([[0.9, NAN, NAN], [0.9, 0.8, NAN], [0.9, 0.8, 0.7]])
-    routed = np.array([[0.9, NAN, NAN], [0.7, 0.8, NAN], [0.6, 0.75, 0.7]])
-    lost = forgetting(own, routed)
-    assert lost.weights == 0
-    assert lost.routing == pytest.approx((0.3 + 0.05) / 2)
+    routed = np.array([[0.9, NAN, NAN], [0.7, 0.8, NAN], [0.8, 0.75, 0.7]])
+    account = continual_account(own, routed)
+    assert account["forgetting"].weights == 0
+    assert account["forgetting"].total == account["forgetting"].routing == pytest.approx((0.1 + 0.05) / 2)
+    assert account["backward_transfer"].total == pytest.approx(-(0.1 + 0.05) / 2)
+    assert account["average_incremental"].total == pytest.approx((0.9 + 0.75 + 0.75) / 3)
+    assert account["average_incremental"].weights == pytest.approx((0.9 + 0.85 + 0.8) / 3)
 
 
 def test_lost_weights_are_not_blamed_on_the_router():
     matrix = np.array([[0.9, NAN], [0.6, 0.8]])
-    lost = forgetting(matrix, matrix)
-    assert lost.weights == pytest.approx(0.3)
+    lost = continual_account(matrix, matrix)["forgetting"]
+    assert lost.weights == lost.total == pytest.approx(0.3)
     assert lost.routing == pytest.approx(0)
 
 
-def test_one_product_cannot_forget():
-    assert forgetting(np.ones((1, 1)), np.ones((1, 1))) == forgetting(np.full((2, 2), NAN), np.full((2, 2), NAN))
-    assert forgetting(np.ones((1, 1)), np.ones((1, 1))).weights is None
+def test_one_task_cannot_forget_and_an_undefined_metric_has_no_account():
+    account = continual_account(np.ones((1, 2)), np.ones((1, 2)))
+    assert account["forgetting"] == account["backward_transfer"] == Account(None, None, None)
+    assert account["average_incremental"].total == 1
+    assert continual_account(np.full((2, 2), NAN), np.full((2, 2), NAN))["average_incremental"].total is None
 
 
 def verdicts(scores):
     scores = np.asarray(scores, float)
-    return {
-        "patch_score": scores[:, None, None].repeat(2, 1).repeat(2, 2),
-        "image_score": scores,
-        "p_value": 1 / (1 + scores),
-    }
+    return Verdicts(scores[:, None, None].repeat(2, 1).repeat(2, 2), scores, 1 / (1 + scores))
+
+
+def product(number, chosen, stolen, masks=None):
+    """A product of two: six images, the last three defective, ranked without a fault by the own expert."""
+    own, chosen = verdicts([1, 2, 3, 10, 11, 12]), np.array(chosen)
+    return Judged(
+        labels=np.array([0, 0, 0, 1, 1, 1]),
+        masks=masks,
+        own=own,
+        routed=routed_verdicts(own, stolen, chosen, number, ["bolt", "nut"]),
+        chosen=chosen,
+        rejected=np.zeros(6, bool),
+        number=number,
+        threshold=4.0,
+    )
+
+
+def stolen(rows, scores):
+    return {f"nut/{key}": value for key, value in {"row": np.array(rows), **vars(verdicts(scores))}.items()}
 
 
 @pytest.fixture
-def judged():
-    """Product 0 of 2: six images; from the second step on, product 1 holds images 3 and 4."""
-    index = pd.DataFrame({"split": ["train"] + ["test"] * 6, "label": [0, 0, 0, 0, 1, 1, 1], "mask": [""] * 7})
-    own = {f"test/{key}": value for key, value in verdicts([1, 2, 3, 10, 11, 12]).items()}
-    scores = Record(own, {"threshold": 4.0, "resize": "stretch"})
-    chosen = np.array([[0, 0], [0, 0], [0, 0], [0, 1], [0, 1], [0, 0]])
-    stolen = {f"stolen/nut/{key}": value for key, value in {"row": np.array([3, 4]), **verdicts([0.0, 2.5])}.items()}
-    return judged_images(index, scores, {"chosen": chosen, **stolen}, own=0, classes=["bolt", "nut"], size=8)
+def bolt():
+    """From the second task on, nut holds images 3 and 4."""
+    return product(0, [[0, 0], [0, 0], [0, 0], [0, 1], [0, 1], [0, 0]], stolen([3, 4], [0.0, 2.5]))
 
 
-def test_stolen_images_take_the_thiefs_scores_from_that_step_on(judged):
-    assert judged.routed[0].image_score.tolist() == [1, 2, 3, 10, 11, 12]
-    assert judged.routed[1].image_score.tolist() == [1, 2, 3, 0, 2.5, 12]
-    assert judged.own.image_score.tolist() == [1, 2, 3, 10, 11, 12]
+@pytest.fixture
+def nut():
+    return product(1, [[1]] * 6, {})
 
 
-def test_theft_is_in_the_routed_metrics_and_not_in_the_oracles(judged):
-    metrics, reasons = class_metrics(judged, own=0, alarm_rate=0.2, sigma=1.0)
+def test_stolen_images_take_the_thiefs_scores_from_that_task_on(bolt):
+    assert bolt.routed[0].image_score.tolist() == [1, 2, 3, 10, 11, 12]
+    assert bolt.routed[1].image_score.tolist() == [1, 2, 3, 0, 2.5, 12]
+    assert bolt.own.image_score.tolist() == [1, 2, 3, 10, 11, 12]
+
+
+def test_theft_is_in_the_routed_metrics_and_not_in_the_oracles(bolt, nut):
+    metrics = evaluate({"bolt": bolt, "nut": nut}, **ALARM).classes["bolt"]
     assert metrics["image_auroc_oracle"] == 1
     assert metrics["image_auroc"] == pytest.approx((0 + 2 + 3) / 9)
     assert metrics["routing_accuracy"] == pytest.approx(4 / 6)
-    assert metrics["detection_rate_oracle"] == 1
-    assert metrics["detection_rate"] == pytest.approx(1 / 3)
+    assert metrics["recall_oracle"] == metrics["f1_oracle"] == 1
+    assert metrics["recall"] == pytest.approx(1 / 3)
     assert metrics["false_alarm_rate"] == 0
-    assert metrics["pixel_auroc"] is None
-    assert reasons["pixel_auroc"] == "the class has no masks"
+    assert metrics["pixel_auroc"] is metrics["aupro"] is None
+    assert metrics["undefined"]["aupro"] == "the class has no masks"
 
 
-def test_matrices_know_when_the_theft_happened(judged):
-    newer = Judged(judged.labels, None, judged.own, judged.routed[:1], judged.chosen[:, :1] + 1, 4.0)
-    own, routed = auroc_matrices([judged, newer])
-    np.testing.assert_allclose(own, [[1, NAN], [1, 1]])
-    np.testing.assert_allclose(routed, [[1, NAN], [5 / 9, 1]])
-    assert forgetting(own, routed).routing == pytest.approx(4 / 9)
-    assert forgetting(own, routed).weights == 0
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_a_router_that_steals_k_images_yields_exactly_that_theft(count, nut):
+    """Each stolen defect falls below every normal image: the AUROC falls by k/3, all of it by routing."""
+    rows = [3, 4, 5][:count]
+    chosen = np.zeros((6, 2), int)
+    chosen[rows, 1] = 1
+    thieves = stolen(rows, [0.0] * count) if count else {}
+    evaluation = evaluate({"bolt": product(0, chosen, thieves), "nut": nut}, **ALARM)
+    lost = evaluation.summary["continual"]["image_auroc"]["forgetting"]
+    assert lost == pytest.approx({"total": count / 3, "weights": 0, "routing": count / 3})
+    np.testing.assert_allclose(evaluation.routed["image_auroc"], [[1, NAN], [1 - count / 3, 1]])
+    np.testing.assert_allclose(evaluation.own["image_auroc"], [[1, NAN], [1, 1]])
 
 
-def test_too_few_calibration_images_leave_the_rates_undefined(judged):
-    unwarranted = Judged(judged.labels, None, judged.own, judged.routed, judged.chosen, np.inf)
-    metrics, reasons = class_metrics(unwarranted, own=0, alarm_rate=0.05, sigma=1.0)
-    assert metrics["false_alarm_rate"] is None
-    assert "19" in reasons["false_alarm_rate"]
+def test_theft_shows_in_pixel_matrices_too(nut):
+    masks = np.zeros((6, 8, 8), bool)
+    masks[3:, 2:4, 2:4] = True
+    chosen = np.zeros((6, 2), int)
+    chosen[3:, 1] = 1
+    evaluation = evaluate({"bolt": product(0, chosen, stolen([3, 4, 5], [0, 0, 0]), masks), "nut": nut}, **ALARM)
+    for metric in ("pixel_ap", "aupro"):
+        assert evaluation.routed[metric][0, 0] > evaluation.routed[metric][1, 0]
+        assert evaluation.own[metric][0, 0] == evaluation.own[metric][1, 0]
+        assert np.isnan(evaluation.own[metric][:, 1]).all()
+
+
+def test_order_of_the_images_changes_nothing(bolt, nut):
+    order = np.random.default_rng(0).permutation(6)
+    shuffled = Judged(
+        labels=bolt.labels[order],
+        masks=None,
+        own=Verdicts(*(value[order] for value in vars(bolt.own).values())),
+        routed=[Verdicts(*(value[order] for value in vars(step).values())) for step in bolt.routed],
+        chosen=bolt.chosen[order],
+        rejected=bolt.rejected,
+        number=0,
+        threshold=4.0,
+    )
+    straight, permuted = (evaluate({"bolt": each, "nut": nut}, **ALARM).summary for each in (bolt, shuffled))
+    assert permuted == straight
+
+
+def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
+    rejected = np.array([True, False, False, True, True, False])
+    own = verdicts([9, 1, 2, 10, 11, 12])
+    judged = Judged(nut.labels, None, own, [own], np.zeros((6, 1), int), rejected, 0, 4.0)
+    metrics = evaluate({"bolt": judged}, **ALARM).classes["bolt"]
+    assert metrics["false_alarm_rate"] == 0
+    assert metrics["false_alarm_rate_oracle"] == pytest.approx(1 / 3)
+    assert metrics["recall"] == pytest.approx(1 / 3)
+    assert metrics["recall_oracle"] == 1
+
+
+def test_too_few_calibration_images_leave_the_rates_undefined(nut):
+    unwarranted = Judged(**{**vars(nut), "threshold": np.inf, "number": 0, "chosen": nut.chosen * 0})
+    metrics = evaluate({"nut": unwarranted}, alarm_rate=0.05, sigma=1.0).classes["nut"]
+    assert metrics["false_alarm_rate"] is metrics["f1"] is None
+    assert "19" in metrics["undefined"]["f1"]
+
+
+def test_calibration_summary_by_hand():
+    classes = {
+        "a": {"false_alarm_rate_oracle": 0.05, "false_alarm_low_oracle": 0.01},
+        "b": {"false_alarm_rate_oracle": 0.45, "false_alarm_low_oracle": 0.30},
+        "c": {"false_alarm_rate_oracle": None, "false_alarm_low_oracle": None},
+    }
+    assert calibration_summary(classes, 0.05) == pytest.approx({"target": 0.05, "mean_gap": 0.2, "kept": 0.5})
+    assert calibration_summary({"c": classes["c"]}, 0.05)["kept"] is None
 
 
 def test_means_are_over_the_products_that_have_the_metric():
@@ -91,6 +167,24 @@ def test_means_are_over_the_products_that_have_the_metric():
         "b": {"x": 0.0, "y": 0.5, "z": None, "undefined": {}},
     }
     assert mean_metrics(classes) == {"x": 0.5, "y": 0.5, "z": None}
+
+
+def test_tables_behind_the_plots_name_the_theft(bolt, nut):
+    products = {"bolt": bolt, "nut": nut}
+    distances = {"bolt": np.array([[1.0, 2.0]] * 3 + [[3.0, 2.0]] * 2 + [[1.0, 2.0]]), "nut": np.ones((6, 2))}
+    table = stolen_table({name: [f"{row}.png" for row in range(6)] for name in products}, products, distances)
+    assert table.to_dict("records") == [
+        {"product": "bolt", "image": f"{row}.png", "thief": "nut", "distance_own": 3.0, "distance_thief": 2.0}
+        for row in (3, 4)
+    ]
+    counts = confusion_table(products).value_counts().to_dict()
+    assert counts == {("bolt", "bolt"): 4, ("bolt", "nut"): 2, ("nut", "nut"): 6}
+    matrix = matrix_table(evaluate(products, **ALARM), ["t0", "t1"])
+    assert matrix[["metric", "after", "product"]].values.tolist() == [
+        ["image_auroc", "t0", "bolt"],
+        ["image_auroc", "t1", "bolt"],
+        ["image_auroc", "t1", "nut"],
+    ]
 
 
 def test_record_is_read_back_and_bytes_repeat(tmp_path):

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 import torch
 from sklearn.covariance import LedoitWolf
 
 from moleflow.prototypes import build_prototype, load_prototype, save_prototype
-from moleflow.router import ROUTERS, mahalanobis, nearest_by_step
+from moleflow.calibration import p_values
+from moleflow.router import ROUTERS, fit_gaussian, held_out_distances, mahalanobis, nearest_by_task, rejected
 
 PATCHING = {"neighbourhood": 3, "embed_dim": 12, "grid": 4, "layer_merge": "concat"}
 
@@ -23,7 +25,7 @@ def products(make_split):
 
 
 def prototype(split, **changes):
-    return build_prototype(split, **{"patching": PATCHING, "standardize": "product", "router_rank": 8, **changes})
+    return build_prototype(split, split, **{"patching": PATCHING, "standardize": "product", "router_rank": 8, **changes})
 
 
 @pytest.mark.parametrize("name", ROUTERS)
@@ -31,8 +33,8 @@ def test_every_router_sends_images_home(products, name):
     prototypes = [prototype(split) for split in products]
     for number, split in enumerate(products):
         embedded = prototypes[number].embeddings(split)
-        distances = torch.stack([ROUTERS[name](each, embedded, i == number) for i, each in enumerate(prototypes)], 1)
-        assert (nearest_by_step(distances)[:, -1] == number).all()
+        distances = [ROUTERS[name](each.gaussian, embedded, i == number) for i, each in enumerate(prototypes)]
+        assert (nearest_by_task(torch.stack(distances, 1), [1, 2])[:, -1] == number).all()
 
 
 def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
@@ -41,19 +43,39 @@ def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
     embedded = full.embeddings(products[0]).double()
     expected = LedoitWolf().fit(embedded.numpy()).mahalanobis(embedded.numpy())
     torch.testing.assert_close(
-        mahalanobis(full, embedded.float(), True), torch.from_numpy(expected), rtol=1e-3, atol=1e-3
+        mahalanobis(full.gaussian, embedded.float(), True), torch.from_numpy(expected), rtol=1e-3, atol=1e-3
     )
 
 
-def test_step_i_knows_the_first_products_only():
+def test_a_task_knows_the_products_of_its_time_only():
     distances = torch.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 0.5], [1.0, 1.0, 1.0]])
-    assert nearest_by_step(distances).tolist() == [[0, 1, 2], [0, 0, 2], [0, 0, 0]]
+    assert nearest_by_task(distances, [1, 2, 3]).tolist() == [[0, 1, 2], [0, 0, 2], [0, 0, 0]]
+    assert nearest_by_task(distances, [2, 3]).tolist() == [[1, 2], [0, 2], [0, 0]]  # two products in the first task
+
+
+@pytest.mark.parametrize("name", [name for name in ROUTERS if name != "oracle"])
+def test_images_of_a_known_product_are_rejected_at_the_rate(name):
+    """Far more images than channels: held-out distances are those of new images."""
+    generator = torch.Generator().manual_seed(0)
+    shares = []
+    for _ in range(40):
+        normal, fresh = (torch.randn(count, 6, generator=generator) for count in (99, 200))
+        distances = ROUTERS[name](fit_gaussian(normal, 4), fresh, True).numpy()
+        p = p_values(held_out_distances(normal, 4)[name].numpy(), distances)
+        assert not rejected(p[:, None], 0.0).any()
+        shares.append(rejected(p[:, None], 0.1).mean())
+    assert 0.07 < sum(shares) / len(shares) < 0.12
+
+
+def test_an_image_near_any_prototype_is_not_rejected():
+    p = np.array([[0.01, 0.5], [0.01, 0.01], [0.3, 0.02]])
+    assert rejected(p, 0.05).tolist() == [False, True, False]
 
 
 def test_rank_beyond_images_and_channels_is_cut(products):
     made = prototype(products[0], router_rank=500)
-    assert made.directions.shape == (11, 12)
-    assert made.floor > 0
+    assert made.gaussian.directions.shape == (11, 12)
+    assert made.gaussian.floor > 0
 
 
 def test_prototype_is_small_and_read_back(products, tmp_path):
@@ -63,8 +85,10 @@ def test_prototype_is_small_and_read_back(products, tmp_path):
     assert read.patching == made.patching
     assert read.origin == made.origin
     assert read.features_digest == made.features_digest
-    assert read.directions.equal(made.directions)
-    assert made.directions.shape == (8, 12)
+    assert read.gaussian.directions.equal(made.gaussian.directions)
+    assert made.gaussian.directions.shape == (8, 12)
+    assert read.held_out.keys() == made.held_out.keys() == ROUTERS.keys()
+    assert all(read.held_out[name].equal(made.held_out[name]) for name in ROUTERS)
 
 
 def test_standardise_product_gives_zero_mean_unit_variance_and_its_log_det(products):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from moleflow.artifacts import ArtifactError
-from moleflow.experts import load_base, load_expert, save_base, save_expert
+from moleflow.experts import expert_parameters, load_base, load_expert, save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, base_state, expert_state
 from moleflow.training import PRECISIONS, Recipe, TrainingError, learning_rate_factor, train
 
@@ -92,16 +92,19 @@ def saved(make_density, tmp_path):
     assert Density(**arguments).state_dict().keys() == density.state_dict().keys()
     expert, _ = learn_expert(density)
     save_base(tmp_path / "base", density, arguments)
-    save_expert(tmp_path / "bolt", expert, arguments, base=tmp_path / "base", features_digest="f")
+    other = {name: value + 1 for name, value in expert.items()}
+    save_expert(tmp_path / "bolt", [expert, other], arguments, base=tmp_path / "base", features_digest="f")
     return tmp_path, density
 
 
 def test_base_and_expert_together_are_the_density_that_was_trained(saved):
     folder, density = saved
-    loaded = load_expert(folder / "base", folder / "bolt")
+    first, second = load_expert(folder / "base", folder / "bolt")
     x = features().float()
-    assert loaded(x).nll.equal(density(x).nll)
-    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert first(x).nll.equal(density(x).nll)
+    assert not second(x).nll.equal(density(x).nll)
+    assert not any(parameter.requires_grad for parameter in [*first.parameters(), *second.parameters()])
+    assert expert_parameters(folder / "bolt") == 2 * sum(tensor.numel() for tensor in expert_state(density).values())
 
 
 def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):

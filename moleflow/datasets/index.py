@@ -16,14 +16,14 @@ from moleflow.datasets.sample import DatasetError, Sample
 LAYOUTS: dict[str, Callable[[Path], list[Sample]]] = {"mvtec": scan_mvtec}
 
 
-def build_index(root: Path, *, layout: str, calibration_fraction: float, seed: int) -> pd.DataFrame:
+def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.DataFrame:
     """Lists a product's images after reading every one of them.
 
     Args:
         root: folder of the product.
         layout: name in `LAYOUTS`.
-        calibration_fraction: share of the normal training images held out for calibration.
-        seed: of the choice of these.
+        calibration_fraction: share of the normal training images held out for calibration, drawn at
+            random but always alike.
 
     Returns:
         One row per image: path, split ("train", "calibration", "test"), label, defect, mask (empty
@@ -37,15 +37,15 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float, seed: i
     samples = choose(LAYOUTS, layout, "layout")(root)
     train = [sample for sample in samples if sample.split == "train"]
     test = [sample for sample in samples if sample.split == "test"]
-    if len(train) < 2:
-        raise DatasetError(f"{root} has {len(train)} normal training images; 2 are needed, 100 or more are good")
+    if len(train) < 5:
+        raise DatasetError(f"{root} has {len(train)} normal training images; 5 are needed, 100 or more are good")
     if not test:
         raise DatasetError(f"{root} has no test images; add at least one normal one")
     contents = {sample.path: _check(sample) for sample in samples}
     _refuse_leak(train, test, contents)
     held_out = round(calibration_fraction * len(train))
     held_out = min(max(held_out, 1), len(train) - 1)
-    calibration = set(np.random.default_rng(seed).permutation(len(train))[:held_out].tolist())
+    calibration = set(np.random.default_rng(0).permutation(len(train))[:held_out].tolist())
     splits = ["calibration" if row in calibration else "train" for row in range(len(train))]
     return pd.DataFrame(
         {

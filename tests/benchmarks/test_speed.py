@@ -1,6 +1,7 @@
 """Speed side by side in one run: `make bench` prints, per group, how many times slower each row is than the best."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from tqdm import tqdm
 
 from moleflow.backbones import Backbone
+from moleflow.datasets.images import image_pixels
 from moleflow.extraction import extract
 from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.metrics import ranking
@@ -44,9 +46,12 @@ def test_bare_backbone(benchmark, lite0):
 
 @pytest.mark.benchmark(group="extraction of 64 images")
 def test_extraction_with_decoding(benchmark, lite0, images):
+    def read(path):
+        return image_pixels(Path(path), 224, "stretch")
+
     def run():
         with tqdm(disable=True) as bar:
-            return list(extract(lite0, images, img_size=224, resize="stretch", batch_size=16, bar=bar))
+            return list(extract(lite0, images, read, batch_size=16, bar=bar))
 
     benchmark.pedantic(run, rounds=5, warmup_rounds=1)
 

@@ -1,0 +1,65 @@
+"""Mean ± standard deviation over experiments that differ only in seed or order, from DVC's own records."""
+
+from collections import defaultdict
+from typing import Any
+
+import dvc.api
+import numpy as np
+
+from moleflow.tables import table
+
+REPEATED = ("seed", "first_task", "later_tasks")  # what repetitions of one setting differ in
+
+
+class ExperimentsError(ValueError):
+    """There is nothing to make a table of."""
+
+
+def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[str]) -> str:
+    """One line per setting: its parameters, the number of experiments, and mean ± std of the metrics.
+
+    Args:
+        rows: one experiment each: parameters and metrics by name, as `dvc.api.exp_show` returns them.
+        keys: names of the parameters, all of params.yaml.
+        metrics: names of the metrics to show.
+
+    Returns:
+        A Markdown table. Experiments belong together if all parameters but `REPEATED` are equal; a
+        line names those that differ between the lines. The standard deviation is that of the sample
+        (n − 1), and missing for a single experiment.
+
+    Raises:
+        ExperimentsError: no experiment has the metrics.
+    """
+    rows = [row for row in rows if all(row.get(metric) is not None for metric in metrics)]
+    if not rows:
+        raise ExperimentsError(
+            f"no finished experiment has {', '.join(metrics)}; "
+            "run `dvc exp run --queue -S seed=0,1,2` and `dvc queue start`, or see the names in metrics/summary.json"
+        )
+    setting = [key for key in keys if key not in REPEATED]
+    varied = [key for key in setting if len({str(row.get(key)) for row in rows}) > 1]
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(str(row.get(key)) for key in setting)].append(row)
+    lines = []
+    for group in groups.values():
+        spreads = [_spread([float(row[metric]) for row in group]) for metric in metrics]
+        lines.append([*(str(group[0].get(key)) for key in varied), str(len(group)), *spreads])
+    return table([*varied, "experiments", *metrics], sorted(lines))
+
+
+def read_experiments() -> tuple[list[dict[str, Any]], list[str]]:
+    """All experiments derived from the checked-out commit, and the names of their parameters.
+
+    Source: https://dvc.org/doc/api-reference/exp_show
+    """
+    rows = [row for row in dvc.api.exp_show() if row["typ"].startswith("branch")]
+    sections = set(dvc.api.params_show())
+    return rows, list(dict.fromkeys(key for row in rows for key in row if key.split(".")[0] in sections))
+
+
+def _spread(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
+    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"

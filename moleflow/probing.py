@@ -1,0 +1,110 @@
+"""The probe: weighing scores and rivals by synthetic defects on held-out normals, without a test label."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch.nn import functional as F
+
+from moleflow.evaluation import Metrics, grade
+from moleflow.judging import Judge, Verdicts
+from moleflow.metrics import pixel_ranking, ranking
+from moleflow.scoring import Halves, anomaly_maps
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The synthetic defects of a product.
+
+    Attributes:
+        kinds: kind of defect of each image, (M,).
+        masks: (M, S, S), bool.
+    """
+
+    kinds: np.ndarray
+    masks: np.ndarray
+
+
+def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
+    """What the probe stage wrote, its masks brought to the size of the anomaly maps.
+
+    Args:
+        images: names <kind>/<row>.
+        masks: (M, S', S') bool.
+        size: S.
+    """
+    scaled = F.interpolate(torch.from_numpy(masks).float()[:, None], size=(size, size), mode="bilinear")[:, 0]
+    return Probe(np.array([image.split("/")[0] for image in images]), (scaled >= 0.5).numpy())
+
+
+def probe_metrics(judge: Judge, judged: Halves, probe: Probe, sigma: float) -> dict[str, Any]:
+    """How well the defects of each kind are told from the held-out normals and found in their images.
+
+    Args:
+        judge: the candidate, with the held-out normals.
+        judged: its statistics of the probe images, (M, H, W) each.
+        probe: kinds and masks.
+        sigma: smoothing of the anomaly maps in pixels.
+
+    Returns:
+        probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind.
+    """
+    verdicts = judge({part: values[None] for part, values in judged.items()})
+    maps = anomaly_maps(verdicts.patch_score, size=probe.masks.shape[-1], sigma=sigma)
+    normal = judge.normal_scores
+    kinds: dict[str, Metrics] = {}
+    for kind in dict.fromkeys(probe.kinds.tolist()):
+        rows = probe.kinds == kind
+        labels = np.concatenate([np.zeros(len(normal)), np.ones(rows.sum())])
+        kinds[kind] = {
+            "image_auroc": ranking(labels, np.concatenate([normal, verdicts.image_score[rows]])).auroc,
+            "pixel_ap": pixel_ranking(probe.masks[rows], maps[rows]).ap,
+        }
+    return {
+        "probe_image_auroc": _mean([each["image_auroc"] for each in kinds.values()]),
+        "probe_pixel_ap": _mean([each["pixel_ap"] for each in kinds.values()]),
+        "kinds": kinds,
+    }
+
+
+def true_metrics(verdicts: Verdicts, labels: np.ndarray, masks: np.ndarray | None, sigma: float) -> Metrics:
+    """What the probe is to foretell."""
+    found = grade(verdicts, labels, masks, sigma)
+    return {"test_image_auroc": found.image.auroc, "test_pixel_ap": found.pixel.ap}
+
+
+def agreement(candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """How well the probe ranks a product's candidates against the test metrics.
+
+    Args:
+        candidates: per candidate what `probe_metrics` and `true_metrics` returned.
+
+    Returns:
+        For image_auroc and pixel_ap: spearman, the rank correlation; chosen, the candidate that the
+        probe ranks first; best, the best one by the test labels; cost, what the choice loses. None where
+        undefined.
+    """
+    result: dict[str, dict[str, Any]] = {}
+    for metric in ("image_auroc", "pixel_ap"):
+        pairs = {name: (each[f"probe_{metric}"], each[f"test_{metric}"]) for name, each in candidates.items()}
+        pairs = {name: pair for name, pair in pairs.items() if None not in pair}
+        if len(pairs) < 2:
+            result[metric] = {"spearman": None, "chosen": None, "best": None, "cost": None}
+            continue
+        probe, test = np.array(list(pairs.values())).T
+        names = list(pairs)
+        varied = len(set(probe)) > 1 and len(set(test)) > 1
+        result[metric] = {
+            "spearman": float(spearmanr(probe, test).statistic) if varied else None,
+            "chosen": names[int(probe.argmax())],
+            "best": names[int(test.argmax())],
+            "cost": float(test.max() - test[probe.argmax()]),
+        }
+    return result
+
+
+def _mean(values: list[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None

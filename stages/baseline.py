@@ -1,0 +1,72 @@
+"""baseline: fits one rival on every product's features and judges the same images as the flow, routed alike."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from moleflow.baselines import BASELINES
+from moleflow.choices import choose
+from moleflow.costs import measured
+from moleflow.errors import told_plainly
+from moleflow.judging import TASKS
+from moleflow.params import Count, OpenFraction, Positive, Products, load_params
+from moleflow.prototypes import load_prototype
+from moleflow.scores_file import Arrays, Record, read_record, write_record
+from moleflow.scoring import Halves
+from moleflow.store import open_split
+from stages.judge import JudgeConfig
+
+FEATURES, OUTPUT = Path("data/features"), Path("data/baselines")
+
+
+class BaselineConfig(Products):
+    """What this stage reads of params.yaml, besides stages/judge.py."""
+
+    alarm_rate: OpenFraction
+    coreset_size: Positive
+    seed: Count
+
+
+@told_plainly
+def main(baseline: str) -> None:
+    """Writes data/baselines/<baseline>.h5: per product what its rival says, and of the images its prototype steals."""
+    config, judging = load_params(BaselineConfig), load_params(JudgeConfig)
+    fit = choose(BASELINES, baseline, "baselines")
+    routes = read_record(Path("data/routes.h5"))
+    arrays: Arrays = {}
+    with measured("baseline", baseline, [OUTPUT / f"{baseline}.h5"]):
+        for name, task in tqdm(config.by_arrival.items(), desc=baseline):
+            prototype = load_prototype(TASKS / task / f"{name}.safetensors")
+            splits = {split: open_split(FEATURES / f"{name}.zarr", split) for split in ("train", "calibration", "test")}
+            splits["probe"] = open_split(Path("data/probes") / f"{name}.zarr", "probe")
+            features = {split: prototype.standardised(each) for split, each in splits.items()}
+            rival = fit(features.pop("train"), config.seed, config.coreset_size)
+            judged: dict[str, Halves] = {
+                split: {"distance": rival.distances(each).numpy()} for split, each in features.items()
+            }
+            folds = np.zeros(len(judged["calibration"]["distance"]), np.int64)
+            judge = judging.judge_of(("distance",), judged["calibration"], folds)
+            judged["test"] = _alone(judged["test"])
+            arrays |= {f"{name}/{split}/distance": each["distance"] for split, each in judged.items()}
+            arrays[f"{name}/calibration/fold"] = folds
+            arrays[f"{name}/threshold"] = np.array(judge.threshold(config.alarm_rate))
+            arrays |= {f"{name}/test/{key}": each for key, each in vars(judge(judged["test"])).items()}
+            for victim in config.classes:
+                stolen = f"{victim}/stolen/{name}"
+                rows = routes.arrays.get(f"{stolen}/row")
+                if rows is not None:
+                    images = prototype.standardised(open_split(FEATURES / f"{victim}.zarr", "test"), rows)
+                    verdicts = judge(_alone({"distance": rival.distances(images).numpy()}))
+                    arrays |= {f"{stolen}/{key}": each for key, each in {"row": rows, **vars(verdicts)}.items()}
+        write_record(OUTPUT / f"{baseline}.h5", Record(arrays, {}))
+
+
+def _alone(judged: Halves) -> Halves:
+    """What a single member says: one more axis, (1, N, H, W)."""
+    return {part: values[None] for part, values in judged.items()}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,29 @@
+"""The keys of params.yaml that extract and probe share: the backbone and its view of an image."""
+
+from functools import cached_property
+
+from moleflow.backbones import Backbone
+from moleflow.params import Config, Count, Positive
+from moleflow.store import Origin
+
+BATCH = 16  # images at a time through the backbone; more are not faster on a processor
+
+
+class ViewConfig(Config):
+    """The backbone and its view of an image."""
+
+    backbone: str
+    backbone_weights: str
+    layers: list[Count]
+    img_size: Positive
+    resize: str
+
+    @cached_property
+    def loaded(self) -> Backbone:
+        """The frozen backbone."""
+        return Backbone(self.backbone, self.layers, self.backbone_weights)
+
+    @property
+    def origin(self) -> Origin:
+        """What its features are labelled with."""
+        return Origin(self.backbone, self.loaded.weights_digest, self.layers, self.img_size, self.resize)
