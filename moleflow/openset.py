@@ -14,7 +14,7 @@ class Located:
 
     Attributes:
         labels: 1 defective, (N,).
-        p_value: conformal p-value of the distance to every prototype, (N, K).
+        p_value: conformal p-value of the strangeness to every prototype, (N, K).
         surprise: −log p of the same without ties, (N, K), in nats.
     """
 

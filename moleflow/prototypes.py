@@ -13,7 +13,7 @@ from torch import Tensor
 from moleflow.artifacts import load_tensors, save_tensors
 from moleflow.choices import choose
 from moleflow.patches import embeddings, patch_features
-from moleflow.router import Gaussian, fit_gaussian, held_out_distances
+from moleflow.router import Gaussian, fit_gaussian, held_out_strangeness
 from moleflow.store import Origin, Split, StoreError, require_same_origin
 
 
@@ -35,7 +35,7 @@ class Prototype:
 
     Attributes:
         gaussian: where their embeddings lie.
-        held_out: per router, distances that images of the product have when it has not seen them, (N,).
+        held_out: strangeness that images of the product have when its centre has not seen them, (N,).
         shift, scale: standardisation of a patch feature, (C,) each.
         patching: arguments of `patch_features`.
         origin: backbone, layers and view of the features.
@@ -43,7 +43,7 @@ class Prototype:
     """
 
     gaussian: Gaussian
-    held_out: dict[str, Float[Tensor, " N"]]
+    held_out: Float[Tensor, " N"]
     shift: Float[Tensor, " C"]
     scale: Float[Tensor, " C"]
     patching: dict[str, Any]
@@ -87,7 +87,7 @@ def build_prototype(
     shift, scale = choose(STANDARDIZATIONS, standardize, "standardize")(mean, std)
     return Prototype(
         gaussian=fit_gaussian(pooled, router_rank),
-        held_out=held_out_distances(pooled, router_rank),
+        held_out=held_out_strangeness(pooled),
         shift=shift,
         scale=scale,
         patching={**patching, "grid": features.shape[1]},
@@ -104,7 +104,7 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
     """Writes a prototype, whole or not at all."""
     tensors = {
         **{f"gaussian/{name}": value for name, value in vars(prototype.gaussian).items()},
-        **{f"held_out/{name}": value for name, value in prototype.held_out.items()},
+        "held_out": prototype.held_out,
         "shift": prototype.shift,
         "scale": prototype.scale,
     }
@@ -119,13 +119,10 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
 def load_prototype(path: Path) -> Prototype:
     """Reads a prototype."""
     tensors, metadata = load_tensors(path)
-    grouped = {
-        group: {name.removeprefix(group): tensor for name, tensor in tensors.items() if name.startswith(group)}
-        for group in ("gaussian/", "held_out/")
-    }
+    gaussian = {name.removeprefix("gaussian/"): value for name, value in tensors.items() if "/" in name}
     return Prototype(
-        gaussian=Gaussian(**grouped["gaussian/"]),
-        held_out=grouped["held_out/"],
+        gaussian=Gaussian(**gaussian),
+        held_out=tensors["held_out"],
         shift=tensors["shift"],
         scale=tensors["scale"],
         patching=metadata["patching"],

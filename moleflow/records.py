@@ -99,7 +99,7 @@ class Records:
             own=own,
             routed=routed_verdicts(own, stolen, chosen, number, self.names),
             chosen=chosen,
-            rejected=rejected(self.routes[name]["distance_p_value"], self.reject_rate),
+            rejected=rejected(self.routes[name]["known_p_value"], self.reject_rate),
             number=number,
             threshold=threshold,
         )
@@ -107,7 +107,7 @@ class Records:
     def located(self) -> dict[str, Located]:
         """Where the test images of all products lie among the prototypes."""
         return {
-            name: Located(self.labels[name], routes["distance_p_value"], routes["distance_surprise"])
+            name: Located(self.labels[name], routes["known_p_value"], routes["surprise"])
             for name, routes in self.routes.items()
         }
 

@@ -9,10 +9,6 @@ from jaxtyping import Float
 from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
-from moleflow.calibration import fold_numbers
-
-FOLDS = 10  # of the training images, for distances of images that a Gaussian did not see
-
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -88,19 +84,17 @@ ROUTERS: dict[str, Callable[[Gaussian, Tensor, bool], Tensor]] = {
 }
 
 
-def held_out_distances(embedded: Float[Tensor, "N C"], rank: int) -> dict[str, Float[Tensor, " N"]]:
-    """Per router, distance of each image to the Gaussian of the images in the other folds.
+def held_out_strangeness(embedded: Float[Tensor, "N C"]) -> Float[Tensor, " N"]:
+    """Squared Euclidean distance of each image to the centre of all others.
 
-    What is known of a product's distances without giving up an image: a Gaussian is quickly fitted
-    again, and every training image then counts for the p-value that tells an unknown product.
+    What tells an unknown product is the Euclidean distance, whatever the router: the Mahalanobis
+    distance takes defects for other products. At a rate of 0.01 it rejected 12 to 35 % of the default
+    products' synthetic defects, the Euclidean one 0 to 13 %; of held-out images of unknown products
+    100 % against 92 to 100 %.
     """
-    folds = torch.from_numpy(fold_numbers(len(embedded), min(FOLDS, len(embedded))))
-    distances = {name: torch.zeros(len(embedded), dtype=torch.double) for name in ROUTERS}
-    for fold in folds.unique():
-        gaussian = fit_gaussian(embedded[folds != fold], rank)
-        for name, distance in ROUTERS.items():
-            distances[name][folds == fold] = distance(gaussian, embedded[folds == fold], True)
-    return distances
+    count = len(embedded)
+    offset = (embedded - embedded.mean(0)).double() * count / (count - 1)  # e − mean of the others
+    return offset.square().sum(1)
 
 
 def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor:

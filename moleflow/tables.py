@@ -68,19 +68,17 @@ def rivals_by_product_table(classes: dict[str, Any], baselines: dict[str, Any], 
     return table([_title(metric), *classes], rows)
 
 
+PROBED = ("probe_image_auroc", "test_image_auroc", "probe_pixel_ap", "test_pixel_ap")
+
+
 def probe_table(probe: dict[str, Any]) -> str:
-    """What the probe says of every score member and rival, beside the test's verdict, per product."""
-    rows = [
-        [
-            product,
-            candidate,
-            *(cell(each[f"{kind}_{metric}"]) for metric in ("image_auroc", "pixel_ap") for kind in ("probe", "test")),
-        ]
-        for product, its in probe.items()
-        for candidate, each in its["candidates"].items()
-    ]
-    header = ["product", "candidate", "probe image auroc", "test image auroc", "probe pixel ap", "test pixel ap"]
-    return table(header, rows)
+    """What the probe says of every score member and rival beside the test's verdict, means over the products."""
+    rows = []
+    for candidate in next(iter(probe.values()))["candidates"]:
+        products = [its["candidates"][candidate] for its in probe.values()]
+        values = [[each[key] for each in products if each[key] is not None] for key in PROBED]
+        rows.append([candidate, *(cell(sum(each) / len(each) if each else None) for each in values)])
+    return table(["candidate, mean", *map(_title, PROBED)], rows)
 
 
 def agreement_table(probe: dict[str, Any]) -> str:

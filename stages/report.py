@@ -1,1 +1,83 @@
-"""report: one page to look at."""
+"""report: one page to look at, metrics/report/index.html."""
+
+import csv
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from moleflow.artifacts import ArtifactError, write_text, written_whole
+from moleflow.errors import told_plainly
+from moleflow.params import PARAMS, Fraction, NonNegative, OpenFraction, Products, load_params
+from moleflow.records import Records
+from moleflow.report import page
+from moleflow.report_cases import cases_html
+
+METRICS = Path("metrics")
+
+
+class ReportConfig(Products):
+    """What this stage reads of params.yaml."""
+
+    alarm_rate: OpenFraction
+    reject_rate: Fraction
+    eval_size: Annotated[int, Field(ge=16)]
+    map_sigma: NonNegative
+
+
+@told_plainly
+def main() -> None:
+    """Writes metrics/report/index.html."""
+    config = load_params(ReportConfig)
+    records = Records(config.by_arrival, [], size=config.eval_size, reject_rate=config.reject_rate)
+    cases = {
+        name: cases_html(
+            judged,
+            records.tests[name],
+            records.names,
+            resize=records.resize(name),
+            alarm_rate=config.alarm_rate,
+            sigma=config.map_sigma,
+            size=config.eval_size,
+        )
+        for name, judged in records.flow().items()
+    }
+    stems = ("summary", "classes", "baselines", "probe", "costs", "stage_costs")
+    plots = ("plots/histogram", "plots/matrix", "plots/confusion", "stolen")
+    text = page(
+        {stem: json.loads(_read(f"{stem}.json")) for stem in stems},
+        {Path(plot).name: list(csv.DictReader(_read(f"{plot}.csv").splitlines())) for plot in plots},
+        cases,
+        params=PARAMS.read_text(encoding="utf-8"),
+        commit=commit_line(),
+    )
+    with written_whole(METRICS / "report") as folder:
+        write_text(folder / "index.html", text)
+
+
+def commit_line() -> str:
+    """The commit of the working directory, shortened, and whether it is all that was run."""
+    git = shutil.which("git")
+    if git is None:
+        return "no git commit"
+    head, status = (
+        subprocess.run([git, *arguments], capture_output=True, text=True, check=False)
+        for arguments in (["rev-parse", "--verify", "HEAD"], ["status", "--porcelain"])
+    )
+    if head.returncode or status.returncode:
+        return "no git commit"
+    return f"commit {head.stdout[:8]}" + (" with uncommitted changes" if status.stdout else "")
+
+
+def _read(name: str) -> str:
+    path = METRICS / name
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; `dvc repro evaluate` makes it")
+    return path.read_text(encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ from moleflow.errors import told_plainly
 from moleflow.judging import SCORES, TASKS, Expert
 from moleflow.params import Products, load_params
 from moleflow.prototypes import Prototype, load_prototype
-from moleflow.router import ROUTERS, nearest_by_task
+from moleflow.router import ROUTERS, euclidean, nearest_by_task
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import surprise
 from moleflow.store import Split, open_split
@@ -55,16 +55,15 @@ def main() -> None:
 
 
 def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own: str) -> Arrays:
-    """Distance, its p-value and its surprise of a product's test images under every prototype, (N, K) each."""
+    """Distances of a product's test images to every prototype, and how strange they are to it, (N, K) each."""
     distance = choose(ROUTERS, router, "router")
     embedded = prototypes[own].embeddings(split)
-    columns: dict[str, list[np.ndarray]] = {"distance": [], "distance_p_value": [], "distance_surprise": []}
+    columns: dict[str, list[np.ndarray]] = {"distance": [], "known_p_value": [], "surprise": []}
     for name, prototype in prototypes.items():
-        values = distance(prototype.gaussian, embedded, name == own).numpy()
-        normal = prototype.held_out[router].numpy()
-        columns["distance"].append(values)
-        columns["distance_p_value"].append(p_values(normal, values))
-        columns["distance_surprise"].append(surprise(normal, values))
+        columns["distance"].append(distance(prototype.gaussian, embedded, name == own).numpy())
+        normal, strangeness = prototype.held_out.numpy(), euclidean(prototype.gaussian, embedded, name == own).numpy()
+        columns["known_p_value"].append(p_values(normal, strangeness))
+        columns["surprise"].append(surprise(normal, strangeness))
     return {key: np.stack(each, axis=1) for key, each in columns.items()}
 
 

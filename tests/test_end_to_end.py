@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 SMALL = {
     "img_size": 64, "layers": [2, 3], "embed_dim": 32, "grid": 4, "router_rank": 4, "couplings": 2, "lora_rank": 4,
     "lora_alpha": 4.0, "epochs": 2, "warmup_epochs": 1.0, "batch_size": 8, "precision": "fp32", "alarm_rate": 0.2,
-    "eval_size": 32, "map_sigma": 1.0, "top_k": 1, "tail_weight": 0.7,
+    "eval_size": 32, "map_sigma": 1.0, "top_k": 1, "tail_weight": 0.7, "baselines": ["pca"], "coreset_size": 50,
+    "probe_images": 2, "reject_rate": 0.1, "calibration_folds": 2,
 }  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class Clone:
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def repro(self, target="evaluate"):
+    def repro(self, target="report"):
         """Runs `dvc repro` (by default all but demo); returns the stages that ran."""
         return stages_run(self.dvc("repro", target))
 
@@ -72,7 +73,7 @@ class Clone:
         """Hash of every output in dvc.lock but measured costs, and metrics, which hold them."""
         lock = YAML(typ="safe").load(self.root / "dvc.lock")
         outs = [out for entry in lock["stages"].values() for out in entry["outs"]]
-        return {out["path"]: out["md5"] for out in outs if "cost" not in out["path"]}
+        return {out["path"]: out["md5"] for out in outs if "cost" not in out["path"] and "report" not in out["path"]}
 
     def summary(self):
         return json.loads((self.root / "metrics/summary.json").read_text())
@@ -114,7 +115,8 @@ def save(path, pixels):
     Image.fromarray(pixels).save(path)
 
 
-LEARNT = {"base", "train@t1", "train@t2", *(f"score@{name}" for name in ("bolt", "nut", "washer")), "route", "evaluate"}
+JUDGED = {"route", "baseline@pca", "evaluate", "report"}
+LEARNT = {"base", "train@t1", "train@t2", *(f"score@{name}" for name in ("bolt", "nut", "washer")), *JUDGED}
 
 
 @pytest.fixture(scope="module")
@@ -129,23 +131,30 @@ def done(tmp_path_factory):
 def test_metrics_are_made(done):
     summary, classes = done.summary(), json.loads((done.root / "metrics/classes.json").read_text())
     assert list(classes) == ["bolt", "nut", "washer"]
-    assert set(summary) - {"forgetting_weights", "forgetting_routing"} == set(classes["nut"]) - {"undefined"}
+    assert set(summary) - {"continual", "calibration"} == set(classes["nut"]) - {"undefined"}
     assert summary["image_auroc"] > 0.8
-    assert summary["forgetting_weights"] == 0
+    assert summary["aupro"] > 0.5
+    assert summary["continual"]["image_auroc"]["forgetting"]["weights"] == 0
     costs = json.loads((done.root / "metrics/costs.json").read_text())
-    assert costs["stages"]["extract"]["nut"].keys() == {"seconds", "bytes", "peak_memory_bytes"}
-    assert costs["products"]["nut"]["bytes"] > 0
+    assert costs["nut"].keys() == {"seconds", "bytes", "peak_memory_bytes", "parameters"}
+    assert min(costs["nut"].values()) > 0
+    rivals = json.loads((done.root / "metrics/baselines.json").read_text())
+    assert rivals["pca"]["summary"]["image_auroc"] > 0.8
+    probe = json.loads((done.root / "metrics/probe.json").read_text())
+    assert list(probe["nut"]["candidates"]) == ["nll", "latent", "log_det", "fused", "pca"]
+    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["nll"]["probe_image_auroc"]
+    assert (done.root / "metrics/report/index.html").is_file()
 
 
 def test_repro_again_runs_nothing_and_status_is_clean(done):
     assert done.repro() == set()
-    assert "up to date" in done.dvc("status", "evaluate")
+    assert "up to date" in done.dvc("status", "report")
     assert git(done.root, "status", "--porcelain") == ""
 
 
 def test_experiment_on_the_loss_reruns_learning_only(done):
     before, hashes = done.summary(), done.hashes()
-    ran = stages_run(done.dvc("exp", "run", "-S", "tail_weight=0.8", "evaluate"))
+    ran = stages_run(done.dvc("exp", "run", "-S", "tail_weight=0.8", "report"))
     assert ran == LEARNT
     assert {path for path, md5 in done.hashes().items() if hashes[path] != md5} >= {"data/experts/base.safetensors"}
     assert "image_auroc" in done.dvc("metrics", "show")
@@ -158,7 +167,7 @@ def test_experiment_on_the_loss_reruns_learning_only(done):
 
 def test_wrong_parameter_stops_with_its_name_and_loses_nothing(done):
     hashes = done.hashes()
-    output = done.dvc("exp", "run", "-S", "tail_weight=high", "evaluate", check=False)
+    output = done.dvc("exp", "run", "-S", "tail_weight=high", "report", check=False)
     assert "params.yaml: tail_weight" in output
     assert "Traceback" not in output
     git(done.root, "checkout", "-q", ".")
@@ -175,14 +184,14 @@ def test_product_comes_and_goes_without_touching_the_others(done):
     assert done.repro() == {
         "index@rivet",
         "extract@rivet",
+        "probe@rivet",
         "prototype@rivet",
         "train@t3",
         "score@rivet",
-        "route",
-        "evaluate",
+        *JUDGED,
     }
-    shared = {"data/routes.h5", "metrics/summary.json", "metrics/classes.json", "metrics/plots"}
-    older = {path: md5 for path, md5 in hashes.items() if path not in shared}
+    older = {path: md5 for path, md5 in hashes.items() if path.split("/")[1] not in ("routes.h5", "baselines")}
+    older = {path: md5 for path, md5 in older.items() if not path.startswith("metrics/")}
     assert older.items() <= done.hashes().items()
     assert (done.root / "data/experts/base.safetensors").read_bytes() == expert
     after = json.loads((done.root / "metrics/classes.json").read_text())
@@ -192,7 +201,7 @@ def test_product_comes_and_goes_without_touching_the_others(done):
     params = done.params()
     del params["classes"]["rivet"]
     done.edit(classes=params["classes"], later_tasks=["t1", "t2"])
-    assert done.repro() <= {"route", "evaluate"}  # the run cache may know the result
+    assert done.repro() <= JUDGED  # the run cache may know the result
     assert older.items() <= done.hashes().items()
     assert json.loads((done.root / "metrics/classes.json").read_text()) == before
 
@@ -205,6 +214,22 @@ def test_tasks_of_several_classes_share_one_stage_and_one_base(done):
     assert "extract@nut" not in done.repro()
     assert {path.stem for path in (done.root / "data/experts/t0").iterdir()} == {"bolt", "nut"}
     assert done.summary()["image_auroc"] > 0.8
+    git(done.root, "checkout", "-q", ".")
+    done.dvc("checkout")
+
+
+def test_cross_calibration_and_another_order_learn_again_and_extract_nothing(done):
+    """Every later task learns one member per fold from all normals; then washer comes first, without rivals."""
+    done.edit(calibration="cross")
+    assert done.repro() == {"train@t1", "train@t2", "score@nut", "score@washer", *JUDGED}
+    assert done.summary()["image_auroc"] > 0.8
+    costs = json.loads((done.root / "metrics/costs.json").read_text())
+    assert costs["nut"]["parameters"] == 2 * costs["bolt"]["parameters"]
+    done.edit(calibration="split", first_task="t2", later_tasks=["t0", "t1"], baselines=[])
+    assert {stage.split("@")[0] for stage in done.repro()} == {"base", "train", "score", "route", "evaluate", "report"}
+    classes = json.loads((done.root / "metrics/classes.json").read_text())
+    assert list(classes) == ["washer", "bolt", "nut"]
+    assert json.loads((done.root / "metrics/baselines.json").read_text()) == {}
     git(done.root, "checkout", "-q", ".")
     done.dvc("checkout")
 

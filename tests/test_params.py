@@ -1,6 +1,17 @@
 import pytest
 
-from moleflow.params import Config, Count, Fraction, NonNegative, Odd, OddOrZero, ParamsError, classes_of, load_params
+from moleflow.params import (
+    Config,
+    Count,
+    Fraction,
+    NonNegative,
+    Odd,
+    OddOrZero,
+    ParamsError,
+    Products,
+    classes_of,
+    load_params,
+)
 
 HEAD = """
 classes:
@@ -75,3 +86,11 @@ def test_classes_of_a_task_in_order_of_arrival(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(HEAD.replace("task: t1", "task: t0").replace("[t1]", "[]"))
     assert classes_of("t0", path) == ["bolt", "nut"]
+
+
+def test_products_arrive_task_by_task_whatever_the_order_of_their_lines(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(HEAD.replace("first_task: t0", "first_task: t1").replace("[t1]", "[t0]"))
+    products = load_params(Products, path)
+    assert products.tasks == ["t1", "t0"]
+    assert products.by_arrival == {"nut": "t1", "bolt": "t0"}

@@ -9,7 +9,7 @@ from conftest import ORIGIN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moleflow.store import SHARD, StoreError, open_split, require_same_origin, write_split
+from moleflow.store import SHARD, StoreError, open_split, require_same_origin, write_masks, write_split
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -71,3 +71,11 @@ def test_missing_or_broken_store_is_named(tmp_path):
     (tmp_path / "s.zarr" / "train" / "zarr.json").write_text("{")
     with pytest.raises(StoreError, match=r"s\.zarr"):
         open_split(tmp_path / "s.zarr", "train")
+
+
+def test_masks_are_read_back(make_split, tmp_path):
+    split = make_split(count=3, name="probe")
+    masks = np.random.default_rng(0).random((3, 8, 8)) < 0.5
+    write_masks(tmp_path / "probe.zarr" / "train", masks)
+    np.testing.assert_array_equal(open_split(tmp_path / "probe.zarr", "train").masks(), masks)
+    assert split.images == ["000.png", "001.png", "002.png"]

@@ -2,28 +2,71 @@ import json
 import subprocess
 import sys
 
-from moleflow.tables import COLUMNS, results_table
+import pytest
 
-CLASSES = {"bolt": {**dict.fromkeys(COLUMNS, 0.5), "pixel_ap": None}}
-SUMMARY = {**dict.fromkeys(COLUMNS, 0.5), "forgetting_weights": 0.0, "forgetting_routing": None}
+from moleflow.experiments import ExperimentsError, repetition_table
+from moleflow.tables import ACCURACY, ALARMS, RIVALS, results
+
+PRODUCT = {**dict.fromkeys([*ACCURACY, *ALARMS, *RIVALS, "false_alarm_low", "false_alarm_high"], 0.5), "aupro": None}
+ACCOUNT = {"total": 0.1, "weights": 0.0, "routing": 0.1}
+SUMMARY = {**PRODUCT, "continual": {"image_auroc": {"forgetting": ACCOUNT}}, "calibration": {"target": 0.05}}
+CANDIDATE = {"probe_image_auroc": 0.9, "test_image_auroc": 0.8, "probe_pixel_ap": None, "test_pixel_ap": None}
+AGREEMENT = {"image_auroc": {"spearman": 0.25, "chosen": "nll", "best": "knn", "cost": 0.125}}
+METRICS = {
+    "summary": SUMMARY,
+    "classes": {"bolt": PRODUCT},
+    "baselines": {"knn": {"summary": {**SUMMARY, "f1": 0.25}, "classes": {"bolt": {**PRODUCT, "image_auroc": 0.75}}}},
+    "probe": {"bolt": {"candidates": {"nll": CANDIDATE}, "agreement": AGREEMENT}},
+    "costs": {"bolt": {"seconds": 61.4, "bytes": 2.5e6, "parameters": 1234567, "peak_memory_bytes": 1.5e9}},
+}
 
 
-def test_table_has_a_line_per_product_and_marks_what_is_undefined():
-    lines = results_table(CLASSES, SUMMARY).splitlines()
-    assert lines[2] == "| bolt | 0.500 | 0.500 | 0.500 | – | 0.500 | 0.500 | 0.500 |"
-    assert lines[3].startswith("| mean | 0.500")
-    assert lines[-1] == "forgetting (image AUROC): 0.000 by weights, – by routing"
+def test_results_show_every_product_method_and_cost():
+    lines = results(METRICS).splitlines()
+    assert "| bolt | 0.500 | 0.500 | 0.500 | 0.500 | – | 0.500 | 0.500 |" in lines
+    assert "| bolt | 0.05 | 0.500 | 0.500 to 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 |" in lines
+    assert "| image auroc | forgetting | 0.100 | 0.000 | 0.100 |" in lines
+    assert "| knn | 0.500 | 0.500 | – | 0.250 | 0.500 |" in lines
+    assert "| knn | 0.750 |" in lines
+    assert "| bolt | image auroc | 0.250 | nll | knn | 0.125 |" in lines
+    assert "| nll | 0.900 | 0.800 | – | – |" in lines
+    assert "| bolt | 61 | 2.5 | 1,234,567 | 1.50 |" in lines
 
 
-def run(folder):
-    return subprocess.run([sys.executable, "-m", "moleflow", "results"], cwd=folder, capture_output=True, text=True)
+def test_without_rivals_their_tables_are_left_out():
+    assert "rivals" not in results({**METRICS, "baselines": {}})
+
+
+def run(folder, *arguments):
+    return subprocess.run([sys.executable, "-m", "moleflow", *arguments], cwd=folder, capture_output=True, text=True)
 
 
 def test_command_prints_the_metrics_of_the_checkout(tmp_path):
-    missing = run(tmp_path)
+    missing = run(tmp_path, "results")
     assert missing.returncode == 1
-    assert missing.stderr.startswith("error: metrics/classes.json does not exist; run `dvc repro`")
+    assert missing.stderr.startswith("error: metrics/summary.json does not exist; run `dvc repro`")
     (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics/classes.json").write_text(json.dumps(CLASSES))
-    (tmp_path / "metrics/summary.json").write_text(json.dumps(SUMMARY))
-    assert run(tmp_path).stdout.strip() == results_table(CLASSES, SUMMARY)
+    for name, content in METRICS.items():
+        (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(content))
+    assert run(tmp_path, "results").stdout.strip() == results(METRICS)
+
+
+def experiment(seed, lr, auroc, order="t0"):
+    return {"seed": seed, "lr": lr, "first_task": order, "score": "nll", "image_auroc": auroc}
+
+
+KEYS = ["seed", "first_task", "lr", "score"]
+
+
+def test_repetitions_are_averaged_over_seeds_and_orders_only():
+    rows = [experiment(0, 1e-3, 0.9), experiment(1, 1e-3, 0.8, "t1"), experiment(0, 3e-4, 0.5)]
+    lines = repetition_table(rows, KEYS, ["image_auroc"]).splitlines()
+    assert lines[0] == "| lr | experiments | image_auroc |"
+    assert lines[2:] == ["| 0.0003 | 1 | 0.500 |", "| 0.001 | 2 | 0.850 ± 0.071 |"]
+
+
+def test_failed_experiments_are_left_out_and_none_is_an_error():
+    rows = [experiment(0, 1e-3, 0.9), experiment(1, 1e-3, None)]
+    assert repetition_table(rows, KEYS, ["image_auroc"]).splitlines()[2] == "| 1 | 0.900 |"
+    with pytest.raises(ExperimentsError, match="no finished experiment has image_f2; run `dvc exp run --queue"):
+        repetition_table(rows, KEYS, ["image_f2"])

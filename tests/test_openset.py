@@ -1,0 +1,87 @@
+"""Unknown products and the probe's account."""
+
+import numpy as np
+import pytest
+
+from moleflow.judging import Judge
+from moleflow.openset import Located, open_set_metrics
+from moleflow.probing import Probe, agreement, probe_metrics, probe_of
+from moleflow.scoring import Aggregation
+
+
+def located(own, count=10, labels=None):
+    """Two products: near to prototype `own`, far from the other."""
+    p, surprise = np.full((count, 2), 0.001), np.full((count, 2), 9.0)
+    p[:, own], surprise[:, own] = 0.5, np.linspace(0, 1, count)
+    return Located(np.zeros(count, int) if labels is None else labels, p, surprise)
+
+
+def test_products_far_apart_are_known_and_missed_when_left_out():
+    metrics = open_set_metrics({"bolt": located(0), "nut": located(1)}, 0.01)
+    for each in metrics.values():
+        assert each["rejected_normal"] == 0
+        assert each["rejected_defective"] is None
+        assert each["unknown_rejected"] == 1
+        assert each["open_set_auroc"] == 1
+
+
+def test_rejected_shares_are_counted_by_label():
+    bolt = located(0, labels=np.array([0] * 5 + [1] * 5))
+    bolt.p_value[[0, 6, 7]] = 0.001
+    metrics = open_set_metrics({"bolt": bolt, "nut": located(1)}, 0.01)["bolt"]
+    assert (metrics["rejected_normal"], metrics["rejected_defective"]) == (0.2, 0.4)
+    assert open_set_metrics({"bolt": bolt, "nut": located(1)}, 0.0)["bolt"]["rejected_normal"] == 0
+
+
+def test_the_only_product_has_no_other_to_be_told_from():
+    alone = Located(np.zeros(3, int), np.ones((3, 1)), np.ones((3, 1)))
+    metrics = open_set_metrics({"bolt": alone}, 0.01)["bolt"]
+    assert metrics["open_set_auroc"] is metrics["unknown_rejected"] is None
+
+
+def test_look_alikes_are_not_told_apart():
+    same = {name: Located(np.zeros(4, int), np.full((4, 2), 0.5), np.ones((4, 2))) for name in ("bolt", "nut")}
+    assert open_set_metrics(same, 0.01)["bolt"]["unknown_rejected"] == 0
+
+
+def test_probe_tells_kinds_apart_and_needs_no_label():
+    """Twelve normals; kind "loud" raises one patch, kind "silent" lowers it: a density blind to the quiet."""
+    rng = np.random.default_rng(0)
+    normal, judged = rng.normal(size=(12, 8, 8)), rng.normal(size=(8, 8, 8))
+    judged[:4, 2, 2] += 9
+    judged[4:, 2, 2] -= 9
+    masks = np.zeros((8, 32, 32), bool)
+    masks[:, 8:12, 8:12] = True
+    probe = probe_of(["loud/0"] * 4 + ["silent/0"] * 4, masks, 16)
+    assert probe.masks.shape == (8, 16, 16)
+    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": normal}, np.zeros(12, int))
+    found = probe_metrics(judge, {"nll": judged}, probe, 0.0)
+    assert found["kinds"]["loud"]["image_auroc"] == 1
+    assert found["kinds"]["silent"]["image_auroc"] < 0.7
+    assert found["kinds"]["loud"]["pixel_ap"] > 0.9 > 0.1 > found["kinds"]["silent"]["pixel_ap"]
+    mean = np.mean([each["image_auroc"] for each in found["kinds"].values()])
+    assert found["probe_image_auroc"] == pytest.approx(mean)
+
+
+def test_order_of_probe_images_changes_nothing():
+    rng = np.random.default_rng(0)
+    judged, kinds = rng.normal(size=(6, 4, 4)), np.array(["a", "b"] * 3)
+    masks, order = rng.random((6, 8, 8)) < 0.2, rng.permutation(6)
+    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": rng.normal(size=(9, 4, 4))}, np.zeros(9, int))
+    straight = probe_metrics(judge, {"nll": judged}, Probe(kinds, masks), 1.0)
+    permuted = probe_metrics(judge, {"nll": judged[order]}, Probe(kinds[order], masks[order]), 1.0)
+    assert permuted["probe_pixel_ap"] == pytest.approx(straight["probe_pixel_ap"])
+    assert permuted["probe_image_auroc"] == pytest.approx(straight["probe_image_auroc"])
+
+
+def candidate(probe, test):
+    return {"probe_image_auroc": probe, "test_image_auroc": test, "probe_pixel_ap": None, "test_pixel_ap": None}
+
+
+def test_agreement_by_hand():
+    candidates = {"nll": candidate(0.9, 0.8), "latent": candidate(0.8, 0.95), "knn": candidate(0.7, 0.6)}
+    found = agreement(candidates)
+    assert found["image_auroc"] == pytest.approx(
+        {"spearman": 0.5, "chosen": "nll", "best": "latent", "cost": 0.15}, abs=1e-9
+    )
+    assert found["pixel_ap"] == {"spearman": None, "chosen": None, "best": None, "cost": None}
