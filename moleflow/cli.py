@@ -20,10 +20,11 @@ def main() -> None:
     show = commands.add_parser("results", help="print the metrics of the checked-out commit as tables")
     show.set_defaults(command=lambda arguments: _print_results())
     repeat = commands.add_parser(
-        "table", help="print mean ± std over the experiments of this commit that differ only in seed or task order"
+        "table", help="print mean ± std over the experiments of a commit that differ only in seed or task order"
     )
     repeat.add_argument("metrics", nargs="*", default=COMPARED, help=f"default: {' '.join(COMPARED)}")
-    repeat.set_defaults(command=lambda arguments: _print_repetitions(arguments.metrics))
+    repeat.add_argument("--rev", default="HEAD", help="the commit that the experiments started from; default: HEAD")
+    repeat.set_defaults(command=lambda arguments: _print_repetitions(arguments.metrics, arguments.rev))
     arguments = parser.parse_args()
     arguments.command(arguments)
 
@@ -38,8 +39,8 @@ def _print_results() -> None:
     print(results(metrics))
 
 
-def _print_repetitions(metrics: list[str]) -> None:
+def _print_repetitions(metrics: list[str], rev: str) -> None:
     from moleflow.experiments import read_experiments, repetition_table  # takes DVC a second to import
 
-    rows, keys = read_experiments()
+    rows, keys = read_experiments(rev)
     print(repetition_table(rows, keys, list(metrics)))

@@ -49,12 +49,12 @@ def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[
     return table([*varied, "experiments", *metrics], sorted(lines))
 
 
-def read_experiments() -> tuple[list[dict[str, Any]], list[str]]:
-    """All experiments derived from the checked-out commit, and the names of their parameters.
+def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """All experiments derived from a commit, and the names of their parameters.
 
     Source: https://dvc.org/doc/api-reference/exp_show
     """
-    rows = [row for row in dvc.api.exp_show() if row["typ"].startswith("branch")]
+    rows = [row for row in dvc.api.exp_show(revs=rev) if row["typ"].startswith("branch")]
     sections = set(dvc.api.params_show())
     return rows, list(dict.fromkeys(key for row in rows for key in row if key.split(".")[0] in sections))
 
