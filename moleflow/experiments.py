@@ -50,13 +50,17 @@ def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[
 
 
 def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
-    """All experiments derived from a commit, and the names of their parameters.
+    """All finished experiments derived from a commit, and the names of their parameters.
 
     Source: https://dvc.org/doc/api-reference/exp_show
     """
-    rows = [row for row in dvc.api.exp_show(revs=rev) if row["typ"].startswith("branch")]
-    sections = set(dvc.api.params_show())
-    return rows, list(dict.fromkeys(key for row in rows for key in row if key.split(".")[0] in sections))
+    unfinished = ("Queued", "Running", "Failed")  # DVC shows the metrics of the commit for them
+    shown = [row for row in dvc.api.exp_show(revs=rev) if row["typ"].startswith("branch")]
+    rows = [row for row in shown if row["State"] not in unfinished]
+    params = dvc.api.params_show()
+    sections = tuple(f"{key}." for key, value in params.items() if isinstance(value, dict))
+    keys = dict.fromkeys(key for row in rows for key in row if key in params or key.startswith(sections))
+    return rows, list(keys)
 
 
 def _spread(values: list[float]) -> str:

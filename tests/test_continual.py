@@ -24,6 +24,13 @@ def test_account_by_hand():
     assert account["average_incremental"].weights == pytest.approx((0.9 + 0.85 + 0.8) / 3)
 
 
+def test_forgetting_counts_from_the_best_and_transfer_from_the_arrival():
+    matrix = np.array([[0.5, NAN, NAN], [0.9, 0.8, NAN], [0.7, 0.8, 0.6]])
+    account = continual_account(matrix, matrix)
+    assert account["forgetting"].total == pytest.approx((0.2 + 0) / 2)
+    assert account["backward_transfer"].total == pytest.approx((0.2 + 0) / 2)
+
+
 def test_lost_weights_are_not_blamed_on_the_router():
     matrix = np.array([[0.9, NAN], [0.6, 0.8]])
     lost = continual_account(matrix, matrix)["forgetting"]
@@ -77,6 +84,16 @@ def test_stolen_images_take_the_thiefs_scores_from_that_task_on(bolt):
     assert bolt.routed[0].image_score.tolist() == [1, 2, 3, 10, 11, 12]
     assert bolt.routed[1].image_score.tolist() == [1, 2, 3, 0, 2.5, 12]
     assert bolt.own.image_score.tolist() == [1, 2, 3, 10, 11, 12]
+
+
+def test_a_thief_has_an_image_only_while_it_holds_it():
+    """nut holds image 3 after task 1 and image 4 after task 2, where washer takes image 3."""
+    own, chosen = verdicts([1, 2, 3, 10, 11, 12]), np.zeros((6, 3), int)
+    chosen[3], chosen[4] = [0, 1, 2], [0, 0, 1]
+    thieves = stolen([3, 4], [0.3, 0.4])
+    thieves |= {f"washer/{key}": value for key, value in {"row": np.array([3]), **vars(verdicts([0.5]))}.items()}
+    steps = routed_verdicts(own, thieves, chosen, 0, ["bolt", "nut", "washer"])
+    assert [step.image_score[[3, 4]].tolist() for step in steps] == [[10, 11], [0.3, 11], [0.5, 0.4]]
 
 
 def test_theft_is_in_the_routed_metrics_and_not_in_the_oracles(bolt, nut):

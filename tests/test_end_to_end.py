@@ -159,6 +159,15 @@ def test_experiment_on_the_loss_reruns_learning_only(done):
     assert {path for path, md5 in done.hashes().items() if hashes[path] != md5} >= {"data/experts/base.safetensors"}
     assert "image_auroc" in done.dvc("metrics", "show")
     assert "0.8" in done.dvc("exp", "show", "--csv")
+    table = subprocess.run(
+        [sys.executable, "-m", "moleflow", "table", "image_auroc"],
+        cwd=done.root,
+        env={**environment(), "PYTHONPATH": str(done.root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert table.stdout.splitlines()[2] == f"| 1 | {done.summary()['image_auroc']:.3f} |"
     git(done.root, "checkout", "-q", ".")
     done.dvc("checkout")
     assert done.summary() == before

@@ -93,4 +93,4 @@ def test_products_arrive_task_by_task_whatever_the_order_of_their_lines(tmp_path
     path.write_text(HEAD.replace("first_task: t0", "first_task: t1").replace("[t1]", "[t0]"))
     products = load_params(Products, path)
     assert products.tasks == ["t1", "t0"]
-    assert products.by_arrival == {"nut": "t1", "bolt": "t0"}
+    assert list(products.by_arrival.items()) == [("nut", "t1"), ("bolt", "t0")]
