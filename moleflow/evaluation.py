@@ -182,8 +182,9 @@ def evaluate(products: dict[str, Judged], *, alarm_rate: float, sigma: float) ->
 
 
 def mean_metrics(classes: dict[str, dict[str, Any]]) -> Metrics:
-    """Mean of each metric over the products that have it; None if none has."""
-    keys = [key for key in next(iter(classes.values())) if key != "undefined"]
+    """Mean of each metric over the products that have it; None if none has. Ends of intervals have no mean."""
+    ends = ("undefined", "false_alarm_low", "false_alarm_high")
+    keys = [key for key in next(iter(classes.values())) if not key.startswith(ends)]
     means: Metrics = {}
     for key in keys:
         values = [metrics[key] for metrics in classes.values() if metrics[key] is not None]

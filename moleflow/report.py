@@ -12,9 +12,9 @@ from moleflow.report_cases import histogram_svg
 
 TEMPLATE = Path(__file__).with_name("report.html")
 STOLEN = 50  # rows of the table of stolen images
+DISTANCES = ("distance_own", "distance_thief")
 
-Rows = list[dict[str, str]]
-"""Lines of a csv file, every value as it is written there."""
+Rows = list[dict[str, str]]  # lines of a csv file, every value as it is written there
 
 COLUMNS = {
     "image_auroc": "Image AUROC",
@@ -35,6 +35,7 @@ OPEN_SET = {
     "open_set_auroc": "open set AUROC",
 }
 WORDS = {"auroc": "AUROC", "ap": "AP", "aupro": "AUPRO", "f1": "F1"}
+TITLES = ("image auroc", "pixel ap", "aupro")  # as `moleflow.tables` writes the names of metrics into cells
 
 
 class Html(str):
@@ -59,8 +60,13 @@ def table(header: list[str], rows: list[list[str]]) -> Html:
 def from_markdown(text: str) -> Html:
     """One of the tables of `moleflow.tables`."""
     lines = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in text.splitlines()]
-    header = [re.sub(r"[a-z0-9]+", lambda word: WORDS.get(word[0], word[0]), name) for name in lines[0]]
-    return table(header, lines[2:])
+    rows = [[spelt(cell) if cell in TITLES else cell for cell in row] for row in lines[2:]]
+    return table([spelt(name) for name in lines[0]], rows)
+
+
+def spelt(title: str) -> str:
+    """Acronyms in capitals."""
+    return re.sub(r"\w+", lambda word: WORDS.get(word[0], word[0]), title)
 
 
 def folded(title: str, body: str, *, opened: bool = False) -> Html:
@@ -102,13 +108,13 @@ def page(numbers: dict[str, Any], plots: dict[str, Rows], cases: dict[str, str],
 
 def headlines(summary: dict[str, Any]) -> Html:
     """The numbers to see first."""
-    calibration = summary["calibration"]
+    calibration, account = summary["calibration"], summary["continual"]["image_auroc"]
     numbers = {
         "image AUROC": summary["image_auroc"],
         "pixel AP": summary["pixel_ap"],
         "AUPRO": summary["aupro"],
         "routing accuracy": summary["routing_accuracy"],
-        "forgetting of image AUROC": summary["continual"]["image_auroc"]["forgetting"]["total"],
+        "forgetting of image AUROC": account["forgetting"]["total"],
         f"mean gap to the false-alarm target {calibration['target']:g}, product given": calibration["mean_gap"],
     }
     items = [f"<div><dt>{escape(name)}</dt><dd>{tables.cell(value)}</dd></div>" for name, value in numbers.items()]
@@ -119,9 +125,7 @@ def products_table(summary: dict[str, Any], classes: dict[str, Any], histogram: 
     """A row per product that opens into its histogram and its worst cases; sorted by the page's script."""
     target = summary["calibration"]["target"]
     header = '<th scope="col" class="text" aria-sort="ascending"><button>Product</button></th>'
-    header += "".join(
-        f'<th scope="col" aria-sort="none"><button>{escape(title)}</button></th>' for title in COLUMNS.values()
-    )
+    header += "".join(f'<th scope="col" aria-sort="none"><button>{title}</button></th>' for title in COLUMNS.values())
     bodies = []
     for number, (name, metrics) in enumerate(classes.items()):
         cells = "".join(_metric(metrics, key, target) for key in COLUMNS)
@@ -159,7 +163,7 @@ def forgetting(summary: dict[str, Any], matrix: Rows) -> Html:
         rows = [row for row in matrix if row["metric"] == metric]
         opened = metric == "image_auroc"
         body = _matrix(rows, 0.5 if opened else 0.0) if rows else "<p>It is undefined for all products.</p>"
-        parts.append(folded(" ".join(WORDS.get(word, word) for word in metric.split("_")), body, opened=opened))
+        parts.append(folded(spelt(metric.replace("_", " ")), body, opened=opened))
     return Html("".join(parts) + from_markdown(tables.continual_table(summary)))
 
 
@@ -200,14 +204,14 @@ def probe(probes: dict[str, Any]) -> Html:
     parts = [from_markdown(tables.agreement_table(probes))]
     for product, its in probes.items():
         body = ""
-        for metric, title in (("image_auroc", "image AUROC"), ("pixel_ap", "pixel AP")):
+        for metric in ("image_auroc", "pixel_ap"):
             kinds = list(dict.fromkeys(kind for each in its["candidates"].values() for kind in each["kinds"]))
             rows = []
             for name, each in its["candidates"].items():
                 by_kind = [each["kinds"].get(kind, {}).get(metric) for kind in kinds]
                 ends = [each[f"probe_{metric}"], each[f"test_{metric}"]]
                 rows.append([name, *map(tables.cell, by_kind + ends)])
-            body += table([title, *(kind.replace("_", " ") for kind in kinds), "probe, mean", "test"], rows)
+            body += table([spelt(metric.replace("_", " ")), *kinds, "probe, mean", "test"], rows)
         parts.append(folded(product, body))
     return Html("".join(parts))
 
@@ -222,16 +226,11 @@ def router(classes: dict[str, Any], confusion: Rows, stolen: Rows) -> Html:
         for name in classes
     ]
     parts = [table(["product, routed to", *targets], rows), "<h3>Stolen images</h3>"]
-    parts.append(f"<p>{len(stolen)} test images lie nearer to another product's prototype than to their own's.")
+    parts.append(f"<p>{len(stolen)} test images lie nearer to another product's prototype than to their own.")
     parts.append(f" The first {STOLEN} are listed.</p>" if len(stolen) > STOLEN else "</p>")
     if stolen:
         lines = [
-            [
-                row["product"],
-                row["image"],
-                row["thief"],
-                *(f"{float(row[key]):.1f}" for key in row if "distance" in key),
-            ]
+            [*(row[key] for key in ("product", "image", "thief")), *(f"{float(row[key]):.1f}" for key in DISTANCES)]
             for row in stolen[:STOLEN]
         ]
         parts.append(table(["product", "image", "nearest product", "distance to its own", "to the nearest"], lines))

@@ -17,7 +17,7 @@ from moleflow.scoring import anomaly_maps
 CASES = 6  # images of each kind of mistake
 SIDE, QUALITY = 224, 75  # pixels and WebP's quality of a picture: some 8 kB
 HEAT = np.array([[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]])
-HIGH = 99.5  # percentile of the patch scores at the bright end of the heat maps
+HIGH = 97  # percentile of the patch scores at the bright end of the heat maps
 
 NORMAL, DEFECTIVE = 0, 1
 KINDS = {DEFECTIVE: "defective", NORMAL: "normal"}
@@ -126,8 +126,9 @@ def histogram_svg(rows: list[dict[str, str]]) -> str:
         f'aria-label="{label}"><path class="normal" d="{bars["normal"]}"/><path class="defective" '
         f'd="{bars["defective"]}"/><path class="axis" d="M0 75H600"/>{alarm}</svg><div class="ends"><span>{start:.4g}'
         f"</span><span>image score</span><span>{start + span:.4g}</span></div><figcaption>"
-        f'<span class="key normal"></span>normal, upwards <span class="key defective"></span>defective, downwards '
-        f'<span class="key threshold"></span>{place}; the tallest bar is {most} images</figcaption></figure>'
+        f'<span><i class="normal"></i>normal, upwards</span> <span><i class="defective"></i>defective, downwards</span>'
+        f' <span><i class="threshold"></i>{place}</span> <span>the tallest bar is {most} images</span>'
+        "</figcaption></figure>"
     )
 
 
@@ -151,9 +152,9 @@ def _caption(judged: Judged, index: pd.DataFrame, row: int, names: list[str], al
     path = Path(index.path.iloc[row])
     routed, verdicts = int(judged.chosen[row, -1]), judged.routed[-1]
     facts = {
-        "kind": index.defect.iloc[row],
         "p-value": f"{verdicts.p_value[row]:.3f}",
         "score": f"{verdicts.image_score[row]:.4g}",
+        "kind": index.defect.iloc[row],
         "nearest" if judged.rejected[row] else "routed to": names[routed],
         "file": "/".join(path.parts[-2:]),
     }

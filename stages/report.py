@@ -17,6 +17,7 @@ from moleflow.report import page
 from moleflow.report_cases import cases_html
 
 METRICS = Path("metrics")
+SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
 
 
 class ReportConfig(Products):
@@ -56,6 +57,7 @@ def main() -> None:
     )
     with written_whole(METRICS / "report") as folder:
         write_text(folder / "index.html", text)
+    print(f"{METRICS / 'report/index.html'} is ready for a browser; `python -m moleflow results` prints its tables")
 
 
 def commit_line() -> str:
@@ -65,7 +67,7 @@ def commit_line() -> str:
         return "no git commit"
     head, status = (
         subprocess.run([git, *arguments], capture_output=True, text=True, check=False)
-        for arguments in (["rev-parse", "--verify", "HEAD"], ["status", "--porcelain"])
+        for arguments in (["rev-parse", "--verify", "HEAD"], ["status", "--porcelain", "--", *SOURCES])
     )
     if head.returncode or status.returncode:
         return "no git commit"

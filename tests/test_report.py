@@ -201,12 +201,13 @@ def test_commit_is_told_with_what_was_changed(tmp_path, monkeypatch):
     assert commit_line() == "no git commit"
     git = ["git", "-c", "user.name=n", "-c", "user.email=e", "-c", "init.defaultBranch=main"]
     subprocess.run([*git, "init", "-q"], check=True)
-    (tmp_path / "a").write_text("a")
+    (tmp_path / "params.yaml").write_text("a")
     assert commit_line() == "no git commit"
-    subprocess.run([*git, "add", "a"], check=True)
+    subprocess.run([*git, "add", "params.yaml"], check=True)
     subprocess.run([*git, "commit", "-qm", "a"], check=True)
+    (tmp_path / "dvc.lock").write_text("what every run changes")
     assert re.fullmatch("commit [0-9a-f]{8}", commit_line())
-    (tmp_path / "a").write_text("b")
+    (tmp_path / "params.yaml").write_text("b")
     assert commit_line().endswith(" with uncommitted changes")
 
 
