@@ -116,7 +116,8 @@ def save(path, pixels):
 
 
 JUDGED = {"route", "baseline@pca", "evaluate", "report"}
-LEARNT = {"base", "train@t1", "train@t2", *(f"score@{name}" for name in ("bolt", "nut", "washer")), *JUDGED}
+LEARNT = {"base", "train@t1", "train@t2", *(f"score@{name}" for name in ("bolt", "nut", "washer"))}
+LEARNT |= {"route", "evaluate", "report"}  # no image is stolen, so routes stay the same and the rivals with them
 
 
 @pytest.fixture(scope="module")
@@ -231,7 +232,7 @@ def test_tasks_of_several_classes_share_one_stage_and_one_base(done):
 def test_cross_calibration_and_another_order_learn_again_and_extract_nothing(done):
     """Every later task learns one member per fold from all normals; then washer comes first, without rivals."""
     done.edit(calibration="cross")
-    assert done.repro() == {"train@t1", "train@t2", "score@nut", "score@washer", *JUDGED}
+    assert done.repro() == {"train@t1", "train@t2", "score@nut", "score@washer", "route", "evaluate", "report"}
     assert done.summary()["image_auroc"] > 0.8
     costs = json.loads((done.root / "metrics/costs.json").read_text())
     assert costs["nut"]["parameters"] == 2 * costs["bolt"]["parameters"]
