@@ -3,9 +3,7 @@
 import shutil
 import time
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from moleflow.artifacts import write_json, write_text, written_whole
 from moleflow.costs import cost_since, read_costs
@@ -14,23 +12,20 @@ from moleflow.evaluation import Evaluation, evaluate, mean_metrics
 from moleflow.experts import expert_parameters
 from moleflow.judging import EXPERTS
 from moleflow.openset import open_set_metrics
-from moleflow.params import Fraction, NonNegative, OpenFraction, Products, load_params
+from moleflow.params import load_params
 from moleflow.plot_data import confusion_table, curve_tables, histogram_table, matrix_table, stolen_table
 from moleflow.probing import agreement
 from moleflow.records import Records
+from stages.grading import GradingConfig
 from stages.judge import JudgeConfig
 
 METRICS = Path("metrics")
 
 
-class EvaluateConfig(Products):
+class EvaluateConfig(GradingConfig):
     """What this stage reads of params.yaml, besides stages/judge.py."""
 
     baselines: list[str]
-    alarm_rate: OpenFraction
-    reject_rate: Fraction
-    eval_size: Annotated[int, Field(ge=16)]
-    map_sigma: NonNegative
 
 
 @told_plainly

@@ -5,34 +5,23 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from moleflow.artifacts import ArtifactError, write_text, written_whole
 from moleflow.errors import told_plainly
-from moleflow.params import PARAMS, Fraction, NonNegative, OpenFraction, Products, load_params
+from moleflow.params import PARAMS, load_params
 from moleflow.records import Records
 from moleflow.report import page
 from moleflow.report_cases import cases_html
+from stages.grading import GradingConfig
 
 METRICS = Path("metrics")
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
 
 
-class ReportConfig(Products):
-    """What this stage reads of params.yaml."""
-
-    alarm_rate: OpenFraction
-    reject_rate: Fraction
-    eval_size: Annotated[int, Field(ge=16)]
-    map_sigma: NonNegative
-
-
 @told_plainly
 def main() -> None:
     """Writes metrics/report/index.html."""
-    config = load_params(ReportConfig)
+    config = load_params(GradingConfig)
     records = Records(config.by_arrival, [], size=config.eval_size, reject_rate=config.reject_rate)
     cases = {
         name: cases_html(

@@ -1,0 +1,16 @@
+"""The keys of params.yaml that evaluate and report share: how verdicts are graded."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from moleflow.params import Fraction, NonNegative, OpenFraction, Products
+
+
+class GradingConfig(Products):
+    """How verdicts are graded."""
+
+    alarm_rate: OpenFraction
+    reject_rate: Fraction
+    eval_size: Annotated[int, Field(ge=16)]
+    map_sigma: NonNegative
