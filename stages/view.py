@@ -1,6 +1,9 @@
 """The keys of params.yaml that extract and probe share: the backbone and its view of an image."""
 
 from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field
 
 from moleflow.backbones import Backbone
 from moleflow.params import Config, Count, Positive
@@ -14,14 +17,15 @@ class ViewConfig(Config):
 
     backbone: str
     backbone_weights: str
-    layers: list[Count]
+    device: str
+    layers: Annotated[list[Count], Field(min_length=1)]
     img_size: Positive
     resize: str
 
     @cached_property
     def loaded(self) -> Backbone:
         """The frozen backbone."""
-        return Backbone(self.backbone, self.layers, self.backbone_weights)
+        return Backbone(self.backbone, self.layers, self.backbone_weights, img_size=self.img_size, device=self.device)
 
     @property
     def origin(self) -> Origin:

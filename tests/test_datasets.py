@@ -1,7 +1,6 @@
 """The gate for bad input: one error that names the file and the way out."""
 
 import pytest
-from conftest import save_image
 from PIL import Image
 
 from moleflow.choices import ChoiceError
@@ -99,8 +98,8 @@ def test_bad_input_is_refused(product, damage):
 
 
 def test_unknown_layout_lists_the_layouts(product):
-    with pytest.raises(ChoiceError, match="layout: 'visa'.*" + ", ".join(LAYOUTS)):
-        index(product, layout="visa")
+    with pytest.raises(ChoiceError, match="layout: 'pcb'.*" + ", ".join(LAYOUTS)):
+        index(product, layout="pcb")
 
 
 def test_class_without_ground_truth_has_no_masks(product):
@@ -124,11 +123,13 @@ def test_views_of_an_image_and_its_mask_agree(tmp_path):
 
 
 def test_mask_is_binarised_after_resizing(tmp_path):
-    save_image(tmp_path / "x.png")
-    Image.new("L", (4, 4), 127).save(tmp_path / "low.png")
-    Image.new("L", (4, 4), 128).save(tmp_path / "high.png")
-    assert not mask_pixels(tmp_path / "low.png", 8, "stretch").any()
-    assert mask_pixels(tmp_path / "high.png", 8, "stretch").all()
+    mask = Image.new("L", (4, 4))
+    mask.putpixel((1, 1), 255)
+    mask.save(tmp_path / "dot.png")
+    assert not mask_pixels(tmp_path / "dot.png", 1, "stretch").any()  # a sixteenth of the pixel
+    mask.paste(255, (0, 0, 4, 3))
+    mask.save(tmp_path / "most.png")
+    assert mask_pixels(tmp_path / "most.png", 1, "stretch").all()
 
 
 def test_demo_is_sound_seeded_and_its_masks_are_exact(tmp_path):

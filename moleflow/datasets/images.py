@@ -23,29 +23,52 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_image(path: Path) -> Image.Image:
-    """Decodes an image completely, as RGB.
+    """Decodes an image completely, as RGB: grey is repeated, transparency left out, 16 bits become 8.
 
     Raises:
-        ImageError: missing, unreadable or truncated; the message names the file.
+        ImageError: missing, unreadable, truncated, or of a number format without a known range; the
+            message names the file.
     """
-    return _decode(path, "RGB")
+    return _decoded(path, _as_rgb)
 
 
 def read_mask(path: Path) -> Image.Image:
-    """Decodes a mask completely, as 8-bit grey: above 127 is defective.
+    """Decodes a mask completely, as 8-bit grey: 255 is defective, 0 is not.
+
+    Whatever is not zero is defective, whether drawn as 255 (MVTec) or as a number of the kind of
+    defect (VisA); in a JPEG, whose zeros are noisy, what is above 127.
 
     Raises:
         ImageError: missing, unreadable or truncated; the message names the file.
     """
-    return _decode(path, "L")
+    return _decoded(path, _as_mask)
 
 
-def _decode(path: Path, mode: str) -> Image.Image:
+def _decoded(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
     try:
         with Image.open(path) as image:
-            return image.convert(mode)
+            return convert(image)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise ImageError(f"{path}: not a readable image ({error}); replace the file or remove it") from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise ValueError("32-bit values have no known white; save it with 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        if values.max() < 4096:
+            raise ValueError("its 16-bit values use a sixteenth of their range at most; scale them up to 65535")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns of transparency that it drops on the direct way
+    return image.convert("RGB")
+
+
+def _as_mask(image: Image.Image) -> Image.Image:
+    values = np.asarray(image if len(image.getbands()) == 1 else image.convert("L"))
+    marked = values > 127 if image.format == "JPEG" else values != 0
+    return Image.fromarray(np.where(marked, np.uint8(255), np.uint8(0)))
 
 
 def _stretch(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:

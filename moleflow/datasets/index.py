@@ -9,11 +9,21 @@ import pandas as pd
 
 from moleflow.artifacts import digest
 from moleflow.choices import choose
+from moleflow.datasets.btad import scan_btad
+from moleflow.datasets.folder import scan_folder
 from moleflow.datasets.images import read_image, read_mask
 from moleflow.datasets.mvtec import scan_mvtec
+from moleflow.datasets.mvtec3d import scan_mvtec3d
 from moleflow.datasets.sample import DatasetError, Sample
+from moleflow.datasets.visa import scan_visa
 
-LAYOUTS: dict[str, Callable[[Path], list[Sample]]] = {"mvtec": scan_mvtec}
+LAYOUTS: dict[str, Callable[[Path], list[Sample]]] = {
+    "mvtec": scan_mvtec,
+    "btad": scan_btad,
+    "mvtec3d": scan_mvtec3d,
+    "visa": scan_visa,
+    "folder": scan_folder,
+}
 
 
 def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.DataFrame:
@@ -23,41 +33,47 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
         root: folder of the product.
         layout: name in `LAYOUTS`.
         calibration_fraction: share of the normal training images held out for calibration, drawn at
-            random but always alike.
+            random but always alike; of no effect where the data set keeps such images itself.
 
     Returns:
         One row per image: path, split ("train", "calibration", "test"), label, defect, mask (empty
         for none), digest and mask_digest (SHA-256 of the files, so that later stages follow them).
 
     Raises:
-        DatasetError: the class is empty, a mask has another size than its image, or the same
-            picture is in training and test.
+        DatasetError: the class is empty, a mask has another size than its image, only some defective
+            images have one, or the same picture is in training and test.
         ImageError: a file is no complete image.
     """
     samples = choose(LAYOUTS, layout, "layout")(root)
-    train = [sample for sample in samples if sample.split == "train"]
     test = [sample for sample in samples if sample.split == "test"]
-    if len(train) < 5:
-        raise DatasetError(f"{root} has {len(train)} normal training images; 5 are needed, 100 or more are good")
+    normal = [sample for sample in samples if sample.split != "test"]
+    if len(normal) < 5:
+        raise DatasetError(f"{root} has {len(normal)} normal training images; 5 are needed, 100 or more are good")
     if not test:
         raise DatasetError(f"{root} has no test images; add at least one normal one")
+    _refuse_half_masked(test)
     contents = {sample.path: _check(sample) for sample in samples}
-    _refuse_leak(train, test, contents)
-    held_out = round(calibration_fraction * len(train))
-    held_out = min(max(held_out, 1), len(train) - 1)
-    calibration = set(np.random.default_rng(0).permutation(len(train))[:held_out].tolist())
-    splits = ["calibration" if row in calibration else "train" for row in range(len(train))]
+    _refuse_leak(normal, test, contents)
     return pd.DataFrame(
         {
-            "path": [sample.path.as_posix() for sample in train + test],
-            "split": splits + ["test"] * len(test),
-            "label": [sample.label for sample in train + test],
-            "defect": [sample.defect for sample in train + test],
-            "mask": [sample.mask.as_posix() if sample.mask else "" for sample in train + test],
-            "digest": [digest(sample.path) for sample in train + test],
-            "mask_digest": [digest(sample.mask) if sample.mask else "" for sample in train + test],
+            "path": [sample.path.as_posix() for sample in normal + test],
+            "split": _splits(normal, calibration_fraction) + ["test"] * len(test),
+            "label": [sample.label for sample in normal + test],
+            "defect": [sample.defect for sample in normal + test],
+            "mask": [sample.mask.as_posix() if sample.mask else "" for sample in normal + test],
+            "digest": [digest(sample.path) for sample in normal + test],
+            "mask_digest": [digest(sample.mask) if sample.mask else "" for sample in normal + test],
         }
     )
+
+
+def _splits(normal: list[Sample], calibration_fraction: float) -> list[str]:
+    given = [sample.split for sample in normal]
+    if "calibration" in given:
+        return given
+    held_out = min(max(round(calibration_fraction * len(normal)), 1), len(normal) - 1)
+    calibration = set(np.random.default_rng(0).permutation(len(normal))[:held_out].tolist())
+    return ["calibration" if row in calibration else "train" for row in range(len(normal))]
 
 
 def read_index(path: Path) -> pd.DataFrame:
@@ -80,8 +96,18 @@ def _check(sample: Sample) -> str:
     return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
 
 
-def _refuse_leak(train: list[Sample], test: list[Sample], contents: dict[Path, str]) -> None:
-    trained = {contents[sample.path]: sample.path for sample in train}
+def _refuse_half_masked(test: list[Sample]) -> None:
+    bare = [sample for sample in test if sample.label and not sample.mask]
+    masked = [sample for sample in test if sample.label and sample.mask]
+    if bare and masked:
+        raise DatasetError(
+            f"{bare[0].path} has no mask, {masked[0].path} has one; a product has masks for all its defective "
+            "images or for none: add it or remove the image"
+        )
+
+
+def _refuse_leak(normal: list[Sample], test: list[Sample], contents: dict[Path, str]) -> None:
+    trained = {contents[sample.path]: sample.path for sample in normal}
     for sample in test:
         if contents[sample.path] in trained:
             raise DatasetError(

@@ -38,7 +38,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lite0():
-    return Backbone("tf_efficientnet_lite0.in1k", [2, 3], "package")
+    return Backbone("tf_efficientnet_lite0.in1k", [2, 3], "package", img_size=224, device="cpu")
 
 
 @pytest.mark.benchmark(group="extraction of 64 images")

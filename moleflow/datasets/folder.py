@@ -1,0 +1,65 @@
+"""The plainest layout: normal/ to learn from, test/ to judge, with labels by sub-folder or by labels.csv.
+
+- By sub-folder: test/good, test/<defect>, and masks/<defect>/<name> if there are masks.
+- By labels.csv (columns image, label and, if there are masks, mask; paths below the product's folder):
+  label 0 or "good" is normal, 1 or any other word is the kind of defect.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from moleflow.datasets.images import list_images
+from moleflow.datasets.sample import DatasetError, Sample, defective_samples, normal_samples, require_folders
+
+NORMAL, DEFECTIVE = {"good", "normal", "ok", "0"}, "defect"
+
+
+def scan_folder(root: Path) -> list[Sample]:
+    """Lists the samples of one product, training images first.
+
+    Args:
+        root: folder of the product.
+
+    Raises:
+        DatasetError: a folder is missing, an image has no label, or a mask has no image.
+    """
+    promise = f"normal/ and test/<defect>/, or normal/, test/ and labels.csv, in {root}"
+    require_folders("folder", promise, root / "normal", root / "test")
+    train = normal_samples(list_images(root / "normal"), "train")
+    labels = root / "labels.csv"
+    return train + (_by_csv(root, labels) if labels.is_file() else _by_folder(root))
+
+
+def _by_folder(root: Path) -> list[Sample]:
+    bare = list_images(root / "test")
+    if bare:
+        raise DatasetError(f"{bare[0]} has no label; move it into test/good or test/<defect>, or add {root}/labels.csv")
+    samples = []
+    for folder in sorted((root / "test").iterdir()):
+        if folder.name in NORMAL:
+            samples += normal_samples(list_images(folder), "test")
+        else:
+            samples += defective_samples(list_images(folder), list_images(root / "masks" / folder.name), folder.name)
+    return samples
+
+
+def _by_csv(root: Path, labels: Path) -> list[Sample]:
+    table = pd.read_csv(labels, dtype=str, keep_default_na=False)
+    for column in ("image", "label"):
+        if column not in table:
+            raise DatasetError(f"{labels} lacks the column {column}; it has {', '.join(table.columns)}")
+    listed = {root / image for image in table.image}
+    unlabelled = [path for path in sorted((root / "test").rglob("*")) if path.is_file() and path not in listed]
+    if unlabelled:
+        raise DatasetError(f"{unlabelled[0]} has no line in {labels}; add it or remove the image")
+    masks = table["mask"] if "mask" in table else [""] * len(table)
+    return [_labelled(root, *row, labels) for row in zip(table.image, table.label, masks, strict=True)]
+
+
+def _labelled(root: Path, image: str, label: str, mask: str, labels: Path) -> Sample:
+    if not label:
+        raise DatasetError(f"{labels}: {image} has an empty label; 0 is normal, 1 or a word is a defect")
+    if label in NORMAL:
+        return Sample(root / image, "test", 0, "good", None)
+    return Sample(root / image, "test", 1, DEFECTIVE if label == "1" else label, root / mask if mask else None)
