@@ -15,20 +15,31 @@ def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
 
 
 def save_expert(
-    path: Path, members: list[dict[str, Tensor]], arguments: dict[str, Any], *, base: Path, features_digest: str
+    path: Path, members: list[dict[str, Tensor]], arguments: dict[str, Any], *, base: Path, features: dict[str, str]
 ) -> None:
-    """Writes one product's expert with the digests of the base and of the features it was learnt on.
+    """Writes an expert with the digests of the base and of the features it was learnt on.
 
     Args:
         path: the file.
         members: tensors by name; one member, or one per fold of cross-calibration.
         arguments: of `Density`.
         base: file of the base.
-        features_digest: the prototype's.
+        features: per product that the expert serves, the prototype's digest of its features.
     """
-    links = {"base_digest": digest(base), "features_digest": features_digest, "members": len(members)}
+    links = {"base_digest": digest(base), "features": features, "members": len(members)}
     tensors = {f"{number}/{name}": value for number, member in enumerate(members) for name, value in member.items()}
     save_tensors(path, tensors, {"arguments": arguments, **links})
+
+
+def expert_file(folder: Path, name: str) -> Path:
+    """The file of a product's expert: its own, or the one named as the task that its products share.
+
+    Args:
+        folder: the task's, data/experts/<task>.
+        name: the product.
+    """
+    own = folder / f"{name}.safetensors"
+    return own if own.is_file() else folder / f"{folder.name}.safetensors"
 
 
 def load_base(path: Path, expert_arguments: dict[str, Any]) -> tuple[Density, dict[str, Any]]:
@@ -71,8 +82,9 @@ def load_expert(base: Path, expert: Path) -> list[Density]:
 
 
 def expert_parameters(expert: Path) -> int:
-    """How many numbers a product's expert file holds."""
-    return sum(tensor.numel() for tensor in load_tensors(expert)[0].values())
+    """How many numbers an expert file holds for each product that it serves, rounded."""
+    tensors, metadata = load_tensors(expert)
+    return round(sum(tensor.numel() for tensor in tensors.values()) / len(metadata["features"]))
 
 
 def _load(density: Density, tensors: dict[str, Tensor], path: Path) -> None:

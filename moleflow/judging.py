@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from moleflow.artifacts import ArtifactError
 from moleflow.calibration import alarm_threshold, cross_p_values
-from moleflow.experts import load_expert
+from moleflow.experts import expert_file, load_expert
+from moleflow.features import ImageFeatures, StandardisedFeatures
 from moleflow.flow.density import Density
 from moleflow.prototypes import load_prototype
 from moleflow.scoring import Aggregation, Halves, calibration_scores, image_scores, likelihood_halves, patch_scores
@@ -29,17 +28,17 @@ class Expert:
     """
 
     def __init__(self, name: str, task: str, dtype: torch.dtype) -> None:
-        """Loads data/experts/<task>/<name>.safetensors and its prototype.
+        """Loads the product's expert, or the one that its task shares, and its prototype.
 
         Raises:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
         self.name = name
-        self.members = load_expert(EXPERTS / "base.safetensors", EXPERTS / task / f"{name}.safetensors")
+        self.members = load_expert(EXPERTS / "base.safetensors", expert_file(EXPERTS / task, name))
         self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
         self.dtype = dtype
 
-    def halves(self, features: Float[Tensor, "N H W C"]) -> Halves:
+    def halves(self, features: ImageFeatures) -> Halves:
         """What every member says of standardised features, (F, N, H, W) each.
 
         Raises:
@@ -48,7 +47,7 @@ class Expert:
         parts = [self._halves(member, features) for member in self.members]
         return {half: np.stack([part[half] for part in parts]) for half in parts[0]}
 
-    def halves_by_fold(self, features: Float[Tensor, "N H W C"], folds: np.ndarray) -> Halves:
+    def halves_by_fold(self, features: StandardisedFeatures, folds: np.ndarray) -> Halves:
         """What is said of each image by the member that did not see the image's fold, (N, H, W) each.
 
         Raises:
@@ -56,12 +55,12 @@ class Expert:
         """
         order = np.argsort(folds, kind="stable")
         parts = [
-            self._halves(member, features[torch.from_numpy(np.flatnonzero(folds == fold))])
+            self._halves(member, features.take(np.flatnonzero(folds == fold)))
             for fold, member in enumerate(self.members)
         ]
         return {half: np.concatenate([part[half] for part in parts])[np.argsort(order)] for half in parts[0]}
 
-    def _halves(self, member: Density, features: Tensor) -> Halves:
+    def _halves(self, member: Density, features: ImageFeatures) -> Halves:
         halves = likelihood_halves(
             member,
             features,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from moleflow.artifacts import load_tensors, save_tensors
 from moleflow.choices import choose
+from moleflow.features import StandardisedFeatures
 from moleflow.patches import embeddings, patch_features
 from moleflow.router import Gaussian, fit_gaussian, held_out_strangeness
 from moleflow.store import Origin, Split, StoreError, require_same_origin
@@ -57,42 +57,52 @@ class Prototype:
 
     def embeddings(self, split: Split) -> Float[Tensor, "N C"]:
         """Router embeddings of a split's images."""
-        return split.read(lambda maps: embeddings(patch_features(maps, **self.patching)))
+        return torch.cat([embeddings(patch_features(maps, **self.patching)) for maps in split.shards()])
 
-    def standardised(self, split: Split, rows: np.ndarray | None = None) -> Float[Tensor, "N H W C"]:
-        """Standardised patch features of a split's images (or of some rows), fp16."""
+    def standardised(self, *splits: Split) -> StandardisedFeatures:
+        """Standardised patch features of the images of one or several splits of a store.
 
-        def standardise(maps: list[Tensor]) -> Tensor:
-            return ((patch_features(maps, **self.patching) - self.shift) / self.scale).half()
-
-        require_same_origin(self.origin, split.origin, Path(str(split.group.store_path)))
-        return split.read(standardise, rows)
+        Raises:
+            StoreError: a split has features of another backbone, layer set or image size.
+        """
+        for split in splits:
+            require_same_origin(self.origin, split.origin, Path(str(split.group.store_path)))
+        return StandardisedFeatures(splits, self.patching, self.shift, self.scale)
 
 
 def build_prototype(
-    train: Split, calibration: Split, *, patching: dict[str, Any], standardize: str, router_rank: int
+    train: Split, *others: Split, patching: dict[str, Any], standardize: str, router_rank: int
 ) -> Prototype:
-    """Learns a prototype from the training split of a product.
+    """Learns a prototype from the training split of a product, shard by shard.
 
     Args:
         train: the training split.
-        calibration: the held-out normal images; of them only the digest is taken.
+        others: the other normal images of the product; of them only the digest is taken.
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
     """
-    features = train.read(lambda maps: patch_features(maps, **patching))
-    pooled = embeddings(features)
-    mean, std = features.mean((0, 1, 2)), features.flatten(0, 2).std(0)
+    pooled, moments, patches, grid = [], [], 0, 0
+    for maps in train.shards():
+        features = patch_features(maps, **patching)
+        grid = features.shape[1]
+        pooled.append(embeddings(features))
+        values = features.flatten(0, 2).double()
+        moments.append(torch.stack([values.sum(0), values.square().sum(0)]))
+        patches += len(values)
+    total, squares = torch.stack(moments).sum(0)
+    variance = (squares - total.square() / patches).clamp_min(0) / (patches - 1)
+    mean, std = (total / patches).float(), variance.sqrt().float()
     shift, scale = choose(STANDARDIZATIONS, standardize, "standardize")(mean, std)
+    embedded = torch.cat(pooled)
     return Prototype(
-        gaussian=fit_gaussian(pooled, router_rank),
-        held_out=held_out_strangeness(pooled),
+        gaussian=fit_gaussian(embedded, router_rank),
+        held_out=held_out_strangeness(embedded),
         shift=shift,
         scale=scale,
-        patching={**patching, "grid": features.shape[1]},
+        patching={**patching, "grid": grid},
         origin=train.origin,
-        features_digest=_digest(train, calibration),
+        features_digest=_digest(train, *others),
     )
 
 
@@ -131,11 +141,11 @@ def load_prototype(path: Path) -> Prototype:
     )
 
 
-def require_own_features(prototype: Prototype, train: Split, calibration: Split) -> None:
+def require_own_features(prototype: Prototype, *splits: Split) -> None:
     """Refuses a store that changed after the prototype was made.
 
     Raises:
         StoreError: names the store.
     """
-    if _digest(train, calibration) != prototype.features_digest:
-        raise StoreError(f"{train.group.store_path} changed after its prototype was made; run `dvc repro`")
+    if _digest(*splits) != prototype.features_digest:
+        raise StoreError(f"{splits[0].group.store_path} changed after its prototype was made; run `dvc repro`")

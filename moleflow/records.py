@@ -9,6 +9,7 @@ from moleflow.artifacts import ArtifactError, digest
 from moleflow.datasets.images import mask_pixels
 from moleflow.datasets.index import read_index
 from moleflow.evaluation import Judged, routed_verdicts
+from moleflow.experts import expert_file
 from moleflow.judging import EXPERTS, SCORES, Judge, Verdicts
 from moleflow.openset import Located
 from moleflow.probing import probe_metrics, probe_of, true_metrics
@@ -132,7 +133,7 @@ class Records:
 def _current_scores(name: str, task: str) -> Record:
     """A product's scores, refused unless today's base and expert made them."""
     record = read_record(SCORES / f"{name}.h5")
-    current = {"base": EXPERTS / "base.safetensors", "expert": EXPERTS / task / f"{name}.safetensors"}
+    current = {"base": EXPERTS / "base.safetensors", "expert": expert_file(EXPERTS / task, name)}
     for part, path in current.items():
         if record.attributes[f"{part}_digest"] != digest(path):
             raise ArtifactError(f"{SCORES / name}.h5 was made by another {part} than {path}; run `dvc repro`")

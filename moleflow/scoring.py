@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy.ndimage import binary_opening, gaussian_filter
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from moleflow.choices import choose
+from moleflow.features import ImageFeatures
 from moleflow.flow.density import Density
 
 # A score is the halves of the likelihood it looks at; several are fused.
@@ -30,7 +30,7 @@ log_det, the negated log-determinant."""
 @torch.inference_mode()
 def likelihood_halves(
     density: Density,
-    features: Float[Tensor, "N H W C"],
+    features: ImageFeatures,
     *,
     log_det: float,
     dtype: torch.dtype,
@@ -41,14 +41,15 @@ def likelihood_halves(
 
     Args:
         density: base and expert, in eval mode.
-        features: standardised patch features.
+        features: standardised patch features, (N, H, W, C).
         log_det: of the standardisation, in nats.
         dtype: arithmetic of the matrix products.
         batch_size: images at a time.
         label: shown beside the progress bar.
     """
     parts: dict[str, list[Tensor]] = {"nll": [], "latent": [], "log_det": []}
-    for batch in tqdm(features.split(batch_size), desc=f"score {label}", unit="batch"):
+    for start in tqdm(range(0, len(features), batch_size), desc=f"score {label}", unit="batch"):
+        batch = features[start : start + batch_size]
         with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
             judged = density(batch.float())
         judged = judged._replace(log_det=judged.log_det + log_det)

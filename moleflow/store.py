@@ -1,11 +1,11 @@
 """Feature stores: raw layer maps in zarr, one group per split; the only file that imports zarr.
 
-A store is a folder with the groups `train`, `calibration` and `test`. Each group is complete by
+A store is a folder with the groups `train`, `rotated`, `calibration` and `test`. Each group is complete by
 itself (its own attributes and arrays), so a stage can depend on one of them and see no other.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import zarr
 from torch import Tensor
 
 SPLITS = ("train", "calibration", "test")
+NORMAL = ("train", "rotated", "calibration")  # rotated: copies of the training images, in their order; often none
 SHARD = 64  # images per shard: about 10 MB each, few enough files for DVC to hash
 
 
@@ -112,29 +113,28 @@ class Split:
         array: Any = self.group["mask"]
         return np.asarray(array[:])
 
-    def read(self, function: Callable[[list[Tensor]], Tensor], rows: np.ndarray | None = None) -> Tensor:
-        """Applies a per-image function shard by shard, so that raw maps never fill the memory.
+    def shards(self, rows: np.ndarray | None = None) -> Iterator[list[Tensor]]:
+        """Raw maps shard by shard, so that they never fill the memory.
 
         Args:
-            function: raw maps of a few images -> (n, ...).
             rows: increasing row numbers to read; None for all.
 
-        Returns:
-            The concatenated results, (N, ...).
+        Yields:
+            The wanted maps of each shard that has any, one per layer, (n, C_l, H_l, W_l), fp16.
         """
         wanted = np.arange(len(self.images)) if rows is None else rows
-        results = []
         for shard in np.unique(wanted // SHARD):
-            inside = torch.from_numpy(wanted[wanted // SHARD == shard] - shard * SHARD)
-            maps = self.maps(slice(shard * SHARD, (shard + 1) * SHARD))
-            results.append(function([layer[inside] for layer in maps]))
-        return torch.cat(results)
+            inside = wanted[wanted // SHARD == shard]
+            first, last = int(inside[0]), int(inside[-1])
+            maps = self.maps(slice(first, last + 1))
+            gaps = len(inside) <= last - first
+            yield [layer[torch.from_numpy(inside - first)] for layer in maps] if gaps else maps
 
     def digest(self) -> str:
         """SHA-256 over origin, image paths and every feature."""
         total = hashlib.sha256(repr((self.origin, self.images)).encode())
-        for start in range(0, len(self.images), SHARD):
-            for layer in self.maps(slice(start, start + SHARD)):
+        for maps in self.shards():
+            for layer in maps:
                 total.update(layer.numpy().tobytes())
         return total.hexdigest()
 

@@ -1,14 +1,13 @@
 """The products of a task, read from its folder of prototypes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from jaxtyping import Float
-from torch import Tensor
-
 from moleflow.artifacts import ArtifactError
+from moleflow.features import StandardisedFeatures
 from moleflow.params import classes_of
 from moleflow.prototypes import Prototype, load_prototype, require_own_features
-from moleflow.store import open_split
+from moleflow.store import NORMAL, open_split
 
 FEATURES, TASKS = Path("data/features"), Path("data/tasks")
 
@@ -29,10 +28,17 @@ def load_task(task: str) -> dict[str, Prototype]:
         raise ArtifactError(f"{TASKS / task} holds {sorted(found)}, params.yaml lists {listed}; {remedy}")
     prototypes = {name: load_prototype(found[name]) for name in listed}
     for name, prototype in prototypes.items():
-        require_own_features(prototype, *(open_split(FEATURES / f"{name}.zarr", s) for s in ("train", "calibration")))
+        require_own_features(prototype, *(open_split(FEATURES / f"{name}.zarr", s) for s in NORMAL))
     return prototypes
 
 
-def normal_features(name: str, prototype: Prototype, split: str) -> Float[Tensor, "N H W C"]:
-    """Standardised features of a product's normal images, of its split train or calibration."""
-    return prototype.standardised(open_split(FEATURES / f"{name}.zarr", split))
+def normal_features(name: str, prototype: Prototype, *splits: str) -> StandardisedFeatures:
+    """Standardised features of a product's normal images, of some of its splits train, rotated, calibration."""
+    return prototype.standardised(*(open_split(FEATURES / f"{name}.zarr", split) for split in splits))
+
+
+# Products of a task -> who shares an expert, by the name of the expert.
+EXPERT_GROUPS: dict[str, Callable[[str, list[str]], dict[str, list[str]]]] = {
+    "class": lambda task, names: {name: [name] for name in names},
+    "task": lambda task, names: {task: names},
+}

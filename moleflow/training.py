@@ -1,6 +1,7 @@
 """Learning densities: the base with the first task's experts, or one later expert alone."""
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,8 +10,10 @@ from torch import Tensor
 from torch.func import functional_call
 from tqdm import tqdm
 
+from moleflow.features import ImageFeatures, images_within
 from moleflow.flow.density import Density
 from moleflow.losses import tail_aware_loss
+from moleflow.store import SHARD
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -28,6 +31,7 @@ class Recipe:
         warmup_epochs: epochs of linear warm-up, of later tasks and of the first alike.
         lr: highest learning rate of AdamW; a cosine takes it to 1 %.
         batch_size: images per step.
+        feature_memory: GiB of features held at once; of more, windows are read from the store in turn.
         dtype: arithmetic of the matrix products.
         tail_weight, tail_ratio, lambda_logdet: see `tail_aware_loss`.
         seed: order of the batches.
@@ -37,6 +41,7 @@ class Recipe:
     warmup_epochs: float
     lr: float
     batch_size: int
+    feature_memory: float
     dtype: torch.dtype
     tail_weight: float
     tail_ratio: float
@@ -55,7 +60,7 @@ def learning_rate_factor(step: int, warmup_steps: int, steps: int) -> float:
 def train(
     density: Density,
     experts: dict[str, dict[str, Tensor]],
-    features: dict[str, Float[Tensor, "N H W C"]],
+    features: Mapping[str, ImageFeatures],
     trained: list[Tensor],
     recipe: Recipe,
     *,
@@ -66,7 +71,7 @@ def train(
     Args:
         density: supplies the computation, and every tensor that no expert replaces.
         experts: per product the expert's tensors by name, put in the density's place for its batches.
-        features: per product its standardised patch features, in memory.
+        features: per product its standardised patch features, (N, H, W, C).
         trained: the tensors that learn; all others stay as they are.
         recipe: how to train.
         label: shown beside the progress bar.
@@ -78,7 +83,9 @@ def train(
         TrainingError: the loss is not finite; names product, epoch and step.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
-    steps_per_epoch = sum(math.ceil(len(rows) / recipe.batch_size) for rows in features.values())
+    windows = {name: _Windows(images, recipe.feature_memory / len(features)) for name, images in features.items()}
+    sizes = [size for each in windows.values() for size in each.sizes]
+    steps_per_epoch = sum(math.ceil(size / recipe.batch_size) for size in sizes)
     steps, warmup = recipe.epochs * steps_per_epoch, round(recipe.warmup_epochs * steps_per_epoch)
     density.requires_grad_(False)
     for tensor in trained:
@@ -86,34 +93,70 @@ def train(
     optimiser = torch.optim.AdamW(trained, lr=recipe.lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, warmup, steps))
     curve = []
+    channels = next(iter(features.values())).shape[-1]
     with tqdm(total=steps, desc=f"train {label}", unit="step", mininterval=1) as bar:
         for epoch in range(recipe.epochs):
-            history = []  # on the device until the epoch ends: a step never waits for a number
-            batches = _batches(features, recipe.batch_size, generator)
-            for name, rows in batches:
-                loss, nll = _losses(density, experts[name], features[name][rows].float(), recipe)
+            history: list[Tensor] = []  # on the device until the epoch ends: a step never waits for a number
+            names: list[str] = []
+            for name, batch in _batches(windows, recipe.batch_size, generator):
+                loss, nll = _losses(density, experts[name], batch.float(), recipe)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(trained, 0.5)  # METHOD section 4
                 optimiser.step()
                 schedule.step()
                 history.append(torch.stack([loss.detach(), nll.detach()]))
+                names.append(name)
                 bar.update()
-            curve.append(_epoch_row(epoch, history, [name for name, _ in batches], features))
+            curve.append(_epoch_row(epoch, history, names, channels))
             bar.set_postfix(nll=curve[-1]["nll"])
     for tensor in trained:
         tensor.requires_grad_(False)
     return curve
 
 
-def _batches(features: dict[str, Tensor], batch_size: int, generator: torch.Generator) -> list[tuple[str, Tensor]]:
-    """Every image once, each batch from one product, products mixed at random."""
-    batches = [
-        (name, rows)
-        for name, images in features.items()
-        for rows in torch.randperm(len(images), generator=generator).split(batch_size)
-    ]
-    return [batches[index] for index in torch.randperm(len(batches), generator=generator)]
+class _Windows:
+    """A product's features, as many at a time as the memory allows."""
+
+    def __init__(self, features: ImageFeatures, memory: float) -> None:
+        """Plans the windows; one that holds everything stays in memory."""
+        most = images_within(features, memory)
+        self.features, count = features, len(features)
+        self.sizes = [most] * (count // most) + [count % most] * (count % most > 0)
+        self.held: Tensor | None = None
+
+    def rows(self, generator: torch.Generator) -> list[Tensor]:
+        """Row numbers of the windows of an epoch: shards in random order, increasing within a window."""
+        if len(self.sizes) == 1:
+            return [torch.arange(len(self.features))]
+        shards = torch.arange(len(self.features)).split(SHARD)
+        shuffled = torch.cat([shards[index] for index in torch.randperm(len(shards), generator=generator)])
+        return [window.sort().values for window in shuffled.split(self.sizes)]
+
+    def load(self, rows: Tensor) -> Tensor:
+        """Features of a window; the window before it is let go first."""
+        if self.held is None or len(self.sizes) > 1:
+            self.held = None
+            self.held = self.features[rows.numpy()]
+        return self.held
+
+
+def _batches(
+    windows: dict[str, _Windows], batch_size: int, generator: torch.Generator
+) -> Iterator[tuple[str, Float[Tensor, "B H W C"]]]:
+    """Every image once, each batch from one product, products and the images of a window mixed at random."""
+    planned = {name: each.rows(generator) for name, each in windows.items()}
+    for turn in range(max(len(rows) for rows in planned.values())):
+        loaded = {name: windows[name].load(rows[turn]) for name, rows in planned.items() if turn < len(rows)}
+        batches = [
+            (name, rows)
+            for name, images in loaded.items()
+            for rows in torch.randperm(len(images), generator=generator).split(batch_size)
+        ]
+        for index in torch.randperm(len(batches), generator=generator):
+            name, rows = batches[index]
+            yield name, loaded[name][rows]
+        loaded.clear()
 
 
 def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
@@ -130,9 +173,7 @@ def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: 
     return loss, nll.mean()
 
 
-def _epoch_row(
-    epoch: int, history: list[Tensor], names: list[str], features: dict[str, Tensor]
-) -> dict[str, int | float]:
+def _epoch_row(epoch: int, history: list[Tensor], names: list[str], channels: int) -> dict[str, int | float]:
     losses = torch.stack(history)  # (steps, 2)
     finite = losses.isfinite().all(1)
     if not finite.all():
@@ -141,6 +182,5 @@ def _epoch_row(
             f"{names[step]}: the loss is not finite in epoch {epoch + 1}, step {step + 1}; "
             "lower lr or couplings in params.yaml, or set precision: fp32"
         )
-    channels = next(iter(features.values())).shape[-1]
     loss, nll = (losses.mean(0) / channels).tolist()
     return {"epoch": epoch + 1, "loss": round(loss, 6), "nll": round(nll, 6)}

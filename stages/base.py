@@ -14,7 +14,7 @@ from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.params import Above, Config, OddOrZero, Positive, load_params
 from moleflow.tasks import load_task, normal_features
 from moleflow.training import train
-from stages.recipe import ExpertConfig, RecipeConfig
+from stages.recipe import ExpertConfig, GroupConfig, RecipeConfig
 
 EXPERTS = Path("data/experts")
 
@@ -32,12 +32,15 @@ class BaseConfig(Config):
 
 @told_plainly
 def main(task: str) -> None:
-    """Writes data/experts/base.safetensors and data/experts/<first task>/<class>.safetensors."""
-    structure, size, recipe = load_params(BaseConfig), load_params(ExpertConfig), load_params(RecipeConfig)
+    """Writes data/experts/base.safetensors and data/experts/<first task>/<class or task>.safetensors."""
+    structure, grouping = load_params(BaseConfig), load_params(GroupConfig)
+    size, recipe = load_params(ExpertConfig), load_params(RecipeConfig)
     base, folder, curve = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task / "base.csv"
     with measured("base", task, [base, folder]):
         prototypes = load_task(task)
-        features = {name: normal_features(name, prototype, "train") for name, prototype in prototypes.items()}
+        features = {
+            name: normal_features(name, prototype, "train", "rotated") for name, prototype in prototypes.items()
+        }
         arguments: dict[str, Any] = {
             "channels": next(iter(features.values())).shape[-1],
             **structure.model_dump(),
@@ -46,14 +49,17 @@ def main(task: str) -> None:
             "seed": recipe.seed,
         }
         density = Density(**arguments)
-        experts = {name: expert_state(Density(**arguments)) for name in features}
+        groups = grouping.groups(task, list(features))
+        experts = {group: expert_state(Density(**arguments)) for group in groups}
+        expert_of = {name: experts[group] for group, members in groups.items() for name in members}
         trained = base_parameters(density) + [tensor for expert in experts.values() for tensor in expert.values()]
-        rows = train(density, experts, features, trained, recipe.recipe(), label=task)
+        rows = train(density, expert_of, features, trained, recipe.recipe(), label=task)
         save_base(base, density, arguments)
         with written_whole(folder) as partial:
-            for name, expert in experts.items():
-                digest = prototypes[name].features_digest
-                save_expert(partial / f"{name}.safetensors", [expert], arguments, base=base, features_digest=digest)
+            for group, members in groups.items():
+                digests = {name: prototypes[name].features_digest for name in members}
+                path = partial / f"{group}.safetensors"
+                save_expert(path, [experts[group]], arguments, base=base, features=digests)
         write_text(curve, pd.DataFrame(rows).to_csv(index=False))
 
 

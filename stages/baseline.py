@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from moleflow.baselines import BASELINES
+from moleflow.baselines import BASELINES, Baseline
 from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
-from moleflow.judging import TASKS
-from moleflow.params import Count, OpenFraction, Positive, Products, load_params
+from moleflow.features import StandardisedFeatures, images_within
+from moleflow.judging import BATCH, TASKS
+from moleflow.params import Above, Count, OpenFraction, Positive, Products, load_params
 from moleflow.prototypes import load_prototype
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import Halves
 from moleflow.store import open_split
+from moleflow.tasks import normal_features
 from stages.judge import JudgeConfig
 
 FEATURES, OUTPUT = Path("data/features"), Path("data/baselines")
@@ -26,6 +28,7 @@ class BaselineConfig(Products):
 
     alarm_rate: OpenFraction
     coreset_size: Positive
+    feature_memory: Above
     seed: Count
 
 
@@ -39,13 +42,14 @@ def main(baseline: str) -> None:
     with measured("baseline", baseline, [OUTPUT / f"{baseline}.h5"]):
         for name, task in tqdm(config.by_arrival.items(), desc=baseline):
             prototype = load_prototype(TASKS / task / f"{name}.safetensors")
-            splits = {split: open_split(FEATURES / f"{name}.zarr", split) for split in ("train", "calibration", "test")}
+            splits = {split: open_split(FEATURES / f"{name}.zarr", split) for split in ("calibration", "test")}
             splits["probe"] = open_split(Path("data/probes") / f"{name}.zarr", "probe")
             features = {split: prototype.standardised(each) for split, each in splits.items()}
-            rival = fit(features.pop("train"), config.seed, config.coreset_size)
-            judged: dict[str, Halves] = {
-                split: {"distance": rival.distances(each).numpy()} for split, each in features.items()
-            }
+            train = normal_features(name, prototype, "train", "rotated")
+            drawn = np.random.default_rng(config.seed).permutation(len(train))
+            fitting = images_within(train, config.feature_memory)
+            rival = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
+            judged: dict[str, Halves] = {split: _distances(rival, each) for split, each in features.items()}
             folds = np.zeros(len(judged["calibration"]["distance"]), np.int64)
             judge = judging.judge_of(("distance",), judged["calibration"], folds)
             judged["test"] = _alone(judged["test"])
@@ -57,10 +61,15 @@ def main(baseline: str) -> None:
                 stolen = f"{victim}/stolen/{name}"
                 rows = routes.arrays.get(f"{stolen}/row")
                 if rows is not None:
-                    images = prototype.standardised(open_split(FEATURES / f"{victim}.zarr", "test"), rows)
-                    verdicts = judge(_alone({"distance": rival.distances(images).numpy()}))
+                    images = prototype.standardised(open_split(FEATURES / f"{victim}.zarr", "test")).take(rows)
+                    verdicts = judge(_alone(_distances(rival, images)))
                     arrays |= {f"{stolen}/{key}": each for key, each in {"row": rows, **vars(verdicts)}.items()}
         write_record(OUTPUT / f"{baseline}.h5", Record(arrays, {}))
+
+
+def _distances(rival: Baseline, features: StandardisedFeatures) -> Halves:
+    batches = (features[start : start + BATCH] for start in range(0, len(features), BATCH))
+    return {"distance": np.concatenate([rival.distances(batch).numpy() for batch in batches])}
 
 
 def _alone(judged: Halves) -> Halves:

@@ -9,7 +9,7 @@ from moleflow.artifacts import write_json, write_text, written_whole
 from moleflow.costs import cost_since, read_costs
 from moleflow.errors import told_plainly
 from moleflow.evaluation import Evaluation, evaluate, mean_metrics
-from moleflow.experts import expert_parameters
+from moleflow.experts import expert_file, expert_parameters
 from moleflow.judging import EXPERTS
 from moleflow.openset import open_set_metrics
 from moleflow.params import load_params
@@ -83,7 +83,7 @@ def _write_costs(config: EvaluateConfig, start: float) -> None:
     """costs.json, per product, is compared by `dvc metrics diff`; stage_costs.json says where the time went."""
     products, stages = read_costs(config.by_arrival, config.first_task)
     for name, task in config.by_arrival.items():
-        products[name]["parameters"] = expert_parameters(EXPERTS / task / f"{name}.safetensors")
+        products[name]["parameters"] = expert_parameters(expert_file(EXPERTS / task, name))
     stages["evaluate"] = {"all": cost_since(start, [METRICS / "plots", *METRICS.glob("*.json")])}
     write_json(METRICS / "costs.json", products)
     write_json(METRICS / "stage_costs.json", stages)

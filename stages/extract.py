@@ -2,40 +2,61 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from tqdm import tqdm
 
 from moleflow.artifacts import written_whole
 from moleflow.costs import measured
-from moleflow.datasets.images import image_pixels
+from moleflow.datasets.images import image_pixels, rotated
 from moleflow.datasets.index import read_index
 from moleflow.errors import told_plainly
 from moleflow.extraction import extract
-from moleflow.params import load_params
+from moleflow.params import Config, load_params
 from moleflow.store import SPLITS, write_split
 from stages.view import BATCH, ViewConfig
+
+COPIES = 3  # rotated copies of every training image
+
+
+class ExtractConfig(Config):
+    """What this stage reads of params.yaml, besides stages/view.py."""
+
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)]
 
 
 @told_plainly
 def main(name: str) -> None:
-    """Writes data/features/<class>.zarr with the groups train, calibration and test."""
-    view = load_params(ViewConfig)
+    """Writes data/features/<class>.zarr with the groups train, rotated, calibration and test."""
+    config, view = load_params(ExtractConfig), load_params(ViewConfig)
     table = read_index(Path("data/index") / f"{name}.csv")
     output = Path("data/features") / f"{name}.zarr"
-
-    def read(path: str) -> np.ndarray:
-        return image_pixels(Path(path), view.img_size, view.resize)
+    groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}
+    turned = _turned(list(groups["train"]), config.rotation_degrees)
+    groups["rotated"] = {f"{path} turned by {degrees}": degrees for path, degrees in turned}
+    files = {image: path for image, (path, _) in zip(groups["rotated"], turned, strict=True)}
 
     with (
         measured("extract", name, [output]),
         written_whole(output) as partial,
-        tqdm(total=len(table), desc=f"extract {name}", unit="image") as bar,
+        tqdm(total=sum(map(len, groups.values())), desc=f"extract {name}", unit="image") as bar,
     ):
-        for split in SPLITS:
-            images = table.path[table.split == split].tolist()
-            maps = extract(view.loaded, images, read, batch_size=BATCH, bar=bar)
-            write_split(partial / split, view.origin, images, maps)
+        for group, images in groups.items():
+
+            def read(image: str, degrees: dict[str, float] = images) -> np.ndarray:
+                pixels = image_pixels(Path(files.get(image, image)), view.img_size, view.resize)
+                return rotated(pixels, degrees[image]) if degrees[image] else pixels
+
+            maps = extract(view.loaded, list(images), read, batch_size=BATCH, bar=bar)
+            write_split(partial / group, view.origin, list(images), maps)
+
+
+def _turned(paths: list[str], degrees: float) -> list[tuple[str, float]]:
+    """Every image `COPIES` times in turn, each by an angle up to `degrees` either way; none for 0."""
+    angles = np.random.default_rng(0).uniform(-degrees, degrees, (COPIES, len(paths)))
+    return [(path, angle) for row in angles.tolist() for path, angle in zip(paths, row, strict=True)] if degrees else []
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.params import Config, Count, Odd, Positive, load_params
 from moleflow.prototypes import build_prototype, save_prototype
-from moleflow.store import open_split
+from moleflow.store import NORMAL, open_split
 
 
 class PrototypeConfig(Config):
@@ -28,7 +28,7 @@ def main(name: str, task: str) -> None:
     output = Path("data/tasks") / task / f"{name}.safetensors"
     with measured("prototype", name, [output]):
         prototype = build_prototype(
-            *(open_split(Path("data/features") / f"{name}.zarr", split) for split in ("train", "calibration")),
+            *(open_split(Path("data/features") / f"{name}.zarr", split) for split in NORMAL),
             patching=config.model_dump(include={"neighbourhood", "embed_dim", "grid", "layer_merge"}),
             standardize=config.standardize,
             router_rank=config.router_rank,

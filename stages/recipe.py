@@ -1,4 +1,4 @@
-"""The keys of params.yaml that base and train share: an expert's size and how to train."""
+"""The keys of params.yaml that base and train share: who shares an expert, its size, how to train."""
 
 from typing import Annotated
 
@@ -6,9 +6,20 @@ from pydantic import Field
 
 from moleflow.choices import choose
 from moleflow.params import Above, Config, Count, Fraction, NonNegative, Positive
+from moleflow.tasks import EXPERT_GROUPS
 from moleflow.training import PRECISIONS, Recipe
 
 Folds = Annotated[int, Field(ge=2)]
+
+
+class GroupConfig(Config):
+    """Who shares an expert."""
+
+    expert_per: str
+
+    def groups(self, task: str, products: list[str]) -> dict[str, list[str]]:
+        """Products of a task by the name of their expert."""
+        return choose(EXPERT_GROUPS, self.expert_per, "expert_per")(task, products)
 
 
 class ExpertConfig(Config):
@@ -26,6 +37,7 @@ class RecipeConfig(Config):
     warmup_epochs: NonNegative
     lr: Above
     batch_size: Positive
+    feature_memory: Above
     precision: str
     tail_weight: Fraction
     tail_ratio: Annotated[float, Field(gt=0, le=1)]

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from moleflow.artifacts import digest
 from moleflow.calibration import fold_numbers
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
+from moleflow.experts import expert_file
 from moleflow.judging import EXPERTS, SCORES, Expert
 from moleflow.params import Config, OpenFraction, load_params
 from moleflow.scores_file import Record, write_record
@@ -37,10 +37,10 @@ def main(name: str, task: str) -> None:
         probe_rows = np.array([int(image.split("/")[1]) for image in probe.images])  # the normal image painted on
         probe_folds = folds[probe_rows]
         if len(expert.members) > 1:  # calibration: cross; the members see no image of their own fold
-            train = prototype.standardised(open_split(store, "train"))
-            folds = fold_numbers(len(train) + len(normal), len(expert.members))
-            probe_folds = folds[len(train) + probe_rows]
-            normal = torch.cat([train, normal])
+            held_out = len(normal)
+            normal = prototype.standardised(open_split(store, "train"), open_split(store, "calibration"))
+            folds = fold_numbers(len(normal), len(expert.members))
+            probe_folds = folds[len(normal) - held_out + probe_rows]
         halves = {
             "calibration": expert.halves_by_fold(normal, folds),
             "probe": expert.halves_by_fold(prototype.standardised(probe), probe_folds),
@@ -55,7 +55,7 @@ def main(name: str, task: str) -> None:
             "alarm_rate": config.alarm_rate,
             "threshold": judge.threshold(config.alarm_rate),
             "base_digest": digest(EXPERTS / "base.safetensors"),
-            "expert_digest": digest(EXPERTS / task / f"{name}.safetensors"),
+            "expert_digest": digest(expert_file(EXPERTS / task, name)),
             "resize": prototype.origin.resize,
         }
         write_record(output, Record(arrays, attributes))

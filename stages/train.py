@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import torch
 
 from moleflow.artifacts import written_whole
 from moleflow.calibration import fold_numbers
@@ -12,12 +12,13 @@ from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.experts import load_base, save_expert
+from moleflow.features import StandardisedFeatures
 from moleflow.flow.density import expert_state
 from moleflow.params import Config, load_params
 from moleflow.prototypes import Prototype
 from moleflow.tasks import load_task, normal_features
 from moleflow.training import train
-from stages.recipe import ExpertConfig, Folds, RecipeConfig
+from stages.recipe import ExpertConfig, Folds, GroupConfig, RecipeConfig
 
 EXPERTS = Path("data/experts")
 
@@ -29,16 +30,25 @@ class TrainConfig(Config):
     calibration_folds: Folds
 
 
-def _split(name: str, prototype: Prototype, folds: int) -> list[torch.Tensor]:
+def _split(prototypes: dict[str, Prototype], folds: int) -> list[dict[str, StandardisedFeatures]]:
     """One member, which never sees the calibration images."""
-    return [normal_features(name, prototype, "train")]
+    return [{name: normal_features(name, prototype, "train", "rotated") for name, prototype in prototypes.items()}]
 
 
-def _cross(name: str, prototype: Prototype, folds: int) -> list[torch.Tensor]:
-    """One member per fold of all normal images, which sees all but its fold."""
-    features = torch.cat([normal_features(name, prototype, split) for split in ("train", "calibration")])
-    numbers = torch.from_numpy(fold_numbers(len(features), min(folds, len(features))))
-    return [features[numbers != number] for number in range(int(numbers.max()) + 1)]
+def _cross(prototypes: dict[str, Prototype], folds: int) -> list[dict[str, StandardisedFeatures]]:
+    """One member per fold of all normal images, which sees all but its fold and what was made of it."""
+    normal = {name: normal_features(name, each, "train", "calibration") for name, each in prototypes.items()}
+    count = min([folds, *(len(features) for features in normal.values())])
+    every, numbers = {}, {}
+    for name, prototype in prototypes.items():
+        every[name] = normal_features(name, prototype, "train", "calibration", "rotated")
+        number = fold_numbers(len(normal[name]), count)
+        copies = np.arange(len(every[name]) - len(number)) % normal[name].starts[1]  # row in train of each copy
+        numbers[name] = np.concatenate([number, number[copies]])
+    return [
+        {name: features.take(np.flatnonzero(numbers[name] != fold)) for name, features in every.items()}
+        for fold in range(count)
+    ]
 
 
 CALIBRATIONS = {"split": _split, "cross": _cross}
@@ -46,24 +56,26 @@ CALIBRATIONS = {"split": _split, "cross": _cross}
 
 @told_plainly
 def main(task: str) -> None:
-    """Writes data/experts/<task>/<class>.safetensors."""
-    config, size, recipe = load_params(TrainConfig), load_params(ExpertConfig), load_params(RecipeConfig)
+    """Writes data/experts/<task>/<class or task>.safetensors."""
+    config, grouping = load_params(TrainConfig), load_params(GroupConfig)
+    size, recipe = load_params(ExpertConfig), load_params(RecipeConfig)
     members_of = choose(CALIBRATIONS, config.calibration, "calibration")
     base, folder, curves = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task
     with measured("train", task, [folder]), written_whole(folder) as partial, written_whole(curves) as partial_curves:
         partial_curves.mkdir()
-        for name, prototype in load_task(task).items():
+        prototypes = load_task(task)
+        for group, names in grouping.groups(task, list(prototypes)).items():
             members, curve = [], []
-            for features in members_of(name, prototype, config.calibration_folds):
+            for features in members_of({name: prototypes[name] for name in names}, config.calibration_folds):
                 density, arguments = load_base(base, {**size.model_dump(), "first": False, "seed": recipe.seed})
                 expert = expert_state(density)
-                learnt = list(expert.values())
-                curve += train(density, {name: expert}, {name: features}, learnt, recipe.recipe(), label=name)
+                shared = dict.fromkeys(names, expert)
+                curve += train(density, shared, features, list(expert.values()), recipe.recipe(), label=group)
                 members.append(expert)
-            digest = prototype.features_digest
-            save_expert(partial / f"{name}.safetensors", members, arguments, base=base, features_digest=digest)
+            digests = {name: prototypes[name].features_digest for name in names}
+            save_expert(partial / f"{group}.safetensors", members, arguments, base=base, features=digests)
             mean_curve = pd.DataFrame(curve).groupby("epoch", as_index=False).mean()
-            mean_curve.to_csv(partial_curves / f"{name}.csv", index=False)
+            mean_curve.to_csv(partial_curves / f"{group}.csv", index=False)
 
 
 if __name__ == "__main__":

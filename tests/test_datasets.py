@@ -1,11 +1,12 @@
 """The gate for bad input: one error that names the file and the way out."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from moleflow.choices import ChoiceError
 from moleflow.datasets.demo import write_demo
-from moleflow.datasets.images import ImageError, image_pixels, mask_pixels
+from moleflow.datasets.images import ImageError, image_pixels, mask_pixels, rotated
 from moleflow.datasets.index import LAYOUTS, build_index
 from moleflow.datasets.sample import DatasetError
 
@@ -130,6 +131,16 @@ def test_mask_is_binarised_after_resizing(tmp_path):
     mask.paste(255, (0, 0, 4, 3))
     mask.save(tmp_path / "most.png")
     assert mask_pixels(tmp_path / "most.png", 1, "stretch").all()
+
+
+def test_a_turned_view_keeps_the_centre_and_has_no_black_corners():
+    pixels = np.full((3, 31, 31), 90, np.uint8)
+    pixels[:, 15, 25] = 255  # to the right of the centre
+    turned = rotated(pixels, 90.0)
+    assert turned.shape == pixels.shape
+    assert turned.dtype == np.uint8
+    assert np.unravel_index(turned[0].argmax(), (31, 31)) == (5, 15)  # above it
+    assert rotated(np.full((3, 31, 31), 90, np.uint8), 45.0).min() == 90
 
 
 def test_demo_is_sound_seeded_and_its_masks_are_exact(tmp_path):

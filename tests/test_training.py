@@ -2,17 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from moleflow.artifacts import ArtifactError
-from moleflow.experts import expert_parameters, load_base, load_expert, save_base, save_expert
+from moleflow.experts import expert_file, expert_parameters, load_base, load_expert, save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, base_state, expert_state
 from moleflow.training import PRECISIONS, Recipe, TrainingError, learning_rate_factor, train
 
 RECIPE = Recipe(
-    epochs=6, warmup_epochs=1.0, lr=1e-2, batch_size=4, dtype=torch.float32, tail_weight=0.7, tail_ratio=0.1,
-    lambda_logdet=1e-4, seed=0,
+    epochs=6, warmup_epochs=1.0, lr=1e-2, batch_size=4, feature_memory=1.0, dtype=torch.float32, tail_weight=0.7,
+    tail_ratio=0.1, lambda_logdet=1e-4, seed=0,
 )  # fmt: skip
 
 
@@ -66,6 +67,64 @@ def test_same_seed_same_tensors(make_density):
     assert not all(results[0][name].equal(results[2][name]) for name in results[0])
 
 
+class Watched:
+    """Features that note which rows were read, and how many at once."""
+
+    def __init__(self, tensor):
+        self.tensor, self.shape, self.reads = tensor, tuple(tensor.shape), []
+
+    def __len__(self):
+        return len(self.tensor)
+
+    def __getitem__(self, rows):
+        self.reads.append(rows)
+        return self.tensor[rows]
+
+
+def watched_training(make_density, count, memory):
+    """Three products' features through `train` for two epochs."""
+    density = make_density(first=False)
+    expert = expert_state(density)
+    data = {name: Watched(features(count)) for name in ("bolt", "nut", "washer")}
+    recipe = replace(RECIPE, epochs=2, feature_memory=memory)
+    curve = train(density, dict.fromkeys(data, expert), data, list(expert.values()), recipe, label="t1")
+    return data, curve
+
+
+def test_features_that_fit_are_read_once(make_density):
+    data, _ = watched_training(make_density, 150, 1.0)
+    assert [len(each.reads) for each in data.values()] == [1, 1, 1]
+
+
+def test_features_beyond_the_memory_are_read_in_windows_every_image_once_an_epoch(make_density):
+    """Never more images at once than fit, all of them in each epoch, and in another order."""
+    image = 2 * 3 * 3 * 8
+    data, curve = watched_training(make_density, 150, 3 * 70 * image / 2**30)
+    for each in data.values():
+        assert [len(rows) for rows in each.reads] == [70, 70, 10] * 2
+        first, second = np.concatenate(each.reads[:3]), np.concatenate(each.reads[3:])
+        assert sorted(first) == sorted(second) == list(range(150))
+        assert not np.array_equal(first, second)
+    assert curve[-1]["nll"] < curve[0]["nll"]
+
+
+def test_windows_learn_as_well_as_all_at_once(make_density):
+    image = 2 * 3 * 3 * 8
+    _, whole = watched_training(make_density, 150, 1.0)
+    _, windows = watched_training(make_density, 150, 3 * 70 * image / 2**30)
+    assert windows[-1]["nll"] == pytest.approx(whole[-1]["nll"], abs=0.05 * abs(whole[0]["nll"]))
+
+
+def test_products_that_share_an_expert_move_it_together(make_density):
+    """With expert_per: task the expert sees the batches of all its products."""
+    density = make_density(first=False)
+    expert = expert_state(density)
+    data = {"bolt": features(level=1.0), "nut": features(level=-1.0)}
+    train(density, dict.fromkeys(data, expert), data, list(expert.values()), RECIPE, label="t1")
+    alone, _ = learn_expert(make_density(first=False))
+    assert not any(expert[name].equal(value) for name, value in alone.items())
+
+
 def test_divergence_names_product_epoch_and_step(make_density):
     data = features()
     data[5] = float("nan")
@@ -93,7 +152,7 @@ def saved(make_density, tmp_path):
     expert, _ = learn_expert(density)
     save_base(tmp_path / "base", density, arguments)
     other = {name: value + 1 for name, value in expert.items()}
-    save_expert(tmp_path / "bolt", [expert, other], arguments, base=tmp_path / "base", features_digest="f")
+    save_expert(tmp_path / "bolt", [expert, other], arguments, base=tmp_path / "base", features={"bolt": "f"})
     return tmp_path, density
 
 
@@ -119,3 +178,13 @@ def test_expert_over_another_base_is_refused(saved, make_density):
     save_base(folder / "base", make_density(seed=3), {})
     with pytest.raises(ArtifactError, match=r"bolt was learnt over another base than .*base; run `dvc repro`"):
         load_expert(folder / "base", folder / "bolt")
+
+
+def test_an_expert_is_a_products_own_or_its_tasks(saved):
+    folder, density = saved
+    own, shared = folder / "t1" / "bolt.safetensors", folder / "t1" / "t1.safetensors"
+    save_expert(shared, [expert_state(density)], {}, base=folder / "base", features={"bolt": "f", "nut": "g"})
+    assert expert_file(folder / "t1", "bolt") == expert_file(folder / "t1", "nut") == shared
+    assert expert_parameters(shared) * 2 == sum(tensor.numel() for tensor in expert_state(density).values())
+    save_expert(own, [expert_state(density)], {}, base=folder / "base", features={"bolt": "f"})
+    assert expert_file(folder / "t1", "bolt") == own

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from scipy.ndimage import rotate
 
 from moleflow.choices import choose
 
@@ -97,6 +98,17 @@ def image_pixels(path: Path, size: int, resize: str) -> np.ndarray:
     """
     fitted = choose(RESIZES, resize, "resize")(read_image(path), size, Image.Resampling.BICUBIC)
     return np.asarray(fitted).transpose(2, 0, 1)
+
+
+def rotated(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    """A view turned about its centre; what comes in at the corners is mirrored, not black.
+
+    Args:
+        pixels: (3, S, S), uint8.
+        degrees: anticlockwise.
+    """
+    turned: np.ndarray = rotate(pixels, degrees, axes=(2, 1), reshape=False, order=1, mode="mirror")
+    return turned
 
 
 def mask_pixels(path: Path, size: int, resize: str) -> np.ndarray:

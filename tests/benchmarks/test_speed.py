@@ -72,7 +72,7 @@ def trained_steps(dtype, features):
     """The same batches through `train`."""
     density = Density(**ARGUMENTS)
     expert = expert_state(density)
-    recipe = Recipe(1, 0.0, 1e-3, 16, dtype, 0.7, 0.02, 1e-4, 0)
+    recipe = Recipe(1, 0.0, 1e-3, 16, 1.0, dtype, 0.7, 0.02, 1e-4, 0)
     trained = [*base_parameters(density), *expert.values()]
     train(density, {"x": expert}, {"x": features}, trained, recipe, label="x")
 

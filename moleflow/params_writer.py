@@ -1,0 +1,53 @@
+"""Changing params.yaml with its comments kept."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from moleflow.artifacts import write_text
+from moleflow.params import PARAMS, ProductClass, Products, load_params
+
+
+def write_products(products: dict[str, ProductClass], path: Path = PARAMS) -> None:
+    """Replaces `classes`, `first_task` and `later_tasks`.
+
+    Args:
+        products: product to its line, in order of arrival.
+        path: the file.
+
+    Raises:
+        ParamsError: the file as it stands is wrong.
+    """
+    tasks = list(dict.fromkeys(each.task for each in products.values()))
+    lines = {name: _flow(each.model_dump()) for name, each in products.items()}
+    write_params({"classes": CommentedMap(lines), "first_task": tasks[0], "later_tasks": tasks[1:]}, path)
+
+
+def write_params(changes: dict[str, Any], path: Path = PARAMS) -> None:
+    """Replaces values of keys that params.yaml has; comments and all other lines stay.
+
+    Raises:
+        ParamsError: the file as it stands is wrong.
+        KeyError: it has no such key.
+    """
+    load_params(Products, path)
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    content = yaml.load(path)
+    for key, value in changes.items():
+        if key not in content:
+            raise KeyError(key)
+        content[key] = _flow(value) if isinstance(value, list) else value
+    text = io.StringIO()
+    yaml.dump(content, text)
+    write_text(path, text.getvalue())
+
+
+def _flow(value: Any) -> Any:
+    flow: Any = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+    flow.fa.set_flow_style()
+    return flow

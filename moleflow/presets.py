@@ -1,0 +1,50 @@
+"""Sets of parameters that are known by name: records of the lab diary, and backbones with their fitting keys."""
+
+from typing import Any
+
+Preset = dict[str, Any]
+
+LITE0: Preset = {
+    "backbone": "tf_efficientnet_lite0.in1k",
+    "backbone_weights": "package",
+    "layers": [2, 3],
+    "img_size": 224,
+    "layer_merge": "concat",
+    "neighbourhood": 1,
+    "embed_dim": 152,
+    "grid": 0,
+}
+LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim": 168}
+# What the lab diary trained with; its LoRA was nearly inert, and nothing was standardised.
+DIARY: Preset = {
+    "backbone_weights": "hub",
+    "img_size": 224,
+    "layer_merge": "mean",
+    "neighbourhood": 3,
+    "embed_dim": 768,
+    "grid": 0,
+    "standardize": "none",
+    "couplings": 8,
+    "dia_blocks": 4,
+    "lora_alpha": 1.0,
+    "epochs": 60,
+    "lr": 3e-4,
+}
+WRN50_28: Preset = {**DIARY, "backbone": "wide_resnet50_2.racm_in1k", "layers": [2, 3]}
+WRN50_56: Preset = {**WRN50_28, "layers": [1, 2, 3]}
+# The diary does not say which blocks; these are spread evenly.
+VIT_B: Preset = {
+    **DIARY,
+    "backbone": "vit_base_patch16_224.augreg2_in21k_ft_in1k",
+    "layers": [2, 5, 8, 11],
+    "neighbourhood": 1,
+    "lr": 2e-4,
+}
+
+PRESETS = {
+    "lite0": LITE0,
+    "lite2": LITE2,
+    "wrn50_28": WRN50_28,
+    "wrn50_56": WRN50_56,
+    "vit_b": VIT_B,
+}
