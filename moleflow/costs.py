@@ -61,6 +61,18 @@ def read_costs(products: dict[str, str], first_task: str) -> tuple[dict[str, Any
     return costs, stages
 
 
+def total_costs(products: dict[str, Any], stages: dict[str, Any]) -> dict[str, float]:
+    """What all products cost together, and of that their extraction: extract_seconds and extract_bytes.
+
+    Args:
+        products: seconds, bytes and parameters of each.
+        stages: per stage and item seconds and bytes; of extract those of `products`.
+    """
+    extract = [stages["extract"][name] for name in products]
+    total = {key: sum(each[key] for each in products.values()) for key in ("seconds", "bytes", "parameters")}
+    return total | {f"extract_{key}": sum(each[key] for each in extract) for key in ("seconds", "bytes")}
+
+
 def _size(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())

@@ -64,6 +64,6 @@ def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _spread(values: list[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.3f}"
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
+    digits = ",.0f" if max(values) >= 100 else ".3f"  # seconds and bytes, or shares
+    mean = format(np.mean(values), digits)
+    return mean if len(values) == 1 else f"{mean} ± {format(np.std(values, ddof=1), digits)}"

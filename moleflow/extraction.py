@@ -34,7 +34,7 @@ def extract(
     chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = deque(pool.submit(load, chunk) for chunk in chunks[:1])
-        for upcoming in [*chunks[1:], None]:
+        for upcoming in [*chunks[1:], None][: len(chunks)]:  # none at all without images
             pixels = waiting.popleft().result()
             if upcoming is not None:
                 waiting.append(pool.submit(load, upcoming))

@@ -15,6 +15,13 @@ LITE0: Preset = {
     "grid": 0,
 }
 LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim": 168}
+VIT_S: Preset = {
+    **LITE0,
+    "backbone": "vit_small_patch14_dinov2.lvd142m",
+    "layers": [4, 6, 8],  # the last blocks of the packaged weights were tuned to saliency
+    "layer_merge": "mean",
+    "embed_dim": 384,
+}
 # What the lab diary trained with; its LoRA was nearly inert, and nothing was standardised.
 DIARY: Preset = {
     "backbone_weights": "hub",
@@ -44,6 +51,7 @@ VIT_B: Preset = {
 PRESETS = {
     "lite0": LITE0,
     "lite2": LITE2,
+    "vit_s": VIT_S,
     "wrn50_28": WRN50_28,
     "wrn50_56": WRN50_56,
     "vit_b": VIT_B,

@@ -82,19 +82,22 @@ def build_prototype(
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
     """
-    pooled, moments, patches, grid = [], [], 0, 0
+    grid, channels = patch_features(train.maps(slice(0, 1)), **patching).shape[2:]
+    # Filled in place: small results kept between large temporary ones would tear the heap apart.
+    embedded = torch.empty(len(train.images), channels)
+    total, squares = torch.zeros(2, channels, dtype=torch.float64)
+    done = 0
     for maps in train.shards():
         features = patch_features(maps, **patching)
-        grid = features.shape[1]
-        pooled.append(embeddings(features))
+        embedded[done : done + len(features)] = embeddings(features)
+        done += len(features)
         values = features.flatten(0, 2).double()
-        moments.append(torch.stack([values.sum(0), values.square().sum(0)]))
-        patches += len(values)
-    total, squares = torch.stack(moments).sum(0)
+        total += values.sum(0)
+        squares += values.square_().sum(0)
+    patches = done * grid**2
     variance = (squares - total.square() / patches).clamp_min(0) / (patches - 1)
     mean, std = (total / patches).float(), variance.sqrt().float()
     shift, scale = choose(STANDARDIZATIONS, standardize, "standardize")(mean, std)
-    embedded = torch.cat(pooled)
     return Prototype(
         gaussian=fit_gaussian(embedded, router_rank),
         held_out=held_out_strangeness(embedded),

@@ -101,7 +101,7 @@ def page(numbers: dict[str, Any], plots: dict[str, Rows], cases: dict[str, str],
         rivals=rivals(summary, classes, numbers["baselines"]),
         probe=probe(numbers["probe"]),
         router=router(classes, plots["confusion"], plots["stolen"]),
-        costs=from_markdown(tables.costs_table(numbers["costs"])) + stages(numbers["stage_costs"]),
+        costs=from_markdown(tables.costs_table(numbers["costs"]["products"])) + stages(numbers["stage_costs"]),
         params=escape(params),
     )
 

@@ -130,5 +130,5 @@ def results(metrics: dict[str, Any]) -> str:
     parts["The probe: synthetic defects on held-out normals against the test"] = "\n\n".join(
         [agreement_table(metrics["probe"]), probe_table(metrics["probe"])]
     )
-    parts["Cost of each product"] = costs_table(metrics["costs"])
+    parts["Cost of each product"] = costs_table(metrics["costs"]["products"])
     return "\n\n".join(f"### {title}\n\n{body}" for title, body in parts.items())

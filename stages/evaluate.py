@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.artifacts import write_json, write_text, written_whole
-from moleflow.costs import cost_since, read_costs
+from moleflow.costs import cost_since, read_costs, total_costs
 from moleflow.errors import told_plainly
 from moleflow.evaluation import Evaluation, evaluate, mean_metrics
 from moleflow.experts import expert_file, expert_parameters
@@ -85,7 +85,7 @@ def _write_costs(config: EvaluateConfig, start: float) -> None:
     for name, task in config.by_arrival.items():
         products[name]["parameters"] = expert_parameters(expert_file(EXPERTS / task, name))
     stages["evaluate"] = {"all": cost_since(start, [METRICS / "plots", *METRICS.glob("*.json")])}
-    write_json(METRICS / "costs.json", products)
+    write_json(METRICS / "costs.json", {"products": products, "total": total_costs(products, stages)})
     write_json(METRICS / "stage_costs.json", stages)
 
 

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from ruamel.yaml import YAML
+
+from moleflow.prototypes import load_prototype
+from moleflow.store import open_split
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -78,6 +82,9 @@ class Clone:
     def summary(self):
         return json.loads((self.root / "metrics/summary.json").read_text())
 
+    def costs(self):
+        return json.loads((self.root / "metrics/costs.json").read_text())["products"]
+
 
 def environment():
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -137,7 +144,7 @@ def test_metrics_are_made(done):
     assert summary["image_auroc"] > 0.8
     assert summary["aupro"] > 0.5
     assert summary["continual"]["image_auroc"]["forgetting"]["weights"] == 0
-    costs = json.loads((done.root / "metrics/costs.json").read_text())
+    costs = done.costs()
     assert costs["nut"].keys() == {"seconds", "bytes", "peak_memory_bytes", "parameters"}
     assert min(costs["nut"].values()) > 0
     rivals = json.loads((done.root / "metrics/baselines.json").read_text())
@@ -217,7 +224,7 @@ def test_product_comes_and_goes_without_touching_the_others(done):
     assert json.loads((done.root / "metrics/classes.json").read_text()) == before
 
 
-def test_tasks_of_several_classes_share_one_stage_and_one_base(done):
+def test_first_task_of_several_classes_learns_one_base(done):
     """First two products as one task: the base learns both, each with an expert of its own."""
     params = done.params()
     params["classes"]["nut"]["task"] = "t0"
@@ -229,12 +236,55 @@ def test_tasks_of_several_classes_share_one_stage_and_one_base(done):
     done.dvc("checkout")
 
 
+def test_a_class_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert_works_too(done):
+    params, alone = done.params(), done.hashes()
+    params["classes"]["washer"]["task"] = "t1"
+    done.edit(classes=params["classes"], later_tasks=["t1"])
+    assert "extract@washer" not in done.repro()
+    together = done.hashes()
+    for product in ("bolt", "nut", "washer"):
+        assert together[f"data/scores/{product}.h5"] == alone[f"data/scores/{product}.h5"]
+    parameters = done.costs()["nut"]["parameters"]
+
+    done.edit(expert_per="task")
+    ran = done.repro()
+    assert {stage for stage in ran if stage.startswith(("extract", "probe", "prototype", "index"))} == set()
+    assert [path.name for path in (done.root / "data/experts/t1").iterdir()] == ["t1.safetensors"]
+    assert [path.name for path in (done.root / "data/experts/t0").iterdir()] == ["t0.safetensors"]
+    costs = done.costs()
+    assert costs["nut"]["parameters"] == costs["washer"]["parameters"] == round(parameters / 2)
+    assert costs["bolt"]["parameters"] == parameters
+    assert done.summary()["image_auroc"] > 0.8
+    git(done.root, "checkout", "-q", ".")
+    done.dvc("checkout")
+
+
+def test_rotated_copies_of_the_training_images_are_learnt(done):
+    """They stand beside the training images, the router and held-out images see none of them."""
+    before = (done.root / "data/tasks/t0/bolt.safetensors").read_bytes()
+    done.edit(rotation_degrees=30.0)
+    assert done.repro("base") >= {"extract@bolt", "prototype@bolt", "base"}
+    store = done.root / "data/features/bolt.zarr"
+    train, rotated = (open_split(store, group) for group in ("train", "rotated"))
+    assert len(rotated.images) == 3 * len(train.images)
+    assert rotated.images[0].startswith(train.images[0] + " turned by ")
+    assert not torch.equal(rotated.maps()[0][: len(train.images)], train.maps()[0])
+    after = load_prototype(done.root / "data/tasks/t0/bolt.safetensors")
+    (done.root / "before.safetensors").write_bytes(before)
+    unturned = load_prototype(done.root / "before.safetensors")
+    assert torch.equal(after.gaussian.center, unturned.gaussian.center)
+    assert after.features_digest != unturned.features_digest
+    (done.root / "before.safetensors").unlink()
+    git(done.root, "checkout", "-q", ".")
+    done.dvc("checkout")
+
+
 def test_cross_calibration_and_another_order_learn_again_and_extract_nothing(done):
     """Every later task learns one member per fold from all normals; then washer comes first, without rivals."""
     done.edit(calibration="cross")
     assert done.repro() == {"train@t1", "train@t2", "score@nut", "score@washer", "route", "evaluate", "report"}
     assert done.summary()["image_auroc"] > 0.8
-    costs = json.loads((done.root / "metrics/costs.json").read_text())
+    costs = done.costs()
     assert costs["nut"]["parameters"] == 2 * costs["bolt"]["parameters"]
     done.edit(calibration="split", first_task="t2", later_tasks=["t0", "t1"], baselines=[])
     assert {stage.split("@")[0] for stage in done.repro()} == {"base", "train", "score", "route", "evaluate", "report"}

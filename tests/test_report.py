@@ -59,7 +59,7 @@ def numbers_of(flow: dict[str, Judged], evaluation: Evaluation, baselines: tuple
         "classes": classes,
         "baselines": {name: {"summary": summary, "classes": classes} for name in baselines},
         "probe": {name: {"candidates": {"nll": candidate}, "agreement": agreement} for name in flow},
-        "costs": {name: cost | {"parameters": 7} for name in flow},
+        "costs": {"products": {name: cost | {"parameters": 7} for name in flow}, "total": {}},
         "stage_costs": {"score": {name: cost for name in flow}},
     }
 

@@ -17,7 +17,9 @@ METRICS = {
     "classes": {"bolt": PRODUCT},
     "baselines": {"knn": {"summary": {**SUMMARY, "f1": 0.25}, "classes": {"bolt": {**PRODUCT, "image_auroc": 0.75}}}},
     "probe": {"bolt": {"candidates": {"nll": CANDIDATE}, "agreement": AGREEMENT}},
-    "costs": {"bolt": {"seconds": 61.4, "bytes": 2.5e6, "parameters": 1234567, "peak_memory_bytes": 1.5e9}},
+    "costs": {
+        "products": {"bolt": {"seconds": 61.4, "bytes": 2.5e6, "parameters": 1234567, "peak_memory_bytes": 1.5e9}}
+    },
 }
 
 
