@@ -2,8 +2,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from moleflow.calibration import alarm_threshold, cross_p_values, fold_numbers, p_values
+from moleflow.prototypes import build_prototype
+from moleflow.store import NORMAL, Origin, open_split, write_split
+from stages.train import _cross
 
 CALIBRATION = np.arange(1.0, 20.0)  # 19 images
 
@@ -58,3 +62,26 @@ def test_cross_calibration_keeps_the_rate():
         crossed = cross_p_values(abs(normal - centers[folds]), folds, abs(fresh - centers[:, None]))
         rates.append((crossed <= 0.1).mean())
     assert np.mean(rates) == pytest.approx(0.1, abs=0.02)
+
+
+def test_no_member_learns_from_its_fold_nor_from_turned_copies_of_it(tmp_path, monkeypatch):
+    """Every picture is a constant, its copies in the store's group rotated the same one."""
+    monkeypatch.chdir(tmp_path)
+    pictures = {"train": range(1, 11), "rotated": [*range(1, 11)] * 3, "calibration": range(11, 15)}
+    splits = {}
+    for group, numbers in pictures.items():
+        maps = torch.tensor(list(numbers)).float().reshape(-1, 1, 1, 1).expand(-1, 4, 2, 2)
+        store, names = tmp_path / "data/features/bolt.zarr", [f"{number}.png" for number in numbers]
+        write_split(store / group, Origin("b", "0", [1], 8, "stretch"), names, [[maps]])
+        splits[group] = open_split(store, group)
+    patching = {"neighbourhood": 1, "embed_dim": 4, "grid": 2, "layer_merge": "concat"}
+    prototype = build_prototype(
+        *(splits[group] for group in NORMAL), patching=patching, standardize="none", router_rank=2
+    )
+    members = _cross({"bolt": prototype}, 4)
+    folds = fold_numbers(14, 4)
+    assert len(members) == 4
+    for fold, features in enumerate(members):
+        learnt = set(features["bolt"][:][:, 0, 0, 0].int().tolist())
+        assert learnt == {number for number, its in enumerate(folds, start=1) if its != fold}
+        assert len(features["bolt"]) == sum((4 if number <= 10 else 1) for number in learnt)
