@@ -45,7 +45,7 @@ def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[
     lines = []
     for group in groups.values():
         spreads = [_spread([float(row[metric]) for row in group]) for metric in metrics]
-        lines.append([*(str(group[0].get(key)) for key in varied), str(len(group)), *spreads])
+        lines.append([*(_value(group[0].get(key)) for key in varied), str(len(group)), *spreads])
     return table([*varied, "experiments", *metrics], sorted(lines))
 
 
@@ -61,6 +61,10 @@ def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
     sections = tuple(f"{key}." for key, value in params.items() if isinstance(value, dict))
     keys = dict.fromkeys(key for row in rows for key in row if key in params or key.startswith(sections))
     return rows, list(keys)
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _spread(values: list[float]) -> str:

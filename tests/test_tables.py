@@ -67,6 +67,12 @@ def test_repetitions_are_averaged_over_seeds_and_orders_only():
     assert lines[2:] == ["| 0.0003 | 1 | 0.500 |", "| 0.001 | 2 | 0.850 ± 0.071 |"]
 
 
+def test_numbers_are_short_whatever_their_size():
+    rows = [{**experiment(0, 1e-3, 0.9), "score": 152.0, "bytes": 2.5e8}, {**experiment(0, 1e-3, 0.8), "bytes": 1e6}]
+    lines = repetition_table(rows, KEYS, ["image_auroc", "bytes"]).splitlines()
+    assert lines[2:] == ["| 152 | 1 | 0.900 | 250,000,000 |", "| nll | 1 | 0.800 | 1,000,000 |"]
+
+
 def test_failed_experiments_are_left_out_and_none_is_an_error():
     rows = [experiment(0, 1e-3, 0.9), experiment(1, 1e-3, None)]
     assert repetition_table(rows, KEYS, ["image_auroc"]).splitlines()[2] == "| 1 | 0.900 |"
