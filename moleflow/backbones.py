@@ -18,6 +18,7 @@ repair_torchvision()
 
 import timm  # noqa: E402
 from timm.data.config import resolve_data_config  # noqa: E402
+from timm.layers.format import Format  # noqa: E402
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of every parameter behind the last layer
 
@@ -56,6 +57,7 @@ class Backbone(nn.Module):
         self.name, self.layers = name, list(layers)
         self.device = find_device(device)
         self.model = _feature_maps(name, layers, weights, img_size)
+        self.channels_are_last = getattr(self.model, "output_fmt", None) == Format.NHWC
         config = resolve_data_config({}, pretrained_cfg=_timm_config(name).to_dict())
         self.mean: Tensor
         self.std: Tensor
@@ -83,7 +85,7 @@ class Backbone(nn.Module):
         """
         pixels = (images.to(self.device) - self.mean) / self.std
         maps: list[Tensor] = self.model(pixels.contiguous(memory_format=torch.channels_last))
-        return maps
+        return [each.permute(0, 3, 1, 2) for each in maps] if self.channels_are_last else maps
 
 
 def find_device(name: str) -> torch.device:
@@ -102,7 +104,13 @@ def find_device(name: str) -> torch.device:
 
 
 def _timm_config(name: str) -> Any:
-    return timm.get_pretrained_cfg(name)
+    try:
+        return timm.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        known = ", ".join(timm.list_pretrained(f"{name.split('.')[0]}.*")) or "no tag"
+        raise BackboneError(
+            f"params.yaml: backbone: {name} has a tag that timm does not know; it knows {known}"
+        ) from error
 
 
 def _feature_maps(name: str, layers: list[int], weights: str, img_size: int) -> nn.Module:
@@ -146,7 +154,8 @@ def _read_weights(name: str, weights: str) -> dict[str, Tensor]:
         raise BackboneError(f"params.yaml: backbone_weights: {weights} is no safetensors file ({error})") from error
     classifier = _timm_config(name).classifier or ()
     heads = tuple(f"{head}." for head in ([classifier] if isinstance(classifier, str) else classifier))
-    missing = [key for key in expected if key not in state and not key.startswith(heads)]
+    needed = {key: value for key, value in expected.items() if not key.startswith(heads)}
+    missing = [key for key in needed if key not in state and not key.endswith("num_batches_tracked")]
     if missing:
         raise BackboneError(
             f"params.yaml: backbone_weights: {weights} lacks {missing[0]} of {name}; "

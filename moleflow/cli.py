@@ -12,6 +12,7 @@ from moleflow.params_writer import write_params, write_products
 from moleflow.presets import PRESETS
 from moleflow.scenarios import DATASETS, scenario
 from moleflow.tables import results
+from moleflow.tasks import remove_strays
 
 METRICS = Path("metrics")
 COMPARED = ("image_auroc", "pixel_ap", "aupro", "routing_accuracy", "continual.image_auroc.forgetting.total")
@@ -46,6 +47,7 @@ def main() -> None:
 def _write_scenario(arguments: argparse.Namespace) -> None:
     products = scenario(arguments.dataset, arguments.scenario, root=arguments.root, order=arguments.order)
     write_products(products)
+    remove_strays({name: each.task for name, each in products.items()})
     missing = [each.path for each in products.values() if not Path(each.path).is_dir()]
     if missing and arguments.root is not None:
         print(f"warning: {missing[0]} does not exist; --root is the folder that holds the products", file=sys.stderr)

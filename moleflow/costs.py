@@ -36,19 +36,25 @@ def cost_since(start: float, outputs: list[Path]) -> dict[str, float]:
     }
 
 
-def read_costs(products: dict[str, str], first_task: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_costs(
+    products: dict[str, str], first_task: str, baselines: list[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """What every product cost, and every stage.
 
     Args:
         products: product to task.
         first_task: the task that the stage base learns.
+        baselines: names of the rivals.
 
     Returns:
         Per product its own stages and its share of its task's: seconds, bytes, peak_memory_bytes. Per
         stage and item the same.
     """
+    current = {*products, *products.values(), *baselines, "all"}  # files of removed ones may lie beside
     stages: dict[str, dict[str, Any]] = {
-        folder.name: {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+        folder.name: {
+            path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if path.stem in current
+        }
         for folder in sorted(COSTS.iterdir())
     }
     costs = {}

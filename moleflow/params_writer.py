@@ -41,7 +41,10 @@ def write_params(changes: dict[str, Any], path: Path = PARAMS) -> None:
     for key, value in changes.items():
         if key not in content:
             raise KeyError(key)
-        content[key] = _flow(value) if isinstance(value, list) else value
+        if isinstance(value, list) and isinstance(content[key], list):
+            content[key][:] = value  # a new list would lose the comment of one that DVC wrote as a block
+        else:
+            content[key] = value
     text = io.StringIO()
     yaml.dump(content, text)
     write_text(path, text.getvalue())

@@ -13,6 +13,12 @@ LITE0: Preset = {
     "neighbourhood": 1,
     "embed_dim": 152,
     "grid": 0,
+    "standardize": "product",
+    "couplings": 6,
+    "dia_blocks": 2,
+    "lora_alpha": 64.0,
+    "epochs": 8,
+    "lr": 1e-3,
 }
 LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim": 168}
 VIT_S: Preset = {

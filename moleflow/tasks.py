@@ -32,6 +32,17 @@ def load_task(task: str) -> dict[str, Prototype]:
     return prototypes
 
 
+def remove_strays(products: dict[str, str]) -> None:
+    """Removes prototypes that lie with a task that their product left; DVC's cache keeps them.
+
+    Args:
+        products: product to task, as params.yaml has them now.
+    """
+    for path in TASKS.glob("*/*.safetensors"):
+        if products.get(path.stem) != path.parent.name:
+            path.unlink()
+
+
 def normal_features(name: str, prototype: Prototype, *splits: str) -> StandardisedFeatures:
     """Standardised features of a product's normal images, of some of its splits train, rotated, calibration."""
     return prototype.standardised(*(open_split(FEATURES / f"{name}.zarr", split) for split in splits))

@@ -81,7 +81,7 @@ def _add(evaluation: Evaluation, more: dict[str, dict[str, float | None]]) -> No
 
 def _write_costs(config: EvaluateConfig, start: float) -> None:
     """costs.json, per product, is compared by `dvc metrics diff`; stage_costs.json says where the time went."""
-    products, stages = read_costs(config.by_arrival, config.first_task)
+    products, stages = read_costs(config.by_arrival, config.first_task, config.baselines)
     for name, task in config.by_arrival.items():
         products[name]["parameters"] = expert_parameters(expert_file(EXPERTS / task, name))
     stages["evaluate"] = {"all": cost_since(start, [METRICS / "plots", *METRICS.glob("*.json")])}

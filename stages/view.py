@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from moleflow.backbones import Backbone
 from moleflow.params import Config, Count, Positive
@@ -12,13 +12,19 @@ from moleflow.store import Origin
 BATCH = 16  # images at a time through the backbone; more are not faster on a processor
 
 
+def _increasing(layers: list[int]) -> list[int]:
+    if sorted(set(layers)) != layers:
+        raise ValueError("must increase, each once")
+    return layers
+
+
 class ViewConfig(Config):
     """The backbone and its view of an image."""
 
     backbone: str
     backbone_weights: str
     device: str
-    layers: Annotated[list[Count], Field(min_length=1)]
+    layers: Annotated[list[Count], Field(min_length=1), AfterValidator(_increasing)]
     img_size: Positive
     resize: str
 

@@ -131,6 +131,13 @@ def test_position_table_is_interpolated_to_the_image_size(tmp_path):
     assert abs(float(stretched[0, -1]) - 1) < 0.1
 
 
+def test_a_model_whose_maps_end_with_the_channels_gives_them_first(tmp_path):
+    save_random("swin_tiny_patch4_window7_224.ms_in1k", tmp_path / "weights.safetensors")
+    frozen = backbone("swin_tiny_patch4_window7_224.ms_in1k", [1, 2], str(tmp_path / "weights.safetensors"))
+    maps = frozen(255 * torch.rand(1, 3, 224, 224))
+    assert [tuple(layer.shape) for layer in maps] == [(1, 192, 28, 28), (1, 384, 14, 14)]
+
+
 def lacking(path):
     state = timm.create_model("test_resnet.r160_in1k").state_dict()
     del state["layer1.0.conv1.weight"]
@@ -154,6 +161,10 @@ def test_file_that_would_leave_weights_random_is_refused(tmp_path, damage, said)
     ("arguments", "said"),
     [
         (("no_such_net", [1], "package"), "backbone: timm has no model 'no_such_net'"),
+        (
+            ("tf_efficientnet_lite0.in21k", [2], "package"),
+            "a tag that timm does not know; it knows .*lite0.in1k",
+        ),
         ((LITE0, [9], "package"), r"tf_efficientnet_lite0.in1k has no feature maps for layers: \[9\]"),
         ((LITE0, [2], "weights.pth"), "'weights.pth' is no file; use 'package', 'hub' or the path"),
         ((LITE0, [2], "package", 224, "gpu"), "device: 'gpu' is not to be had .* use auto or cpu"),

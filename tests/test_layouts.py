@@ -241,6 +241,53 @@ def test_whatever_is_not_zero_in_a_mask_is_defective(tmp_path, value, mode):
     assert (mask > 0).sum() == 80
 
 
+def test_what_a_palette_or_transparency_shows_counts(tmp_path):
+    """Index 0 may be white, and nothing is drawn where a mask is transparent."""
+    mask = Image.new("L", SIZE)
+    mask.paste(255, (0, 0, 10, 8))
+    inverted = Image.fromarray((np.asarray(mask) == 0).astype(np.uint8), "P")
+    inverted.putpalette([255, 255, 255, 0, 0, 0])
+    inverted.save(tmp_path / "palette.png")
+    clear = Image.new("RGBA", SIZE, (255, 255, 255, 0))
+    clear.paste((255, 255, 255, 255), (0, 0, 10, 8))
+    clear.save(tmp_path / "clear.png")
+    kinds = np.zeros((16, 20, 3), np.uint8)
+    kinds[:8, :10, 2] = 1
+    Image.fromarray(kinds).save(tmp_path / "kinds.png")
+    for name in ("palette", "clear", "kinds"):
+        assert (np.asarray(read_mask(tmp_path / f"{name}.png")) == np.asarray(mask)).all(), name
+
+
+def test_normal_is_normal_however_it_is_spelled(tmp_path):
+    (tree_folder(tmp_path / "bolt") / "test/good").rename(tmp_path / "bolt/test/Good")
+    assert index(tmp_path / "bolt", "folder").label.sum() == 3
+    (tree_mvtec(tmp_path / "nut") / "test/good").rename(tmp_path / "nut/test/GOOD")
+    with pytest.raises(DatasetError, match=r"test/GOOD would count as a defect; rename it to good"):
+        index(tmp_path / "nut", "mvtec")
+
+
+def test_hidden_folders_are_no_defects(tmp_path):
+    save_image(tree_mvtec(tmp_path / "bolt") / "test/.ipynb_checkpoints/0.png", seed=99)
+    assert ".ipynb_checkpoints" not in set(index(tmp_path / "bolt", "mvtec").defect)
+
+
+UNREADABLE = [b"", "image,label\nä,1\n".encode("latin-1"), b"image,label\na,1,2,3\nb\n"]
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=["empty", "latin-1", "ragged"])
+def test_csv_that_cannot_be_read_is_named(tmp_path, content):
+    (with_labels(tmp_path / "bolt") / "labels.csv").write_bytes(content)
+    with pytest.raises(DatasetError, match=r"labels\.csv"):
+        index(tmp_path / "bolt", "folder")
+
+
+def test_image_listed_twice_is_refused(tmp_path):
+    path = with_labels(tmp_path / "bolt") / "labels.csv"
+    path.write_text(path.read_text() + "test/000.png,1,\n")
+    with pytest.raises(DatasetError, match=r"test/000\.png is listed more than once"):
+        index(tmp_path / "bolt", "folder")
+
+
 def test_noise_around_zero_in_a_jpeg_mask_is_not_defective(tmp_path):
     save_mask(tmp_path / "mask.jpg")
     mask = np.asarray(read_mask(tmp_path / "mask.jpg"))

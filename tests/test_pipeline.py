@@ -5,9 +5,11 @@ import importlib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 
 from moleflow.params import Config
+from stages.view import ViewConfig
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
@@ -111,3 +113,12 @@ def test_stage_before_score_depends_on_no_test_image(stage):
     normal = [f"data/features/${{key}}.zarr/{group}" for group in ("train", "rotated", "calibration")]
     after = {"score": ["data/features/${key}.zarr"], "route": ["data/features"], "baseline": ["data/features"]}
     assert features == {"prototype": normal, **after}.get(stage, [])
+
+
+@pytest.mark.parametrize("layers", [[], [3, 2], [2, 2]])
+def test_layers_increase(layers):
+    """timm gives maps in the network's order; another order would label them wrongly."""
+    view = {key: PARAMS[key] for key in ViewConfig.model_fields}
+    assert ViewConfig(**view).layers == PARAMS["layers"]
+    with pytest.raises(ValidationError, match="layers"):
+        ViewConfig(**{**view, "layers": layers})

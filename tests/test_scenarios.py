@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from moleflow import presets
@@ -15,6 +16,7 @@ from moleflow.params import Products, load_params
 from moleflow.params_writer import write_params, write_products
 from moleflow.patches import patch_features
 from moleflow.scenarios import DATASETS, ScenarioError, scenario
+from moleflow.tasks import remove_strays
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = [(dataset, name) for dataset, data in DATASETS.items() for name in data.scenarios]
@@ -137,6 +139,27 @@ def test_presets_name_keys_that_exist_and_maps_that_timm_has(params, name):
     assert patch_features(maps, **patching).shape == (1, side, side, preset["embed_dim"])
     if preset["layer_merge"] == "concat":
         assert sum(layer.shape[1] for layer in maps) == preset["embed_dim"]
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_a_preset_after_an_experiment_and_back_leaves_the_defaults(params, name):
+    """`dvc exp run -S` writes lists as blocks; lite0 holds every key that a preset changes."""
+    default = YAML(typ="safe").load(params)
+    apply_overrides(str(params), ["seed=0"])
+    write_params(presets.PRESETS[name], params)
+    write_params(presets.PRESETS["lite0"], params)
+    assert YAML(typ="safe").load(params) == default
+    assert "# bound of a channel's log-scale" in params.read_text()
+
+
+def test_a_scenario_removes_prototypes_from_the_tasks_that_products_left(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in ("t00/bolt", "t01/nut", "t02/washer"):
+        file = tmp_path / f"data/tasks/{path}.safetensors"
+        file.parent.mkdir(parents=True)
+        file.touch()
+    remove_strays({"bolt": "t00", "nut": "t00"})
+    assert [path.stem for path in (tmp_path / "data/tasks").rglob("*.safetensors")] == ["bolt"]
 
 
 def test_records_of_the_diary_have_their_grids():

@@ -7,12 +7,18 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from moleflow.datasets.images import list_images
-from moleflow.datasets.sample import DatasetError, Sample, defective_samples, normal_samples, require_folders
+from moleflow.datasets.sample import (
+    DatasetError,
+    Sample,
+    defective_samples,
+    list_folders,
+    normal_samples,
+    read_table,
+    require_folders,
+)
 
-NORMAL, DEFECTIVE = {"good", "normal", "ok", "0"}, "defect"
+NORMAL, DEFECTIVE = {"good", "normal", "ok", "0", "0.0"}, {"1": "defect", "1.0": "defect"}
 
 
 def scan_folder(root: Path) -> list[Sample]:
@@ -36,8 +42,8 @@ def _by_folder(root: Path) -> list[Sample]:
     if bare:
         raise DatasetError(f"{bare[0]} has no label; move it into test/good or test/<defect>, or add {root}/labels.csv")
     samples = []
-    for folder in sorted((root / "test").iterdir()):
-        if folder.name in NORMAL:
+    for folder in list_folders(root / "test"):
+        if folder.name.casefold() in NORMAL:
             samples += normal_samples(list_images(folder), "test")
         else:
             samples += defective_samples(list_images(folder), list_images(root / "masks" / folder.name), folder.name)
@@ -45,10 +51,7 @@ def _by_folder(root: Path) -> list[Sample]:
 
 
 def _by_csv(root: Path, labels: Path) -> list[Sample]:
-    table = pd.read_csv(labels, dtype=str, keep_default_na=False)
-    for column in ("image", "label"):
-        if column not in table:
-            raise DatasetError(f"{labels} lacks the column {column}; it has {', '.join(table.columns)}")
+    table = read_table(labels, ["image", "label"])
     listed = {root / image for image in table.image}
     unlabelled = [path for path in sorted((root / "test").rglob("*")) if path.is_file() and path not in listed]
     if unlabelled:
@@ -60,6 +63,6 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
 def _labelled(root: Path, image: str, label: str, mask: str, labels: Path) -> Sample:
     if not label:
         raise DatasetError(f"{labels}: {image} has an empty label; 0 is normal, 1 or a word is a defect")
-    if label in NORMAL:
+    if label.casefold() in NORMAL:
         return Sample(root / image, "test", 0, "good", None)
-    return Sample(root / image, "test", 1, DEFECTIVE if label == "1" else label, root / mask if mask else None)
+    return Sample(root / image, "test", 1, DEFECTIVE.get(label, label), root / mask if mask else None)

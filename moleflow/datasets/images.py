@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from scipy.ndimage import rotate
 
 from moleflow.choices import choose
@@ -49,7 +49,7 @@ def _decoded(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image
     try:
         with Image.open(path) as image:
             return convert(image)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ImageError(f"{path}: not a readable image ({error}); replace the file or remove it") from error
 
 
@@ -67,8 +67,12 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _as_mask(image: Image.Image) -> Image.Image:
-    values = np.asarray(image if len(image.getbands()) == 1 else image.convert("L"))
-    marked = values > 127 if image.format == "JPEG" else values != 0
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    bands = np.asarray(image).reshape(image.height, image.width, -1)
+    marked = (bands > 127 if image.format == "JPEG" else bands != 0)[..., : 3 if bands.shape[2] > 2 else 1].any(2)
+    if image.mode in ("LA", "RGBA"):
+        marked &= bands[..., -1] > 0  # nothing is drawn where it is transparent
     return Image.fromarray(np.where(marked, np.uint8(255), np.uint8(0)))
 
 

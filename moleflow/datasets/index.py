@@ -1,6 +1,7 @@
 """The gate for bad input: from a product's folder to a table of images that can all be read."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
         raise DatasetError(f"{root} has {len(normal)} normal training images; 5 are needed, 100 or more are good")
     if not test:
         raise DatasetError(f"{root} has no test images; add at least one normal one")
+    twice = [path for path, count in Counter(sample.path for sample in samples).items() if count > 1]
+    if twice:
+        raise DatasetError(f"{twice[0]} is listed more than once; keep one line of it")
     _refuse_half_masked(test)
     contents = {sample.path: _check(sample) for sample in samples}
     _refuse_leak(normal, test, contents)

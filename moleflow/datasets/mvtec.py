@@ -7,7 +7,7 @@ Source: Bergmann et al., "MVTec AD", CVPR 2019; Jezek et al., "MPDD", ICUMT 2021
 from pathlib import Path
 
 from moleflow.datasets.images import list_images
-from moleflow.datasets.sample import Sample, defective_samples, normal_samples, require_folders
+from moleflow.datasets.sample import Sample, defective_samples, list_folders, normal_samples, require_folders
 
 
 def scan_mvtec(root: Path, layout: str = "mvtec", normal: str = "good") -> list[Sample]:
@@ -24,7 +24,7 @@ def scan_mvtec(root: Path, layout: str = "mvtec", normal: str = "good") -> list[
     promise = f"train/{normal} and test/<defect> in {root}"
     require_folders(layout, promise, root / "train" / normal, root / "test")
     samples = normal_samples(list_images(root / "train" / normal), "train")
-    for folder in sorted((root / "test").iterdir()):
+    for folder in list_folders(root / "test", normal):
         images = list_images(folder)
         if folder.name == normal:
             samples += normal_samples(images, "test")

@@ -7,7 +7,7 @@ Source: Bergmann et al., "The MVTec 3D-AD Dataset", VISAPP 2022.
 from pathlib import Path
 
 from moleflow.datasets.images import list_images
-from moleflow.datasets.sample import Sample, defective_samples, normal_samples, require_folders
+from moleflow.datasets.sample import Sample, defective_samples, list_folders, normal_samples, require_folders
 
 
 def scan_mvtec3d(root: Path) -> list[Sample]:
@@ -23,7 +23,7 @@ def scan_mvtec3d(root: Path) -> list[Sample]:
     promise = f"train/good/rgb, validation/good/rgb and test/<defect>/rgb in {root}"
     require_folders("mvtec3d", promise, train, validation, test)
     samples = normal_samples(list_images(train), "train") + normal_samples(list_images(validation), "calibration")
-    for folder in sorted(test.iterdir()):
+    for folder in list_folders(test, "good"):
         images = list_images(folder / "rgb")
         if folder.name == "good":
             samples += normal_samples(images, "test")

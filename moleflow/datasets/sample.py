@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 
 class DatasetError(ValueError):
     """A data set is not what its layout promises; the message names the file and the way out."""
@@ -26,6 +28,41 @@ class Sample:
     label: int
     defect: str
     mask: Path | None
+
+
+def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    """A csv that came with a data set, all values as text without surrounding blanks.
+
+    Raises:
+        DatasetError: it is no comma-separated UTF-8 text, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except ValueError as error:  # of pandas' parser and of the decoder alike
+        reason = str(error).splitlines()[0]
+        raise DatasetError(f"{path} is no comma-separated UTF-8 text ({reason}); save it as that") from error
+    lacking = [column for column in columns if column not in table]
+    if lacking:
+        has = ", ".join(table.columns)
+        raise DatasetError(f"{path} lacks the column {lacking[0]}; it has {has}; expected are {', '.join(columns)}")
+    return table.apply(lambda column: column.str.strip())
+
+
+def list_folders(root: Path, normal: str | None = None) -> list[Path]:
+    """The folders of test images, sorted by name; hidden ones do not count.
+
+    Args:
+        root: the folder test.
+        normal: name of the one with normal images, where its case matters.
+
+    Raises:
+        DatasetError: one is named as that of the normal images but for its case.
+    """
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for folder in folders:
+        if folder.name != normal and folder.name.casefold() == normal:
+            raise DatasetError(f"{folder} would count as a defect; rename it to {normal}")
+    return folders
 
 
 def normal_samples(images: list[Path], split: str) -> list[Sample]:

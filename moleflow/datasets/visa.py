@@ -7,9 +7,7 @@ Source: Zou et al., "SPot-the-Difference Self-Supervised Pre-training for Anomal
 
 from pathlib import Path
 
-import pandas as pd
-
-from moleflow.datasets.sample import DatasetError, Sample
+from moleflow.datasets.sample import DatasetError, Sample, read_table
 
 COLUMNS = ["object", "split", "label", "image", "mask"]
 
@@ -26,10 +24,7 @@ def scan_visa(root: Path) -> list[Sample]:
     path = root.parent / "split_csv" / "1cls.csv"
     if not path.is_file():
         raise DatasetError(f"{path} does not exist; layout visa expects split_csv/1cls.csv beside the product {root}")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    lacking = [column for column in COLUMNS if column not in table]
-    if lacking:
-        raise DatasetError(f"{path} lacks the column {lacking[0]}; layout visa expects {', '.join(COLUMNS)}")
+    table = read_table(path, COLUMNS)
     rows = table[table.object == root.name]
     if rows.empty:
         raise DatasetError(f"{path} has no object {root.name!r}; it has {', '.join(table.object.unique())}")
