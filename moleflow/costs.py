@@ -3,6 +3,7 @@
 import json
 import resource
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,12 +52,10 @@ def read_costs(
         stage and item the same.
     """
     current = {*products, *products.values(), *baselines, "all"}  # files of removed ones may lie beside
-    stages: dict[str, dict[str, Any]] = {
-        folder.name: {
-            path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if path.stem in current
-        }
-        for folder in sorted(COSTS.iterdir())
-    }
+    stages: dict[str, dict[str, Any]] = defaultdict(dict)
+    for path in sorted(COSTS.glob("*/*.json")):
+        if path.stem in current:
+            stages[path.parent.name][path.stem] = json.loads(path.read_text())
     costs = {}
     for name, task in products.items():
         share = 1 / list(products.values()).count(task)
