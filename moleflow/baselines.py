@@ -1,7 +1,7 @@
 """Rivals on the same features: what a product's patches are compared with instead of a density.
 
-Each is fitted on a product's standardised training features and gives every patch of an image a
-distance; routing, calibration, aggregation and evaluation are those of the flow.
+Each is fitted on a product's training features, every channel scaled to unit variance, and gives every patch
+of an image a distance; routing, calibration, aggregation and evaluation are those of the flow.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SEARCHED = 20  # patches drawn at random per patch of the coreset, before the greedy search
+from moleflow.memory import Memory, memorise
 
 
 class Baseline(Protocol):
@@ -23,43 +23,18 @@ class Baseline(Protocol):
 
 
 class KNN:
-    """Distance to the nearest patch of a coreset.
+    """Distance to the nearest patch of a coreset, all layers together: `Memory` as a method of its own.
 
-    Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, sections
-    3.2 and 3.3; the greedy search runs over a random part of the patches, and the score is the plain
-    distance without the reweighting of equation 7.
+    Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022.
     """
 
     def __init__(self, features: Float[Tensor, "N H W C"], seed: int, coreset_size: int) -> None:
         """Chooses `coreset_size` patches that cover the training patches."""
-        generator = torch.Generator().manual_seed(seed)
-        patches = features.flatten(0, 2)
-        drawn = torch.randperm(len(patches), generator=generator)[: SEARCHED * coreset_size]
-        candidates = patches[drawn].float()
-        projection = torch.randn(candidates.shape[1], 64, generator=generator) / 8  # Johnson-Lindenstrauss
-        self.bank = candidates[_greedy_cover(candidates @ projection, coreset_size)]
+        self.memory = Memory(memorise(features, [features.shape[-1]], size=coreset_size, seed=seed))
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
         """Distance of every patch to the nearest of the coreset."""
-        squares = self.bank.square().sum(1)
-        nearest = []
-        for image in features:
-            patches = image.flatten(0, 1).float()
-            squared = patches.square().sum(1) + (squares - 2 * patches @ self.bank.T).amin(1)
-            nearest.append(squared.clamp_min(0).sqrt().reshape(image.shape[:2]))
-        return torch.stack(nearest)
-
-
-def _greedy_cover(points: Float[Tensor, "M D"], count: int) -> Tensor:
-    """Rows of points, each the farthest from all chosen before."""
-    chosen = [0]
-    distance = (points - points[0]).square().sum(1)
-    norms = points.square().sum(1)
-    while len(chosen) < min(count, len(points)):
-        farthest = int(distance.argmax())
-        chosen.append(farthest)
-        distance = torch.minimum(distance, norms + norms[farthest] - 2 * points @ points[farthest])
-    return torch.tensor(chosen)
+        return self.memory.distances(features)[0]
 
 
 class PaDiM:

@@ -1,4 +1,4 @@
-"""The command line: `moleflow scenario`, `preset`, `results` and `table`; `python -m moleflow` is the same."""
+"""The command line: `moleflow scenario`, `preset`, `results`, `table`, `compare`; `python -m moleflow` is the same."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from moleflow.artifacts import ArtifactError
 from moleflow.choices import choose
+from moleflow.comparison import comparison_table
 from moleflow.errors import told_plainly
 from moleflow.params_writer import write_params, write_products
 from moleflow.presets import PRESETS
@@ -15,6 +16,7 @@ from moleflow.tables import results
 from moleflow.tasks import remove_strays
 
 METRICS = Path("metrics")
+GRADED = ("image_auroc", "pixel_ap", "aupro")
 COMPARED = ("image_auroc", "pixel_ap", "aupro", "routing_accuracy", "continual.image_auroc.forgetting.total")
 
 
@@ -40,6 +42,10 @@ def main() -> None:
     repeat.add_argument("metrics", nargs="*", default=COMPARED, help=f"default: {' '.join(COMPARED)}")
     repeat.add_argument("--rev", default="HEAD", help="the commit that the experiments started from; default: HEAD")
     repeat.set_defaults(command=lambda arguments: _print_repetitions(arguments.metrics, arguments.rev))
+    compare = commands.add_parser("compare", help="print methods product by product over the experiments of a commit")
+    compare.add_argument("metrics", nargs="*", default=GRADED, help=f"default: {' '.join(GRADED)}")
+    compare.add_argument("--rev", default="HEAD", help="the commit that the experiments started from; default: HEAD")
+    compare.set_defaults(command=lambda arguments: _print_comparison(arguments.metrics, arguments.rev))
     arguments = parser.parse_args()
     arguments.command(arguments)
 
@@ -88,3 +94,10 @@ def _print_repetitions(metrics: list[str], rev: str) -> None:
 
     rows, keys = read_experiments(rev)
     print(repetition_table(rows, keys, list(metrics)))
+
+
+def _print_comparison(metrics: list[str], rev: str) -> None:
+    from moleflow.experiments import read_comparable  # takes DVC a second to import
+
+    experiments = read_comparable(rev)
+    print("\n\n".join(comparison_table(experiments, metric) for metric in metrics))

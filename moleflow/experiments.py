@@ -1,13 +1,16 @@
 """Mean ± standard deviation over experiments that differ only in seed or order, from DVC's own records."""
 
+import json
 from collections import defaultdict
 from typing import Any
 
 import dvc.api
 import numpy as np
 
+from moleflow.comparison import Experiment
 from moleflow.tables import table
 
+METRICS = ("metrics/classes.json", "metrics/baselines.json")
 REPEATED = ("seed", "first_task", "later_tasks")  # what repetitions of one setting differ in
 
 
@@ -61,6 +64,23 @@ def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
     sections = tuple(f"{key}." for key, value in params.items() if isinstance(value, dict))
     keys = dict.fromkeys(key for row in rows for key in row if key in params or key.startswith(sections))
     return rows, list(keys)
+
+
+def read_comparable(rev: str) -> list[Experiment]:
+    """All finished experiments derived from a commit, with the metrics of every product and method.
+
+    Raises:
+        ExperimentsError: there is none.
+    """
+    rows, _ = read_experiments(rev)
+    if not rows:
+        raise ExperimentsError(f"{rev} has no finished experiment; run `dvc exp run`, or name their commit by --rev")
+    experiments = []
+    for row in rows:
+        flow, rivals = (json.loads(dvc.api.read(path, rev=row["rev"])) for path in METRICS)
+        methods = {"flow": flow, **{name: its["classes"] for name, its in rivals.items()}}
+        experiments.append(Experiment(row, methods))
+    return experiments
 
 
 def _value(value: Any) -> str:

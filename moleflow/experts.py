@@ -7,6 +7,7 @@ from torch import Tensor
 
 from moleflow.artifacts import ArtifactError, digest, load_tensors, save_tensors
 from moleflow.flow.density import Density, base_state, expert_names
+from moleflow.memory import Memory
 
 
 def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
@@ -15,7 +16,13 @@ def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
 
 
 def save_expert(
-    path: Path, members: list[dict[str, Tensor]], arguments: dict[str, Any], *, base: Path, features: dict[str, str]
+    path: Path,
+    members: list[dict[str, Tensor]],
+    arguments: dict[str, Any],
+    *,
+    memories: list[dict[str, list[Tensor]]],
+    base: Path,
+    features: dict[str, str],
 ) -> None:
     """Writes an expert with the digests of the base and of the features it was learnt on.
 
@@ -23,11 +30,15 @@ def save_expert(
         path: the file.
         members: tensors by name; one member, or one per fold of cross-calibration.
         arguments: of `Density`.
+        memories: of each member, per product that the expert serves, the patches of each layer.
         base: file of the base.
         features: per product that the expert serves, the prototype's digest of its features.
     """
     links = {"base_digest": digest(base), "features": features, "members": len(members)}
     tensors = {f"{number}/{name}": value for number, member in enumerate(members) for name, value in member.items()}
+    for number, products in enumerate(memories):
+        for product, layers in products.items():
+            tensors |= {f"memory/{number}/{product}/{layer}": patches for layer, patches in enumerate(layers)}
     save_tensors(path, tensors, {"arguments": arguments, **links})
 
 
@@ -79,6 +90,21 @@ def load_expert(base: Path, expert: Path) -> list[Density]:
             raise ArtifactError(f"{expert} has other parameters than its arguments say; delete it and run `dvc repro`")
         members.append(density.requires_grad_(False).eval())
     return members
+
+
+def load_memories(expert: Path, product: str) -> list[Memory]:
+    """What each member of an expert remembers of a product; empty memories if it was told to keep none.
+
+    Raises:
+        ArtifactError: the file is missing or broken.
+    """
+    tensors, metadata = load_tensors(expert)
+    memories = []
+    for number in range(metadata["members"]):
+        prefix = f"memory/{number}/{product}/"
+        layers = sum(name.startswith(prefix) for name in tensors)
+        memories.append(Memory([tensors[f"{prefix}{layer}"] for layer in range(layers)]))
+    return memories
 
 
 def expert_parameters(expert: Path) -> int:

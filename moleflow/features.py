@@ -34,7 +34,7 @@ class StandardisedFeatures:
     """Standardised features of the images of one or several splits, read whenever rows are taken.
 
     Attributes:
-        shape: (N, H, W, C).
+        shape: (N, H, W, D), D being the channels that remain.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class StandardisedFeatures:
         splits: tuple[Split, ...],
         patching: dict[str, Any],
         shift: Float[Tensor, " C"],
-        scale: Float[Tensor, " C"],
+        matrix: Float[Tensor, "C D"],
         rows: np.ndarray | None = None,
     ) -> None:
         """Reads nothing yet.
@@ -51,20 +51,20 @@ class StandardisedFeatures:
             splits: of one store; their images are numbered through.
             patching: arguments of `patch_features`, with the grid that they come to.
             shift: what is taken from a patch feature.
-            scale: by what the difference is divided.
+            matrix: by what the difference, as a row, is multiplied.
             rows: numbers of the images that count; None for all.
         """
-        self.splits, self.patching, self.shift, self.scale = splits, patching, shift, scale
+        self.splits, self.patching, self.shift, self.matrix = splits, patching, shift, matrix
         self.starts = [0, *accumulate(len(split.images) for split in splits)]
         self.rows = np.arange(self.starts[-1]) if rows is None else rows
         grid = patching["grid"]
-        self.shape = (len(self.rows), grid, grid, len(shift))
+        self.shape = (len(self.rows), grid, grid, matrix.shape[1])
 
     def __len__(self) -> int:
         """N, the number of images."""
         return len(self.rows)
 
-    def __getitem__(self, rows: Any) -> Float[Tensor, "n H W C"]:
+    def __getitem__(self, rows: Any) -> Float[Tensor, "n H W D"]:
         """Features of some images in the order asked for, fp16; `rows` is a slice or row numbers."""
         numbers = self.rows[rows]
         features = torch.empty(len(numbers), *self.shape[1:], dtype=torch.float16)
@@ -80,10 +80,14 @@ class StandardisedFeatures:
 
     def take(self, rows: np.ndarray) -> "StandardisedFeatures":
         """The same of some images only; still nothing is read."""
-        return StandardisedFeatures(self.splits, self.patching, self.shift, self.scale, self.rows[rows])
+        return StandardisedFeatures(self.splits, self.patching, self.shift, self.matrix, self.rows[rows])
+
+    def first(self, channels: int) -> "StandardisedFeatures":
+        """The same with the first channels only: those that the flow models."""
+        return StandardisedFeatures(self.splits, self.patching, self.shift, self.matrix[:, :channels], self.rows)
 
     def _standardise(self, maps: list[Tensor]) -> Tensor:
-        return ((patch_features(maps, **self.patching) - self.shift) / self.scale).half()
+        return ((patch_features(maps, **self.patching) - self.shift) @ self.matrix).half()
 
 
 def images_within(features: ImageFeatures, memory: float) -> int:

@@ -9,11 +9,10 @@ import torch
 
 from moleflow.artifacts import ArtifactError
 from moleflow.calibration import alarm_threshold, cross_p_values
-from moleflow.experts import expert_file, load_expert
+from moleflow.experts import expert_file, load_expert, load_memories
 from moleflow.features import ImageFeatures, StandardisedFeatures
-from moleflow.flow.density import Density
 from moleflow.prototypes import load_prototype
-from moleflow.scoring import Aggregation, Halves, calibration_scores, image_scores, likelihood_halves, patch_scores
+from moleflow.scoring import Aggregation, Statistics, calibration_scores, image_scores, patch_scores, patch_statistics
 
 BATCH = 32  # images at a time through a density
 
@@ -21,9 +20,9 @@ EXPERTS, TASKS, SCORES = Path("data/experts"), Path("data/tasks"), Path("data/sc
 
 
 class Expert:
-    """A product's densities with its standardisation.
+    """A product's densities and memories with its standardisation.
 
-    There is one density, or with `calibration: cross` one member per fold of the normal images, each
+    There is one of each, or with `calibration: cross` one member per fold of the normal images, each
     learnt without its fold.
     """
 
@@ -34,20 +33,22 @@ class Expert:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
         self.name = name
-        self.members = load_expert(EXPERTS / "base.safetensors", expert_file(EXPERTS / task, name))
+        path = expert_file(EXPERTS / task, name)
+        self.members = load_expert(EXPERTS / "base.safetensors", path)
+        self.memories = load_memories(path, name)
         self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
         self.dtype = dtype
 
-    def halves(self, features: ImageFeatures) -> Halves:
+    def statistics(self, features: ImageFeatures) -> Statistics:
         """What every member says of standardised features, (F, N, H, W) each.
 
         Raises:
             ArtifactError: a likelihood is not finite.
         """
-        parts = [self._halves(member, features) for member in self.members]
-        return {half: np.stack([part[half] for part in parts]) for half in parts[0]}
+        parts = [self._statistics(member, features) for member in range(len(self.members))]
+        return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
 
-    def halves_by_fold(self, features: StandardisedFeatures, folds: np.ndarray) -> Halves:
+    def statistics_by_fold(self, features: StandardisedFeatures, folds: np.ndarray) -> Statistics:
         """What is said of each image by the member that did not see the image's fold, (N, H, W) each.
 
         Raises:
@@ -55,25 +56,27 @@ class Expert:
         """
         order = np.argsort(folds, kind="stable")
         parts = [
-            self._halves(member, features.take(np.flatnonzero(folds == fold)))
-            for fold, member in enumerate(self.members)
+            self._statistics(fold, features.take(np.flatnonzero(folds == fold))) for fold in range(len(self.members))
         ]
-        return {half: np.concatenate([part[half] for part in parts])[np.argsort(order)] for half in parts[0]}
+        return {name: np.concatenate([part[name] for part in parts])[np.argsort(order)] for name in parts[0]}
 
-    def _halves(self, member: Density, features: ImageFeatures) -> Halves:
-        halves = likelihood_halves(
-            member,
+    def _statistics(self, member: int, features: ImageFeatures) -> Statistics:
+        density = self.members[member]
+        found = patch_statistics(
+            density,
+            self.memories[member],
             features,
-            log_det=self.prototype.log_det,
+            channels=density.channels,
+            log_det=self.prototype.log_det(density.channels),
             dtype=self.dtype,
             batch_size=BATCH,
             label=self.name,
         )
-        if not np.isfinite(halves["nll"]).all():
+        if not np.isfinite(found["nll"]).all():
             raise ArtifactError(
                 f"{self.name}: its expert gives likelihoods that are not finite; lower lr or couplings in params.yaml"
             )
-        return halves
+        return found
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Judge:
 
     parts: tuple[str, ...]
     aggregation: Aggregation
-    calibration: Halves
+    calibration: Statistics
     folds: np.ndarray
 
     @cached_property
@@ -118,7 +121,7 @@ class Judge:
         """
         return alarm_threshold(self.normal_scores, alarm_rate)
 
-    def __call__(self, judged: Halves) -> Verdicts:
+    def __call__(self, judged: Statistics) -> Verdicts:
         """Verdicts on images from what every member says, (F, N, H, W) each; scores are the members' means."""
         members = [
             {part: values[number] for part, values in judged.items()} for number in range(len(judged[self.parts[0]]))

@@ -68,6 +68,21 @@ def patch_features(
     return merge([layer.float() for layer in maps], neighbourhood, embed_dim, side).permute(0, 2, 3, 1)
 
 
+def layer_channels(maps: list[Tensor], *, embed_dim: int, layer_merge: str) -> list[int]:
+    """How many channels of a patch feature come from each layer, in the layers' order.
+
+    Args:
+        maps: one map per layer, each (N, C_l, H_l, W_l).
+        embed_dim: channels of a patch feature.
+        layer_merge: name in `LAYER_MERGES`.
+
+    Returns:
+        Channels per layer where layers lie side by side, unpooled; otherwise [embed_dim], as one layer.
+    """
+    channels = [layer.shape[1] for layer in maps]
+    return channels if layer_merge == "concat" and sum(channels) == embed_dim else [embed_dim]
+
+
 def embeddings(features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N C"]:
     """One vector per image for the router: the mean patch feature, (N, C)."""
     return features.mean((1, 2))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from moleflow.evaluation import Metrics, grade
 from moleflow.judging import Judge, Verdicts
 from moleflow.metrics import pixel_ranking, ranking
-from moleflow.scoring import Halves, anomaly_maps
+from moleflow.scoring import Statistics, anomaly_maps
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
     return Probe(np.array([image.split("/")[0] for image in images]), (scaled >= 0.5).numpy())
 
 
-def probe_metrics(judge: Judge, judged: Halves, probe: Probe, sigma: float) -> dict[str, Any]:
+def probe_metrics(judge: Judge, judged: Statistics, probe: Probe, sigma: float) -> dict[str, Any]:
     """How well the defects of each kind are told from the held-out normals and found in their images.
 
     Args:

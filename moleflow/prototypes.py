@@ -12,21 +12,44 @@ from torch import Tensor
 from moleflow.artifacts import load_tensors, save_tensors
 from moleflow.choices import choose
 from moleflow.features import StandardisedFeatures
-from moleflow.patches import embeddings, patch_features
+from moleflow.params import ParamsError
+from moleflow.patches import embeddings, layer_channels, patch_features
 from moleflow.router import Gaussian, fit_gaussian, held_out_strangeness
 from moleflow.store import Origin, Split, StoreError, require_same_origin
 
-
-def _no_scaling(mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.zeros_like(mean), torch.ones_like(std)
-
-
-def _by_product(mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-    """A channel that hardly varies is not blown up beyond a thousand times the average one."""
-    return mean, std.clamp_min(1e-3 * std.mean())
+# A member maps the mean of a product's patch features, (C,), their standard deviation, (C,), their
+# correlations, (C, C), and the channels of each layer to what is subtracted, (C,), and to the matrix that
+# the difference is multiplied by, (C, C).
+Standardization = tuple[Tensor, Tensor]
 
 
-STANDARDIZATIONS = {"none": _no_scaling, "product": _by_product}
+def _nothing(mean: Tensor, std: Tensor, correlation: Tensor, layers: list[int]) -> Standardization:
+    return torch.zeros_like(mean), torch.eye(len(mean), dtype=mean.dtype)
+
+
+def _scale(mean: Tensor, std: Tensor, correlation: Tensor, layers: list[int]) -> Standardization:
+    return mean, (1 / std).diag()
+
+
+def _whiten(mean: Tensor, std: Tensor, correlation: Tensor, layers: list[int]) -> Standardization:
+    """ZCA-cor whitening of each layer's channels, under correlations shrunk by 5 % towards none.
+
+    The shrinkage keeps directions that hardly vary from being blown up by more than 1/√0.05; the probe
+    ranks 0.01 and 0.2 lower (docs/quality.md). Layers stay apart, so that each layer's channels can be
+    compared alone.
+
+    Source: Kessy, Lewin and Strimmer, "Optimal whitening and decorrelation", 2018, section 2.2.
+    """
+    shrinkage = 0.05
+    blocks = []
+    for rows in torch.arange(len(mean)).split(layers):
+        block = (1 - shrinkage) * correlation[rows][:, rows] + shrinkage * torch.eye(len(rows), dtype=mean.dtype)
+        variances, directions = torch.linalg.eigh(block)
+        blocks.append((directions / variances.sqrt()) @ directions.T)
+    return mean, torch.block_diag(*blocks) / std[:, None]
+
+
+STANDARDIZATIONS = {"none": _nothing, "product": _scale, "whiten": _whiten}
 
 
 @dataclass(frozen=True)
@@ -36,7 +59,9 @@ class Prototype:
     Attributes:
         gaussian: where their embeddings lie.
         held_out: strangeness that images of the product have when its centre has not seen them, (N,).
-        shift, scale: standardisation of a patch feature, (C,) each.
+        shift, matrix: standardisation of a patch feature x, a row: (x − shift)·matrix; (C,) and (C, C).
+        deviation: standard deviation of every channel, (C,).
+        layers: channels of a patch feature that come from each layer.
         patching: arguments of `patch_features`.
         origin: backbone, layers and view of the features.
         features_digest: SHA-256 of the features of all normal images, the link from experts to data.
@@ -45,15 +70,29 @@ class Prototype:
     gaussian: Gaussian
     held_out: Float[Tensor, " N"]
     shift: Float[Tensor, " C"]
-    scale: Float[Tensor, " C"]
+    matrix: Float[Tensor, "C C"]
+    deviation: Float[Tensor, " C"]
+    layers: list[int]
     patching: dict[str, Any]
     origin: Origin
     features_digest: str
 
-    @property
-    def log_det(self) -> float:
-        """Log-determinant of the standardisation of one patch, −Σ log scale, in nats."""
-        return -float(self.scale.double().log().sum())
+    def log_det(self, channels: int) -> float:
+        """Log-determinant of the standardisation of a patch's first channels, whole layers, in nats."""
+        return float(torch.linalg.slogdet(self.matrix[:channels, :channels].double()).logabsdet)
+
+    def modelled(self, flow_layers: int) -> int:
+        """Channels of the first layers, which the flow models; 0 layers means all.
+
+        Raises:
+            ParamsError: there are not so many layers side by side.
+        """
+        if flow_layers > len(self.layers):
+            raise ParamsError(
+                f"params.yaml: flow_layers: {flow_layers} of {len(self.layers)} layers; a patch feature keeps its "
+                "layers apart only with layer_merge: concat and all their channels as embed_dim; 0 takes everything"
+            )
+        return sum(self.layers[:flow_layers] or self.layers)
 
     def embeddings(self, split: Split) -> Float[Tensor, "N C"]:
         """Router embeddings of a split's images."""
@@ -67,7 +106,11 @@ class Prototype:
         """
         for split in splits:
             require_same_origin(self.origin, split.origin, Path(str(split.group.store_path)))
-        return StandardisedFeatures(splits, self.patching, self.shift, self.scale)
+        return StandardisedFeatures(splits, self.patching, self.shift, self.matrix)
+
+    def scaled(self, *splits: Split) -> StandardisedFeatures:
+        """The same with every channel at unit variance, whatever `standardize`: what rivals are given."""
+        return StandardisedFeatures(splits, self.patching, self.shift, (1 / self.deviation).diag())
 
 
 def build_prototype(
@@ -82,10 +125,11 @@ def build_prototype(
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
     """
-    grid, channels = patch_features(train.maps(slice(0, 1)), **patching).shape[2:]
+    sample = train.maps(slice(0, 1))
+    grid, channels = patch_features(sample, **patching).shape[2:]
     # Filled in place: small results kept between large temporary ones would tear the heap apart.
     embedded = torch.empty(len(train.images), channels)
-    total, squares = torch.zeros(2, channels, dtype=torch.float64)
+    total, products = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, channels, dtype=torch.float64)
     done = 0
     for maps in train.shards():
         features = patch_features(maps, **patching)
@@ -93,16 +137,22 @@ def build_prototype(
         done += len(features)
         values = features.flatten(0, 2).double()
         total += values.sum(0)
-        squares += values.square_().sum(0)
+        products.addmm_(values.T, values)
     patches = done * grid**2
-    variance = (squares - total.square() / patches).clamp_min(0) / (patches - 1)
-    mean, std = (total / patches).float(), variance.sqrt().float()
-    shift, scale = choose(STANDARDIZATIONS, standardize, "standardize")(mean, std)
+    mean = total / patches
+    covariance = (products - patches * mean.outer(mean)) / (patches - 1)
+    std = covariance.diag().clamp_min(0).sqrt()
+    std = std.clamp_min(1e-3 * std.mean())  # a channel that hardly varies is not blown up
+    layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
+    standardization = choose(STANDARDIZATIONS, standardize, "standardize")
+    shift, matrix = standardization(mean, std, covariance / std.outer(std), layers)
     return Prototype(
         gaussian=fit_gaussian(embedded, router_rank),
         held_out=held_out_strangeness(embedded),
-        shift=shift,
-        scale=scale,
+        shift=shift.float(),
+        matrix=matrix.float(),
+        deviation=std.float(),
+        layers=layers,
         patching={**patching, "grid": grid},
         origin=train.origin,
         features_digest=_digest(train, *others),
@@ -119,9 +169,11 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
         **{f"gaussian/{name}": value for name, value in vars(prototype.gaussian).items()},
         "held_out": prototype.held_out,
         "shift": prototype.shift,
-        "scale": prototype.scale,
+        "matrix": prototype.matrix,
+        "deviation": prototype.deviation,
     }
     metadata = {
+        "layers": prototype.layers,
         "patching": prototype.patching,
         "origin": vars(prototype.origin),
         "features_digest": prototype.features_digest,
@@ -137,7 +189,9 @@ def load_prototype(path: Path) -> Prototype:
         gaussian=Gaussian(**gaussian),
         held_out=tensors["held_out"],
         shift=tensors["shift"],
-        scale=tensors["scale"],
+        matrix=tensors["matrix"],
+        deviation=tensors["deviation"],
+        layers=metadata["layers"],
         patching=metadata["patching"],
         origin=Origin(**metadata["origin"]),
         features_digest=metadata["features_digest"],

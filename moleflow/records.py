@@ -16,7 +16,7 @@ from moleflow.probing import probe_metrics, probe_of, true_metrics
 from moleflow.router import rejected
 from moleflow.scores_file import Arrays, Record, read_record
 from moleflow.scoring import SCORES as MEMBERS
-from moleflow.scoring import Aggregation
+from moleflow.scoring import Aggregation, statistics_of
 from moleflow.store import open_split
 
 BASELINES, INDEX, PROBES, ROUTES = (
@@ -116,10 +116,13 @@ class Records:
         """Every score member and rival on the synthetic and on the true defects of a product."""
         stored = open_split(PROBES / f"{name}.zarr", "probe")
         probe = probe_of(stored.images, stored.masks(), self.size)
-        candidates = {member: (parts, self.scores[name]) for member, parts in MEMBERS.items()}
+        found = self.scores[name].group("calibration")
+        candidates = {member: (statistics_of(member, found), self.scores[name]) for member in MEMBERS}
         candidates |= {rival: (("distance",), Record(record.group(name), {})) for rival, record in self.rivals.items()}
         weighed = {}
         for candidate, (parts, record) in candidates.items():
+            if not parts:  # there is no memory
+                continue
             normal = record.group("calibration")
             judge = Judge(parts, aggregation, {part: normal[part] for part in parts}, normal["fold"])
             verdicts = judge({part: record.arrays[f"test/{part}"] for part in parts})

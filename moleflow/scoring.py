@@ -1,62 +1,84 @@
-"""From likelihoods to patch scores, image scores and anomaly maps; higher is more anomalous."""
+"""From likelihoods and distances to patch scores, image scores and anomaly maps; higher is more anomalous."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.ndimage import binary_opening, gaussian_filter
-from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from moleflow.choices import choose
 from moleflow.features import ImageFeatures
 from moleflow.flow.density import Density
+from moleflow.memory import Memory
 
-# A score is the halves of the likelihood it looks at; several are fused.
+# A score is the statistics that it looks at; several are fused. "memory" stands for one per layer.
 SCORES: dict[str, tuple[str, ...]] = {
     "nll": ("nll",),
     "latent": ("latent",),
     "log_det": ("log_det",),
     "fused": ("nll", "log_det"),
+    "memory": ("memory",),
+    "hybrid": ("nll", "latent", "memory"),
 }
 
-Halves = dict[str, np.ndarray]
-"""Per patch and in nats, higher is more anomalous, (N, H, W) each: nll, latent = ½‖z‖², and
-log_det, the negated log-determinant."""
+Statistics = dict[str, np.ndarray]
+"""Per patch, higher is more anomalous, (N, H, W) each: nll, latent = ½‖z‖² and log_det, the negated
+log-determinant, in nats; memory0, memory1, ... the distance to the memory of each layer."""
 
 
 @torch.inference_mode()
-def likelihood_halves(
+def patch_statistics(
     density: Density,
+    memory: Memory,
     features: ImageFeatures,
     *,
+    channels: int,
     log_det: float,
     dtype: torch.dtype,
     batch_size: int,
     label: str,
-) -> Halves:
-    """Judges standardised features by a product's density.
+) -> Statistics:
+    """Judges standardised features by a product's density and memory.
 
     Args:
         density: base and expert, in eval mode.
+        memory: patches of its layers; it may be empty.
         features: standardised patch features, (N, H, W, C).
-        log_det: of the standardisation, in nats.
+        channels: how many of them, from the first on, the density models.
+        log_det: of the standardisation of these, in nats.
         dtype: arithmetic of the matrix products.
         batch_size: images at a time.
         label: shown beside the progress bar.
     """
-    parts: dict[str, list[Tensor]] = {"nll": [], "latent": [], "log_det": []}
+    batches: list[Statistics] = []
     for start in tqdm(range(0, len(features), batch_size), desc=f"score {label}", unit="batch"):
         batch = features[start : start + batch_size]
         with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
-            judged = density(batch.float())
+            judged = density(batch[..., :channels].float())
         judged = judged._replace(log_det=judged.log_det + log_det)
-        parts["nll"].append(judged.nll)
-        parts["latent"].append(judged.latent)
-        parts["log_det"].append(-judged.log_det)
-    return {name: torch.cat(values).float().cpu().numpy() for name, values in parts.items()}
+        found = {"nll": judged.nll, "latent": judged.latent, "log_det": -judged.log_det}
+        found |= {f"memory{layer}": distance for layer, distance in enumerate(memory.distances(batch))}
+        batches.append({name: values.float().cpu().numpy() for name, values in found.items()})
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def statistics_of(score: str, found: Collection[str]) -> tuple[str, ...]:
+    """The statistics that a score looks at; none if one of them was not found.
+
+    Args:
+        score: name in `SCORES`.
+        found: names of the statistics there are.
+    """
+    names: list[str] = []
+    for part in choose(SCORES, score, "score"):
+        matching = sorted(name for name in found if name.rstrip("0123456789") == part)
+        if not matching:
+            return ()
+        names += matching
+    return tuple(names)
 
 
 def surprise(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -150,17 +172,19 @@ AGGREGATIONS: dict[str, Callable[[np.ndarray, tuple[int, ...], Aggregation], np.
 }
 
 
-def patch_scores(parts: tuple[str, ...], calibration: Halves, judged: Halves) -> np.ndarray:
+def patch_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statistics) -> np.ndarray:
     """Patch scores, (N, H, W), of some parts of what was judged, fused against the calibration images."""
     return fuse([calibration[part] for part in parts], [judged[part] for part in parts])
 
 
-def image_scores(parts: tuple[str, ...], calibration: Halves, judged: Halves, aggregation: Aggregation) -> np.ndarray:
+def image_scores(
+    parts: tuple[str, ...], calibration: Statistics, judged: Statistics, aggregation: Aggregation
+) -> np.ndarray:
     """Image scores, (N,): each part is aggregated first, then fused against the calibration images."""
     return fuse([aggregation(calibration[part]) for part in parts], [aggregation(judged[part]) for part in parts])
 
 
-def calibration_scores(parts: tuple[str, ...], calibration: Halves, aggregation: Aggregation) -> np.ndarray:
+def calibration_scores(parts: tuple[str, ...], calibration: Statistics, aggregation: Aggregation) -> np.ndarray:
     """Image scores of the calibration images, (n,), each against the others only.
 
     Judged against themselves they would look more ordinary than a new normal image, and the

@@ -11,10 +11,10 @@ from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.experts import save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, expert_state
-from moleflow.params import Above, Config, OddOrZero, Positive, load_params
+from moleflow.params import Above, Config, Count, OddOrZero, Positive, load_params
 from moleflow.tasks import load_task, normal_features
 from moleflow.training import train
-from stages.recipe import ExpertConfig, GroupConfig, RecipeConfig
+from stages.recipe import ExpertConfig, GroupConfig, MemoryConfig, RecipeConfig
 
 EXPERTS = Path("data/experts")
 
@@ -22,6 +22,7 @@ EXPERTS = Path("data/experts")
 class BaseConfig(Config):
     """What this stage reads of params.yaml, besides stages/recipe.py."""
 
+    flow_layers: Count
     couplings: Positive
     clamp: Above
     position: str
@@ -34,16 +35,18 @@ class BaseConfig(Config):
 def main(task: str) -> None:
     """Writes data/experts/base.safetensors and data/experts/<first task>/<class or task>.safetensors."""
     structure, grouping = load_params(BaseConfig), load_params(GroupConfig)
-    size, recipe = load_params(ExpertConfig), load_params(RecipeConfig)
+    size, memory, recipe = load_params(ExpertConfig), load_params(MemoryConfig), load_params(RecipeConfig)
     base, folder, curve = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task / "base.csv"
     with measured("base", task, [base, folder]):
         prototypes = load_task(task)
         features = {
             name: normal_features(name, prototype, "train", "rotated") for name, prototype in prototypes.items()
         }
+        channels = next(iter(prototypes.values())).modelled(structure.flow_layers)
+        modelled = {name: each.first(channels) for name, each in features.items()}
         arguments: dict[str, Any] = {
-            "channels": next(iter(features.values())).shape[-1],
-            **structure.model_dump(),
+            "channels": channels,
+            **structure.model_dump(exclude={"flow_layers"}),
             **size.model_dump(),
             "first": True,
             "seed": recipe.seed,
@@ -53,13 +56,14 @@ def main(task: str) -> None:
         experts = {group: expert_state(Density(**arguments)) for group in groups}
         expert_of = {name: experts[group] for group, members in groups.items() for name in members}
         trained = base_parameters(density) + [tensor for expert in experts.values() for tensor in expert.values()]
-        rows = train(density, expert_of, features, trained, recipe.recipe(), label=task)
+        rows = train(density, expert_of, modelled, trained, recipe.recipe(), label=task)
         save_base(base, density, arguments)
         with written_whole(folder) as partial:
             for group, members in groups.items():
                 digests = {name: prototypes[name].features_digest for name in members}
+                memories = [memory.memorise({name: features[name] for name in members}, prototypes)]
                 path = partial / f"{group}.safetensors"
-                save_expert(path, [experts[group]], arguments, base=base, features=digests)
+                save_expert(path, [experts[group]], arguments, memories=memories, base=base, features=digests)
         write_text(curve, pd.DataFrame(rows).to_csv(index=False))
 
 

@@ -15,9 +15,8 @@ from moleflow.judging import BATCH, TASKS
 from moleflow.params import Above, Count, OpenFraction, Positive, Products, load_params
 from moleflow.prototypes import load_prototype
 from moleflow.scores_file import Arrays, Record, read_record, write_record
-from moleflow.scoring import Halves
+from moleflow.scoring import Statistics
 from moleflow.store import open_split
-from moleflow.tasks import normal_features
 from stages.judge import JudgeConfig
 
 FEATURES, OUTPUT = Path("data/features"), Path("data/baselines")
@@ -44,12 +43,12 @@ def main(baseline: str) -> None:
             prototype = load_prototype(TASKS / task / f"{name}.safetensors")
             splits = {split: open_split(FEATURES / f"{name}.zarr", split) for split in ("calibration", "test")}
             splits["probe"] = open_split(Path("data/probes") / f"{name}.zarr", "probe")
-            features = {split: prototype.standardised(each) for split, each in splits.items()}
-            train = normal_features(name, prototype, "train", "rotated")
+            features = {split: prototype.scaled(each) for split, each in splits.items()}
+            train = prototype.scaled(*(open_split(FEATURES / f"{name}.zarr", split) for split in ("train", "rotated")))
             drawn = np.random.default_rng(config.seed).permutation(len(train))
             fitting = images_within(train, config.feature_memory)
             rival = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
-            judged: dict[str, Halves] = {split: _distances(rival, each) for split, each in features.items()}
+            judged: dict[str, Statistics] = {split: _distances(rival, each) for split, each in features.items()}
             folds = np.zeros(len(judged["calibration"]["distance"]), np.int64)
             judge = judging.judge_of(("distance",), judged["calibration"], folds)
             judged["test"] = _alone(judged["test"])
@@ -61,18 +60,18 @@ def main(baseline: str) -> None:
                 stolen = f"{victim}/stolen/{name}"
                 rows = routes.arrays.get(f"{stolen}/row")
                 if rows is not None:
-                    images = prototype.standardised(open_split(FEATURES / f"{victim}.zarr", "test")).take(rows)
+                    images = prototype.scaled(open_split(FEATURES / f"{victim}.zarr", "test")).take(rows)
                     verdicts = judge(_alone(_distances(rival, images)))
                     arrays |= {f"{stolen}/{key}": each for key, each in {"row": rows, **vars(verdicts)}.items()}
         write_record(OUTPUT / f"{baseline}.h5", Record(arrays, {}))
 
 
-def _distances(rival: Baseline, features: StandardisedFeatures) -> Halves:
+def _distances(rival: Baseline, features: StandardisedFeatures) -> Statistics:
     batches = (features[start : start + BATCH] for start in range(0, len(features), BATCH))
     return {"distance": np.concatenate([rival.distances(batch).numpy() for batch in batches])}
 
 
-def _alone(judged: Halves) -> Halves:
+def _alone(judged: Statistics) -> Statistics:
     """What a single member says: one more axis, (1, N, H, W)."""
     return {part: values[None] for part, values in judged.items()}
 

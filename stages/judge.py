@@ -8,8 +8,8 @@ from pydantic import Field
 
 from moleflow.choices import choose
 from moleflow.judging import Judge
-from moleflow.params import Config, Positive
-from moleflow.scoring import SCORES, Aggregation, Halves
+from moleflow.params import Config, ParamsError, Positive
+from moleflow.scoring import Aggregation, Statistics, statistics_of
 from moleflow.training import PRECISIONS
 
 Percent = Annotated[float, Field(gt=0, le=100)]
@@ -35,10 +35,13 @@ class JudgeConfig(Config):
         """From patch scores to image scores."""
         return Aggregation(self.aggregation, self.top_k, self.top_percent, self.percentile)
 
-    def judge(self, calibration: Halves, folds: np.ndarray) -> Judge:
+    def judge(self, calibration: Statistics, folds: np.ndarray) -> Judge:
         """The library's form of it, for one expert and the normal images that its members judged."""
-        return self.judge_of(choose(SCORES, self.score, "score"), calibration, folds)
+        parts = statistics_of(self.score, calibration)
+        if not parts:
+            raise ParamsError(f"params.yaml: score: {self.score} looks at a memory; set memory_size above 0")
+        return self.judge_of(parts, calibration, folds)
 
-    def judge_of(self, parts: tuple[str, ...], calibration: Halves, folds: np.ndarray) -> Judge:
+    def judge_of(self, parts: tuple[str, ...], calibration: Statistics, folds: np.ndarray) -> Judge:
         """The same for statistics of one's own."""
         return Judge(parts, self.aggregator, calibration, folds)

@@ -1,11 +1,15 @@
-"""The keys of params.yaml that base and train share: who shares an expert, its size, how to train."""
+"""The keys of params.yaml that base and train share: who shares an expert, its size, how to train and to remember."""
 
 from typing import Annotated
 
 from pydantic import Field
+from torch import Tensor
 
 from moleflow.choices import choose
+from moleflow.features import StandardisedFeatures
+from moleflow.memory import memorise
 from moleflow.params import Above, Config, Count, Fraction, NonNegative, Positive
+from moleflow.prototypes import Prototype
 from moleflow.tasks import EXPERT_GROUPS
 from moleflow.training import PRECISIONS, Recipe
 
@@ -28,6 +32,22 @@ class ExpertConfig(Config):
     lora_rank: Count
     lora_alpha: NonNegative
     dia_blocks: Count
+
+
+class MemoryConfig(Config):
+    """What an expert remembers of its products."""
+
+    memory_size: Count
+    seed: Count
+
+    def memorise(
+        self, features: dict[str, StandardisedFeatures], prototypes: dict[str, Prototype]
+    ) -> dict[str, list[Tensor]]:
+        """Per product the patches kept of each layer; see `moleflow.memory.memorise`."""
+        return {
+            name: memorise(each, prototypes[name].layers, size=self.memory_size, seed=self.seed)
+            for name, each in features.items()
+        }
 
 
 class RecipeConfig(Config):

@@ -72,7 +72,7 @@ def _judge_stolen(judging: JudgeConfig, thief: str, task: str, split: Split, row
     expert = Expert(thief, task, judging.dtype)
     normal = read_record(SCORES / f"{thief}.h5").group("calibration")
     judge = judging.judge(normal, normal["fold"])
-    return {"row": rows, **vars(judge(expert.halves(expert.prototype.standardised(split).take(rows))))}
+    return {"row": rows, **vars(judge(expert.statistics(expert.prototype.standardised(split).take(rows))))}
 
 
 if __name__ == "__main__":

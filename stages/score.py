@@ -41,14 +41,14 @@ def main(name: str, task: str) -> None:
             normal = prototype.standardised(open_split(store, "train"), open_split(store, "calibration"))
             folds = fold_numbers(len(normal), len(expert.members))
             probe_folds = folds[len(normal) - held_out + probe_rows]
-        halves = {
-            "calibration": expert.halves_by_fold(normal, folds),
-            "probe": expert.halves_by_fold(prototype.standardised(probe), probe_folds),
-            "test": expert.halves(prototype.standardised(test)),
+        found = {
+            "calibration": expert.statistics_by_fold(normal, folds),
+            "probe": expert.statistics_by_fold(prototype.standardised(probe), probe_folds),
+            "test": expert.statistics(prototype.standardised(test)),
         }
-        judge = judging.judge(halves["calibration"], folds)
-        arrays = {f"{split}/{half}": values for split, each in halves.items() for half, values in each.items()}
-        arrays |= {f"test/{key}": value for key, value in vars(judge(halves["test"])).items()}
+        judge = judging.judge(found["calibration"], folds)
+        arrays = {f"{split}/{name}": values for split, each in found.items() for name, values in each.items()}
+        arrays |= {f"test/{key}": value for key, value in vars(judge(found["test"])).items()}
         arrays["test/image"] = np.array(test.images, dtype=bytes)
         arrays |= {"calibration/fold": folds, "calibration/image_score": judge.normal_scores}
         attributes = {

@@ -18,7 +18,7 @@ from moleflow.params import Config, load_params
 from moleflow.prototypes import Prototype
 from moleflow.tasks import load_task, normal_features
 from moleflow.training import train
-from stages.recipe import ExpertConfig, Folds, GroupConfig, RecipeConfig
+from stages.recipe import ExpertConfig, Folds, GroupConfig, MemoryConfig, RecipeConfig
 
 EXPERTS = Path("data/experts")
 
@@ -58,22 +58,25 @@ CALIBRATIONS = {"split": _split, "cross": _cross}
 def main(task: str) -> None:
     """Writes data/experts/<task>/<class or task>.safetensors."""
     config, grouping = load_params(TrainConfig), load_params(GroupConfig)
-    size, recipe = load_params(ExpertConfig), load_params(RecipeConfig)
+    size, memory, recipe = load_params(ExpertConfig), load_params(MemoryConfig), load_params(RecipeConfig)
     members_of = choose(CALIBRATIONS, config.calibration, "calibration")
     base, folder, curves = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task
     with measured("train", task, [folder]), written_whole(folder) as partial, written_whole(curves) as partial_curves:
         partial_curves.mkdir()
         prototypes = load_task(task)
         for group, names in grouping.groups(task, list(prototypes)).items():
-            members, curve = [], []
+            members, memories, curve = [], [], []
             for features in members_of({name: prototypes[name] for name in names}, config.calibration_folds):
                 density, arguments = load_base(base, {**size.model_dump(), "first": False, "seed": recipe.seed})
                 expert = expert_state(density)
                 shared = dict.fromkeys(names, expert)
-                curve += train(density, shared, features, list(expert.values()), recipe.recipe(), label=group)
+                modelled = {name: each.first(density.channels) for name, each in features.items()}
+                curve += train(density, shared, modelled, list(expert.values()), recipe.recipe(), label=group)
                 members.append(expert)
+                memories.append(memory.memorise(features, prototypes))
             digests = {name: prototypes[name].features_digest for name in names}
-            save_expert(partial / f"{group}.safetensors", members, arguments, base=base, features=digests)
+            path = partial / f"{group}.safetensors"
+            save_expert(path, members, arguments, memories=memories, base=base, features=digests)
             mean_curve = pd.DataFrame(curve).groupby("epoch", as_index=False).mean()
             mean_curve.to_csv(partial_curves / f"{group}.csv", index=False)
 

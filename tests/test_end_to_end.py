@@ -15,11 +15,13 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from moleflow.prototypes import load_prototype
+from moleflow.scoring import SCORES
 from moleflow.store import open_split
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
-    "img_size": 64, "layers": [2, 3], "embed_dim": 32, "grid": 4, "router_rank": 4, "couplings": 2, "lora_rank": 4,
+    "img_size": 64, "layers": [2, 3], "embed_dim": 152, "grid": 4, "flow_layers": 1, "memory_size": 20,
+    "router_rank": 4, "couplings": 2, "lora_rank": 4,
     "lora_alpha": 4.0, "epochs": 2, "warmup_epochs": 1.0, "batch_size": 8, "precision": "fp32", "alarm_rate": 0.2,
     "eval_size": 32, "map_sigma": 1.0, "top_k": 1, "tail_weight": 0.7, "baselines": ["pca"], "coreset_size": 50,
     "probe_images": 2, "reject_rate": 0.1, "calibration_folds": 2,
@@ -150,8 +152,8 @@ def test_metrics_are_made(done):
     rivals = json.loads((done.root / "metrics/baselines.json").read_text())
     assert rivals["pca"]["summary"]["image_auroc"] > 0.8
     probe = json.loads((done.root / "metrics/probe.json").read_text())
-    assert list(probe["nut"]["candidates"]) == ["nll", "latent", "log_det", "fused", "pca"]
-    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["nll"]["probe_image_auroc"]
+    assert list(probe["nut"]["candidates"]) == [*SCORES, "pca"]
+    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["hybrid"]["probe_image_auroc"]
     assert (done.root / "metrics/report/index.html").is_file()
 
 
@@ -177,6 +179,16 @@ def test_experiment_on_the_loss_reruns_learning_only(done):
         check=True,
     )
     assert table.stdout.splitlines()[2] == f"| 1 | {done.summary()['image_auroc']:.3f} |"
+    compared = subprocess.run(
+        [sys.executable, "-m", "moleflow", "compare", "aupro"],
+        cwd=done.root,
+        env={**environment(), "PYTHONPATH": str(done.root)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert [line.split(" | ")[1] for line in compared[2:]] == ["flow, other", "pca"]
+    assert compared[2].endswith(f"| {done.summary()['aupro']:.3f} |")
     git(done.root, "checkout", "-q", ".")
     done.dvc("checkout")
     assert done.summary() == before

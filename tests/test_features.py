@@ -9,7 +9,7 @@ from moleflow.patches import patch_features
 from moleflow.store import SHARD
 
 PATCHING = {"neighbourhood": 3, "embed_dim": 8, "grid": 4, "layer_merge": "concat"}
-SHIFT, SCALE = torch.linspace(-1, 1, 8), torch.linspace(0.5, 2, 8)
+SHIFT, MATRIX = torch.linspace(-1, 1, 8), torch.randn(8, 8, generator=torch.Generator().manual_seed(0))
 
 
 def maps_of(count, seed):
@@ -23,8 +23,8 @@ def both(make_split):
     parts = [maps_of(7, 0), maps_of(SHARD + 9, 1)]
     splits = tuple(make_split(maps=maps, name=f"part{number}") for number, maps in enumerate(parts))
     stored = [torch.cat([first.half(), second.half()]) for first, second in zip(*parts, strict=True)]
-    direct = ((patch_features(stored, **PATCHING) - SHIFT) / SCALE).half()
-    return StandardisedFeatures(splits, PATCHING, SHIFT, SCALE), direct
+    direct = ((patch_features(stored, **PATCHING) - SHIFT) @ MATRIX).half()
+    return StandardisedFeatures(splits, PATCHING, SHIFT, MATRIX), direct
 
 
 def test_they_are_what_training_takes(both):
@@ -49,6 +49,13 @@ def test_a_part_is_numbered_anew(both):
     assert part.shape == (5, 4, 4, 8)
     torch.testing.assert_close(part[np.array([4, 0])], direct[rows[[4, 0]]], rtol=1e-2, atol=1e-3)
     torch.testing.assert_close(part.take(np.array([3]))[:], direct[50:51], rtol=1e-2, atol=1e-3)
+
+
+def test_the_first_channels_alone(both):
+    features, direct = both
+    part = features.take(np.array([2, 5])).first(3)
+    assert part.shape == (2, 4, 4, 3)
+    torch.testing.assert_close(part[:], direct[[2, 5]][..., :3], rtol=1e-2, atol=1e-2)
 
 
 def test_memory_is_counted_in_images():

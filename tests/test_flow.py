@@ -129,8 +129,24 @@ def test_permutations_are_saved_with_the_base_and_seeded(make_density):
 def test_whitening_starts_near_one_for_the_first_task_only():
     x = maps().float()
     normed = torch.nn.functional.layer_norm(x, (8,))
-    torch.testing.assert_close(ALIGNMENTS["whitening"](8, True)(x), normed, atol=0.01, rtol=0.01)
-    torch.testing.assert_close(ALIGNMENTS["whitening"](8, False)(x), 1.25 * normed)
+    torch.testing.assert_close(ALIGNMENTS["whitening"](8, True)(x)[0], normed, atol=0.01, rtol=0.01)
+    torch.testing.assert_close(ALIGNMENTS["whitening"](8, False)(x)[0], 1.25 * normed)
+
+
+def test_affine_starts_as_the_identity_and_counts_its_log_det():
+    x = maps(count=1, side=1)
+    fresh = ALIGNMENTS["affine"](8, False).double()
+    torch.testing.assert_close(fresh(x)[0], x, rtol=1e-6, atol=1e-6)
+    moved = shaken(ALIGNMENTS["affine"](8, False))
+    jacobian = torch.autograd.functional.jacobian(lambda flat: moved(flat.view(1, 1, 1, 8))[0].flatten(), x.flatten())
+    torch.testing.assert_close(moved(x)[1], torch.linalg.slogdet(jacobian).logabsdet)
+
+
+def test_the_alignments_log_det_is_part_of_the_density(make_density):
+    density = shaken(make_density(alignment="affine", dia_blocks=0, spatial_mixer="none"))
+    x = maps()
+    aligned, log_det = density.alignment(x + density.position(3, 3, 8))
+    torch.testing.assert_close(density(x).log_det, density.flow(aligned)[1] + log_det)
 
 
 def test_position_none_is_zero_and_sincos_tells_places_apart():
@@ -138,7 +154,7 @@ def test_position_none_is_zero_and_sincos_tells_places_apart():
     code = POSITIONS["sincos"](3, 4, 8)
     assert len(code.flatten(0, 1).unique(dim=0)) == 12
     assert code[..., :4].unique(dim=0).shape[0] == 1  # the first half depends on the column alone
-    with pytest.raises(ParamsError, match="embed_dim: 10"):
+    with pytest.raises(ParamsError, match="embed_dim and flow_layers give 10"):
         POSITIONS["sincos"](3, 3, 10)
 
 

@@ -8,6 +8,7 @@ from moleflow.artifacts import ArtifactError
 from moleflow.experts import save_base, save_expert
 from moleflow.flow.density import Density, expert_state
 from moleflow.judging import Expert, Judge
+from moleflow.memory import memorise
 from moleflow.prototypes import build_prototype, save_prototype
 from moleflow.scoring import Aggregation
 
@@ -43,7 +44,11 @@ def load(make_split, members, tmp_path, monkeypatch):
 
     def function(states=members):
         path = tmp_path / "data/experts/t0/bolt.safetensors"
-        save_expert(path, states, ARGUMENTS, base=base, features={"bolt": "f"})
+        memories = [
+            {"bolt": memorise(prototype.standardised(split), [8], size=5 + number, seed=0)}
+            for number in range(len(states))
+        ]
+        save_expert(path, states, ARGUMENTS, memories=memories, base=base, features={"bolt": "f"})
         return Expert("bolt", "t0", torch.float32), prototype.standardised(split)
 
     return function
@@ -52,8 +57,8 @@ def load(make_split, members, tmp_path, monkeypatch):
 def test_every_image_is_judged_by_the_member_of_its_fold(load):
     expert, features = load()
     folds = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 0, 1, 2])
-    every, own = expert.halves(features), expert.halves_by_fold(features, folds)
-    for half in ("nll", "latent", "log_det"):
+    every, own = expert.statistics(features), expert.statistics_by_fold(features, folds)
+    for half in ("nll", "latent", "log_det", "memory0"):
         assert every[half].shape == (3, 12, 4, 4)
         np.testing.assert_allclose(own[half], every[half][folds, np.arange(12)], rtol=1e-4, atol=1e-4)
         assert not np.allclose(every[half][0], every[half][1])
@@ -62,8 +67,8 @@ def test_every_image_is_judged_by_the_member_of_its_fold(load):
 def test_verdicts_of_several_members_are_their_means(load):
     expert, features = load()
     folds = np.arange(12) % 3
-    judge = Judge(("nll",), TOP, expert.halves_by_fold(features, folds), folds)
-    every = expert.halves(features.take(np.arange(5)))
+    judge = Judge(("nll",), TOP, expert.statistics_by_fold(features, folds), folds)
+    every = expert.statistics(features.take(np.arange(5)))
     verdicts = judge(every)
     np.testing.assert_allclose(verdicts.patch_score, every["nll"].mean(0), rtol=1e-5)
     np.testing.assert_allclose(verdicts.image_score, every["nll"].max((2, 3)).mean(0), rtol=1e-5)
@@ -74,4 +79,4 @@ def test_likelihoods_that_are_not_finite_name_the_product(load, members):
     broken = {name: torch.full_like(value, torch.nan) for name, value in members[0].items()}
     expert, features = load([broken])
     with pytest.raises(ArtifactError, match="bolt: its expert gives likelihoods that are not finite; lower lr"):
-        expert.halves(features)
+        expert.statistics(features)

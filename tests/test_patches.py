@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from moleflow.patches import LAYER_MERGES, embeddings, patch_features
+from moleflow.patches import LAYER_MERGES, embeddings, layer_channels, patch_features
 
 
 def maps(seed=0):
@@ -26,6 +26,12 @@ def test_concat_at_the_layers_own_grid_is_the_channels_side_by_side():
     some = maps()
     features = patch_features([some[1], some[1]], neighbourhood=1, embed_dim=20, grid=4, layer_merge="concat")
     torch.testing.assert_close(features, torch.cat([some[1], some[1]], 1).permute(0, 2, 3, 1))
+
+
+def test_layers_lie_side_by_side_only_when_concatenated_unpooled():
+    assert layer_channels(maps(), embed_dim=16, layer_merge="concat") == [6, 10]
+    assert layer_channels(maps(), embed_dim=12, layer_merge="concat") == [12]
+    assert layer_channels(maps(), embed_dim=16, layer_merge="mean") == [16]
 
 
 def test_mean_averages_the_neighbourhood_and_the_layers():

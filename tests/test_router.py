@@ -4,6 +4,7 @@ import torch
 from sklearn.covariance import LedoitWolf
 
 from moleflow.calibration import p_values
+from moleflow.params import ParamsError
 from moleflow.prototypes import build_prototype, load_prototype, save_prototype
 from moleflow.router import (
     ROUTERS,
@@ -16,6 +17,7 @@ from moleflow.router import (
 )
 
 PATCHING = {"neighbourhood": 3, "embed_dim": 12, "grid": 4, "layer_merge": "concat"}
+WHOLE = {**PATCHING, "embed_dim": 16}  # 6 + 10 channels, layers kept apart
 
 
 @pytest.fixture
@@ -111,19 +113,45 @@ def test_standardise_product_gives_zero_mean_unit_variance_and_its_log_det(produ
     features = made.standardised(products[1])[:].float().flatten(0, 2)
     torch.testing.assert_close(features.mean(0), torch.zeros(12), atol=2e-3, rtol=0)
     torch.testing.assert_close(features.std(0), torch.ones(12), atol=2e-3, rtol=0)
-    assert made.log_det == pytest.approx(-made.scale.log().sum().item())
+    assert made.log_det(12) == pytest.approx(-made.deviation.log().sum().item(), rel=1e-4)
+    assert made.scaled(products[1])[:].equal(made.standardised(products[1])[:])
 
 
 def test_standardise_none_leaves_features_alone(products):
     made = prototype(products[1], standardize="none")
-    assert made.log_det == 0
+    assert made.log_det(12) == 0
     assert not made.shift.any()
-    assert (made.scale == 1).all()
+    assert made.matrix.equal(torch.eye(12))
+    assert not made.scaled(products[1])[:].equal(made.standardised(products[1])[:])
+
+
+def test_whiten_decorrelates_each_layer_alone_and_counts_its_log_det(products):
+    made = prototype(products[1], patching=WHOLE, standardize="whiten")
+    assert made.layers == [6, 10]
+    features = made.standardised(products[1])[:].double().flatten(0, 2)
+    raw = made.scaled(products[1])[:].double().flatten(0, 2)
+    for rows in (slice(0, 6), slice(6, 16)):
+        off_diagonal = features[:, rows].T.cov() - features[:, rows].T.cov().diag().diag()
+        before = raw[:, rows].T.cov() - raw[:, rows].T.cov().diag().diag()
+        assert off_diagonal.abs().max() < 0.2 * before.abs().max()
+    assert not made.matrix[:6, 6:].any()
+    assert not made.matrix[6:, :6].any()
+    assert made.log_det(6) == pytest.approx(torch.linalg.slogdet(made.matrix[:6, :6]).logabsdet.item(), rel=1e-4)
+    assert made.log_det(16) == pytest.approx(torch.linalg.slogdet(made.matrix).logabsdet.item(), rel=1e-4)
+
+
+def test_flow_models_the_first_layers(products):
+    made = prototype(products[1], patching=WHOLE)
+    assert [made.modelled(count) for count in (0, 1, 2)] == [16, 6, 16]
+    with pytest.raises(ParamsError, match="flow_layers: 3 of 2 layers"):
+        made.modelled(3)
+    with pytest.raises(ParamsError, match="layer_merge: concat"):
+        prototype(products[1]).modelled(2)
 
 
 def test_dead_channel_is_not_blown_up(make_split):
     maps = [torch.randn(9, 6, 8, 8), torch.randn(9, 10, 4, 4)]
     maps[0][:, 0] = 1.0
     made = prototype(make_split(maps=maps), patching={**PATCHING, "embed_dim": 16, "neighbourhood": 1})
-    assert made.scale.min() > 0
+    assert made.deviation.min() > 0
     assert made.standardised(make_split(maps=maps, name="again"))[:].isfinite().all()

@@ -135,7 +135,7 @@ def test_presets_name_keys_that_exist_and_maps_that_timm_has(params, name):
     with torch.inference_mode():
         maps = model(torch.rand(1, 3, 224, 224))
     patching = {key: preset[key] for key in ("neighbourhood", "embed_dim", "grid", "layer_merge")}
-    side = max(layer.shape[-1] for layer in maps)
+    side = preset["grid"] or max(layer.shape[-1] for layer in maps)
     assert patch_features(maps, **patching).shape == (1, side, side, preset["embed_dim"])
     if preset["layer_merge"] == "concat":
         assert sum(layer.shape[1] for layer in maps) == preset["embed_dim"]

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from moleflow.choices import ChoiceError
+from moleflow.memory import Memory
 from moleflow.scoring import (
     AGGREGATIONS,
     SCORES,
@@ -11,18 +12,19 @@ from moleflow.scoring import (
     calibration_scores,
     fuse,
     image_scores,
-    likelihood_halves,
     patch_scores,
+    patch_statistics,
+    statistics_of,
     surprise,
 )
 
 TOP3 = Aggregation("top_k", top_k=3, top_percent=10.0, percentile=90.0)
 
 
-def halves(count, seed, shift=None):
+def statistics(count, seed, shift=None):
     rng = np.random.default_rng(seed)
-    made = {half: rng.normal(size=(count, 4, 4)) for half in ("nll", "latent", "log_det")}
-    return {half: values + (shift or {}).get(half, 0) for half, values in made.items()}
+    made = {name: rng.normal(size=(count, 4, 4)) for name in ("nll", "latent", "log_det", "memory0", "memory1")}
+    return {name: values + (shift or {}).get(name, 0) for name, values in made.items()}
 
 
 def named(name):
@@ -54,25 +56,37 @@ def test_spatial_cluster_prefers_a_block_to_scattered_patches():
     assert high > low
 
 
-def test_single_scores_are_the_halves_themselves():
+def test_single_scores_are_the_statistics_themselves():
     for name in ("nll", "latent", "log_det"):
-        judged = halves(3, 1)
-        np.testing.assert_array_equal(patch_scores(SCORES[name], halves(9, 0), judged), judged[name])
-        np.testing.assert_array_equal(image_scores(SCORES[name], halves(9, 0), judged, TOP3), TOP3(judged[name]))
+        judged = statistics(3, 1)
+        np.testing.assert_array_equal(patch_scores(SCORES[name], statistics(9, 0), judged), judged[name])
+        np.testing.assert_array_equal(image_scores(SCORES[name], statistics(9, 0), judged, TOP3), TOP3(judged[name]))
 
 
 @pytest.mark.parametrize("name", SCORES)
-def test_every_score_finds_what_is_unlikely_in_all_halves(name):
-    shift = dict.fromkeys(("nll", "latent", "log_det"), 6.0)
-    normal, odd = (image_scores(SCORES[name], halves(40, 0), halves(20, 1, each), TOP3) for each in ({}, shift))
+def test_every_score_finds_what_is_unusual_in_all_statistics(name):
+    shift = dict.fromkeys(("nll", "latent", "log_det", "memory0", "memory1"), 6.0)
+    parts = statistics_of(name, shift)
+    normal, odd = (image_scores(parts, statistics(40, 0), statistics(20, 1, each), TOP3) for each in ({}, shift))
     assert odd.min() > normal.max()
+
+
+def test_a_score_looks_at_the_memory_of_every_layer_there_is():
+    assert statistics_of("hybrid", ["memory1", "fold", "latent", "nll", "memory0"]) == (
+        "nll", "latent", "memory0", "memory1",
+    )  # fmt: skip
+    assert statistics_of("hybrid", ["nll", "latent", "log_det"]) == ()
+    with pytest.raises(ChoiceError, match="score: 'sum' is unknown"):
+        statistics_of("sum", ["nll"])
 
 
 @pytest.mark.parametrize("blind", ["nll", "log_det"])
 def test_fused_sees_what_one_half_alone_is_blind_to(blind):
     seeing = {"nll": "log_det", "log_det": "nll"}[blind]
     shift = {seeing: 8.0, blind: -1.0}
-    normal, odd = (image_scores(SCORES["fused"], halves(40, 0), halves(20, 1, each), TOP3) for each in ({}, shift))
+    normal, odd = (
+        image_scores(SCORES["fused"], statistics(40, 0), statistics(20, 1, each), TOP3) for each in ({}, shift)
+    )
     assert odd.min() > normal.max()
 
 
@@ -103,23 +117,26 @@ def test_calibration_images_are_judged_against_the_others():
     """A threshold from the calibration images must not promise fewer false alarms than fresh normals raise."""
     rates = []
     for seed in range(200):
-        held, fresh = halves(20, 2 * seed), halves(50, 2 * seed + 1)
+        held, fresh = statistics(20, 2 * seed), statistics(50, 2 * seed + 1)
         own = np.sort(calibration_scores(SCORES["fused"], held, TOP3))
         rates.append((image_scores(SCORES["fused"], held, fresh, TOP3) > own[-2]).mean())
     assert 0.05 < np.mean(rates) <= 2 / 21
 
 
-def test_likelihood_halves_count_the_standardisation(make_density):
+def test_patch_statistics_count_the_standardisation(make_density):
     density = make_density(dia_blocks=0).eval()
-    features = torch.randn(5, 3, 3, 8).half()
+    features = torch.randn(5, 3, 3, 10).half()
+    memory = Memory([features[0, 0, :, :8], features[0, 0, :, 8:]])
+    settings = {"channels": 8, "dtype": torch.float32, "batch_size": 2, "label": "x"}
     plain, shifted = (
-        likelihood_halves(density, features, log_det=log_det, dtype=torch.float32, batch_size=2, label="x")
-        for log_det in (0.0, 3.0)
+        patch_statistics(density, memory, features, log_det=log_det, **settings) for log_det in (0.0, 3.0)
     )
     np.testing.assert_allclose(shifted["nll"], plain["nll"] - 3, rtol=1e-5)
     np.testing.assert_allclose(shifted["log_det"], plain["log_det"] - 3, rtol=1e-5)
     np.testing.assert_array_equal(shifted["latent"], plain["latent"])
     np.testing.assert_allclose(plain["nll"], plain["latent"] + plain["log_det"] + 4 * np.log(2 * np.pi), rtol=1e-5)
+    assert plain["memory0"][0, 0].max() < 0.05 < plain["memory0"][1].min()
+    assert plain["memory1"].shape == (5, 3, 3)
 
 
 def test_anomaly_maps_keep_place_and_level():

@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from moleflow.artifacts import ArtifactError
-from moleflow.experts import expert_file, expert_parameters, load_base, load_expert, save_base, save_expert
+from moleflow.experts import (
+    expert_file,
+    expert_parameters,
+    load_base,
+    load_expert,
+    load_memories,
+    save_base,
+    save_expert,
+)
 from moleflow.flow.density import Density, base_parameters, base_state, expert_state
 from moleflow.training import PRECISIONS, Recipe, TrainingError, learning_rate_factor, train
 
@@ -152,7 +160,9 @@ def saved(make_density, tmp_path):
     expert, _ = learn_expert(density)
     save_base(tmp_path / "base", density, arguments)
     other = {name: value + 1 for name, value in expert.items()}
-    save_expert(tmp_path / "bolt", [expert, other], arguments, base=tmp_path / "base", features={"bolt": "f"})
+    memories = [{"bolt": [torch.ones(2, 5).half(), torch.ones(2, 3).half()]}, {"bolt": [torch.zeros(1, 8).half()]}]
+    links = {"memories": memories, "base": tmp_path / "base", "features": {"bolt": "f"}}
+    save_expert(tmp_path / "bolt", [expert, other], arguments, **links)
     return tmp_path, density
 
 
@@ -163,7 +173,16 @@ def test_base_and_expert_together_are_the_density_that_was_trained(saved):
     assert first(x).nll.equal(density(x).nll)
     assert not second(x).nll.equal(density(x).nll)
     assert not any(parameter.requires_grad for parameter in [*first.parameters(), *second.parameters()])
-    assert expert_parameters(folder / "bolt") == 2 * sum(tensor.numel() for tensor in expert_state(density).values())
+    tensors = sum(tensor.numel() for tensor in expert_state(density).values())
+    assert expert_parameters(folder / "bolt") == 2 * tensors + 16 + 8
+
+
+def test_every_member_remembers_its_own_patches_layer_by_layer(saved):
+    folder, _ = saved
+    first, second = load_memories(folder / "bolt", "bolt")
+    assert [patches.shape for patches in first.patches] == [(2, 5), (2, 3)]
+    assert [patches.shape for patches in second.patches] == [(1, 8)]
+    assert all(not memory.patches for memory in load_memories(folder / "bolt", "nut"))
 
 
 def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):
@@ -183,8 +202,9 @@ def test_expert_over_another_base_is_refused(saved, make_density):
 def test_an_expert_is_a_products_own_or_its_tasks(saved):
     folder, density = saved
     own, shared = folder / "t1" / "bolt.safetensors", folder / "t1" / "t1.safetensors"
-    save_expert(shared, [expert_state(density)], {}, base=folder / "base", features={"bolt": "f", "nut": "g"})
+    links = {"memories": [], "base": folder / "base"}
+    save_expert(shared, [expert_state(density)], {}, **links, features={"bolt": "f", "nut": "g"})
     assert expert_file(folder / "t1", "bolt") == expert_file(folder / "t1", "nut") == shared
     assert expert_parameters(shared) * 2 == sum(tensor.numel() for tensor in expert_state(density).values())
-    save_expert(own, [expert_state(density)], {}, base=folder / "base", features={"bolt": "f"})
+    save_expert(own, [expert_state(density)], {}, **links, features={"bolt": "f"})
     assert expert_file(folder / "t1", "bolt") == own

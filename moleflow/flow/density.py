@@ -44,6 +44,9 @@ class Density(nn.Module):
 
     The parameters named by `expert_names` belong to one product's expert; all others are the base,
     which the first task trains and every later one leaves unchanged, bit for bit.
+
+    Attributes:
+        channels: C, channels of a patch feature.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Density(nn.Module):
             seed: of the permutations and initial values; nothing global is touched.
         """
         super().__init__()
+        self.channels = channels
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -102,9 +106,10 @@ class Density(nn.Module):
     def forward(self, x: Float[Tensor, "B H W C"]) -> Likelihood:
         """Latents and log-determinants of standardised patch features, (B, H, W, C)."""
         code = self.position(*x.shape[1:]).to(x.device)
-        z, log_det = self.flow(self.mixer(self.alignment(x + code)))
+        aligned, alignment_log_det = self.alignment(x + code)
+        z, log_det = self.flow(self.mixer(aligned))
         z, dia_log_det = self.dia(z)
-        return Likelihood(z, x.new_zeros(x.shape[:-1]) + log_det + dia_log_det)
+        return Likelihood(z, x.new_zeros(x.shape[:-1]) + alignment_log_det + log_det + dia_log_det)
 
 
 def expert_names(density: Density) -> list[str]:

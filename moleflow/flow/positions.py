@@ -29,7 +29,9 @@ def sincos(height: int, width: int, channels: int) -> Float[Tensor, "H W C"]:
     Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.5, base 10 000, per axis.
     """
     if channels % 4:
-        raise ParamsError(f"params.yaml: embed_dim: {channels} is not a multiple of 4, which position: sincos needs")
+        raise ParamsError(
+            f"params.yaml: position: sincos needs a multiple of 4 channels; embed_dim and flow_layers give {channels}"
+        )
     frequencies = 10_000.0 ** (-torch.arange(0, channels // 2, 2) / (channels // 2))  # (C/4,)
     column = _waves(width, frequencies)[None, :].expand(height, -1, -1)  # (H, W, C/2)
     row = _waves(height, frequencies)[:, None].expand(-1, width, -1)  # (H, W, C/2)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 COUNTS = {"train": 16_000, "rotated": 0, "calibration": 4_000, "test": 100}
 ORIGIN = Origin("synthetic", "0" * 64, [1], 224, "stretch")
 SMALL = {"embed_dim": 64, "couplings": 1, "dia_blocks": 0, "lora_rank": 0, "scale_context_kernel": 0}
-SMALL |= {"epochs": 1, "warmup_epochs": 0.1, "batch_size": 64}
+SMALL |= {"grid": 14, "flow_layers": 0, "memory_size": 100, "epochs": 1, "warmup_epochs": 0.1, "batch_size": 64}
 
 
 def synthetic_batches(count):

@@ -1,0 +1,70 @@
+"""Methods beside each other, product by product, over the experiments of a commit."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from moleflow.presets import PRESETS
+from moleflow.tables import cell, table
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A finished experiment.
+
+    Attributes:
+        params: parameters by name, as `dvc.api.exp_show` returns them.
+        methods: per method its metrics by product, with products in order of arrival; "flow" is the first.
+    """
+
+    params: dict[str, Any]
+    methods: dict[str, dict[str, dict[str, float | None]]]
+
+
+def setting_name(params: dict[str, Any]) -> str:
+    """The presets that a params.yaml agrees with; "other" if none."""
+    names = [
+        name for name, preset in PRESETS.items() if all(str(params.get(key)) == str(preset[key]) for key in preset)
+    ]
+    return " ".join(names) or "other"
+
+
+def comparison_table(experiments: list[Experiment], metric: str) -> str:
+    """One line per order of arrival and method, mean ± std over the seeds, product by product.
+
+    Args:
+        experiments: of the same products.
+        metric: a metric of metrics/classes.json.
+
+    Returns:
+        A Markdown table. An order is named by the product that comes first, the flow by the preset that its
+        parameters agree with. The standard deviation is that of the sample, and missing for one seed.
+    """
+    groups: dict[tuple[str, str], list[dict[str, float | None]]] = defaultdict(list)
+    for experiment in experiments:
+        setting = setting_name(experiment.params)
+        for method, products in experiment.methods.items():
+            name = f"flow, {setting}" if method == "flow" else method
+            groups[next(iter(products)), name].append({each: its[metric] for each, its in products.items()})
+    columns = sorted({product for runs in groups.values() for run in runs for product in run})
+    rows = []
+    for (first, name), runs in sorted(groups.items()):
+        means = [_mean(run.values()) for run in runs]
+        cells = [_spread(values) for values in (*([run[product] for run in runs] for product in columns), means)]
+        rows.append([first, name, str(len(runs)), *cells])
+    return table(["first product", metric.replace("_", " "), "seeds", *columns, "mean"], rows)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
+
+
+def _spread(values: list[float | None]) -> str:
+    defined = [value for value in values if value is not None]
+    if len(defined) < 2:
+        return cell(defined[0] if defined else None)
+    return f"{np.mean(defined):.3f} ± {np.std(defined, ddof=1):.3f}"

@@ -1,0 +1,38 @@
+"""Methods beside each other: every number lands in its order's and method's line, and in its product's column."""
+
+from moleflow.comparison import Experiment, comparison_table, setting_name
+from moleflow.presets import PRESETS
+
+
+def experiment(first, second, rival, params=PRESETS["lite0"], order=("bolt", "nut")):
+    values = {"bolt": first, "nut": second}
+    flow = {product: {"aupro": values[product]} for product in order}
+    return Experiment(params, {"flow": flow, "knn": {product: {"aupro": rival} for product in order}})
+
+
+def test_a_setting_is_named_by_its_preset():
+    as_dvc_says = {key: str(value) for key, value in PRESETS["original"].items()}
+    assert setting_name(as_dvc_says) == "original"
+    assert setting_name({**PRESETS["lite0"], "lora_rank": 0}) == "lite0"
+    assert setting_name({**PRESETS["lite0"], "couplings": 99}) == "other"
+
+
+def test_seeds_are_averaged_and_orders_and_methods_kept_apart():
+    made = comparison_table(
+        [
+            experiment(0.5, None, 0.1),
+            experiment(0.7, None, 0.1),
+            experiment(0.9, 0.3, 0.2, order=("nut", "bolt")),
+            experiment(0.4, 0.4, 0.1, params=PRESETS["original"]),
+        ],
+        "aupro",
+    )
+    assert made.splitlines() == [
+        "| first product | aupro | seeds | bolt | nut | mean |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| bolt | flow, lite0 | 2 | 0.600 ± 0.141 | – | 0.600 ± 0.141 |",
+        "| bolt | flow, original | 1 | 0.400 | 0.400 | 0.400 |",
+        "| bolt | knn | 3 | 0.100 ± 0.000 | 0.100 ± 0.000 | 0.100 ± 0.000 |",
+        "| nut | flow, lite0 | 1 | 0.900 | 0.300 | 0.600 |",
+        "| nut | knn | 1 | 0.200 | 0.200 | 0.200 |",
+    ]
