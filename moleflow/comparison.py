@@ -26,10 +26,12 @@ class Experiment:
 
 def setting_name(params: dict[str, Any]) -> str:
     """The presets that a params.yaml agrees with; "other" if none."""
-    names = [
-        name for name, preset in PRESETS.items() if all(str(params.get(key)) == str(preset[key]) for key in preset)
-    ]
+    names = [name for name, preset in PRESETS.items() if all(_equal(params.get(key), preset[key]) for key in preset)]
     return " ".join(names) or "other"
+
+
+def _equal(told: Any, value: Any) -> bool:
+    return bool(told == value) or str(told) == str(value)  # DVC tells 8 as 8.0 and a list as text
 
 
 def comparison_table(experiments: list[Experiment], metric: str) -> str:

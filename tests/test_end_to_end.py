@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
+from moleflow.experts import load_expert, load_memories
 from moleflow.prototypes import load_prototype
 from moleflow.scoring import SCORES
 from moleflow.store import open_split
@@ -155,6 +156,14 @@ def test_metrics_are_made(done):
     assert list(probe["nut"]["candidates"]) == [*SCORES, "pca"]
     assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["hybrid"]["probe_image_auroc"]
     assert (done.root / "metrics/report/index.html").is_file()
+
+
+def test_experts_remember_all_layers_and_the_flow_models_the_first(done):
+    for product, task in (("bolt", "t0"), ("nut", "t1")):
+        expert = done.root / f"data/experts/{task}/{product}.safetensors"
+        (memory,) = load_memories(expert, product)
+        assert [tuple(patches.shape) for patches in memory.patches] == [(20, 40), (20, 112)]
+        assert load_expert(done.root / "data/experts/base.safetensors", expert)[0].channels == 40
 
 
 def test_repro_again_runs_nothing_and_status_is_clean(done):

@@ -64,6 +64,12 @@ def test_every_image_is_judged_by_the_member_of_its_fold(load):
         assert not np.allclose(every[half][0], every[half][1])
 
 
+def test_likelihoods_are_those_of_the_patch_features_before_standardisation(load):
+    expert, features = load()
+    scaled = expert.members[0](features[:].float()).nll.numpy()
+    np.testing.assert_allclose(expert.statistics(features)["nll"][0], scaled - expert.prototype.log_det(8), rtol=1e-4)
+
+
 def test_verdicts_of_several_members_are_their_means(load):
     expert, features = load()
     folds = np.arange(12) % 3

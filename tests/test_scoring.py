@@ -135,6 +135,7 @@ def test_patch_statistics_count_the_standardisation(make_density):
     np.testing.assert_allclose(shifted["log_det"], plain["log_det"] - 3, rtol=1e-5)
     np.testing.assert_array_equal(shifted["latent"], plain["latent"])
     np.testing.assert_allclose(plain["nll"], plain["latent"] + plain["log_det"] + 4 * np.log(2 * np.pi), rtol=1e-5)
+    np.testing.assert_allclose(plain["nll"], density(features[..., :8].float()).nll.detach(), rtol=1e-5)
     assert plain["memory0"][0, 0].max() < 0.05 < plain["memory0"][1].min()
     assert plain["memory1"].shape == (5, 3, 3)
 
