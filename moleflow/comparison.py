@@ -55,7 +55,7 @@ def comparison_table(experiments: list[Experiment], metric: str) -> str:
     rows = []
     for (first, name), runs in sorted(groups.items()):
         means = [_mean(run.values()) for run in runs]
-        cells = [_spread(values) for values in (*([run[product] for run in runs] for product in columns), means)]
+        cells = [spread(values) for values in (*([run[product] for run in runs] for product in columns), means)]
         rows.append([first, name, str(len(runs)), *cells])
     return table(["first product", metric.replace("_", " "), "seeds", *columns, "mean"], rows)
 
@@ -65,8 +65,11 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def _spread(values: list[float | None]) -> str:
+def spread(values: list[float | None]) -> str:
+    """Mean ± standard deviation of the sample, of what is defined; the mean alone for one value, a dash for none."""
     defined = [value for value in values if value is not None]
-    if len(defined) < 2:
-        return cell(defined[0] if defined else None)
-    return f"{np.mean(defined):.3f} ± {np.std(defined, ddof=1):.3f}"
+    if not defined:
+        return cell(None)
+    digits = ",.0f" if max(defined) >= 100 else ".3f"  # seconds and bytes, or shares
+    mean = format(np.mean(defined), digits)
+    return mean if len(defined) == 1 else f"{mean} ± {format(np.std(defined, ddof=1), digits)}"

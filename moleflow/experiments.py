@@ -5,9 +5,8 @@ from collections import defaultdict
 from typing import Any
 
 import dvc.api
-import numpy as np
 
-from moleflow.comparison import Experiment
+from moleflow.comparison import Experiment, spread
 from moleflow.tables import table
 
 METRICS = ("metrics/classes.json", "metrics/baselines.json")
@@ -47,7 +46,7 @@ def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[
         groups[tuple(str(row.get(key)) for key in setting)].append(row)
     lines = []
     for group in groups.values():
-        spreads = [_spread([float(row[metric]) for row in group]) for metric in metrics]
+        spreads = [spread([float(row[metric]) for row in group]) for metric in metrics]
         lines.append([*(_value(group[0].get(key)) for key in varied), str(len(group)), *spreads])
     return table([*varied, "experiments", *metrics], sorted(lines))
 
@@ -85,9 +84,3 @@ def read_comparable(rev: str) -> list[Experiment]:
 
 def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _spread(values: list[float]) -> str:
-    digits = ",.0f" if max(values) >= 100 else ".3f"  # seconds and bytes, or shares
-    mean = format(np.mean(values), digits)
-    return mean if len(values) == 1 else f"{mean} ± {format(np.std(values, ddof=1), digits)}"
