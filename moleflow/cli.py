@@ -42,10 +42,12 @@ def main() -> None:
     repeat.add_argument("metrics", nargs="*", default=COMPARED, help=f"default: {' '.join(COMPARED)}")
     repeat.add_argument("--rev", default="HEAD", help="the commit that the experiments started from; default: HEAD")
     repeat.set_defaults(command=lambda arguments: _print_repetitions(arguments.metrics, arguments.rev))
-    compare = commands.add_parser("compare", help="print methods product by product over the experiments of a commit")
+    compare = commands.add_parser(
+        "compare", help="print methods product by product over the experiments of one or several commits"
+    )
     compare.add_argument("metrics", nargs="*", default=GRADED, help=f"default: {' '.join(GRADED)}")
-    compare.add_argument("--rev", default="HEAD", help="the commit that the experiments started from; default: HEAD")
-    compare.set_defaults(command=lambda arguments: _print_comparison(arguments.metrics, arguments.rev))
+    compare.add_argument("--rev", action="append", help="a commit that experiments started from; default: HEAD")
+    compare.set_defaults(command=lambda arguments: _print_comparison(arguments.metrics, arguments.rev or ["HEAD"]))
     arguments = parser.parse_args()
     arguments.command(arguments)
 
@@ -96,8 +98,8 @@ def _print_repetitions(metrics: list[str], rev: str) -> None:
     print(repetition_table(rows, keys, list(metrics)))
 
 
-def _print_comparison(metrics: list[str], rev: str) -> None:
+def _print_comparison(metrics: list[str], revs: list[str]) -> None:
     from moleflow.experiments import read_comparable  # takes DVC a second to import
 
-    experiments = read_comparable(rev)
+    experiments = read_comparable(revs)
     print("\n\n".join(comparison_table(experiments, metric) for metric in metrics))

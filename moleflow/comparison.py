@@ -18,10 +18,12 @@ class Experiment:
     Attributes:
         params: parameters by name, as `dvc.api.exp_show` returns them.
         methods: per method its metrics by product, with products in order of arrival; "flow" is the first.
+        commit: what to call the commit it started from; empty where all started from one.
     """
 
     params: dict[str, Any]
     methods: dict[str, dict[str, dict[str, float | None]]]
+    commit: str = ""
 
 
 def setting_name(params: dict[str, Any]) -> str:
@@ -43,13 +45,15 @@ def comparison_table(experiments: list[Experiment], metric: str) -> str:
 
     Returns:
         A Markdown table. An order is named by the product that comes first, the flow by the preset that its
-        parameters agree with. The standard deviation is that of the sample, and missing for one seed.
+        parameters agree with, and every method by its commit where there are several. The standard deviation is
+        that of the sample, and missing for one seed.
     """
     groups: dict[tuple[str, str], list[dict[str, float | None]]] = defaultdict(list)
     for experiment in experiments:
         setting = setting_name(experiment.params)
         for method, products in experiment.methods.items():
             name = f"flow, {setting}" if method == "flow" else method
+            name += f", {experiment.commit}" if experiment.commit else ""
             groups[next(iter(products)), name].append({each: its[metric] for each, its in products.items()})
     columns = sorted({product for runs in groups.values() for run in runs for product in run})
     rows = []

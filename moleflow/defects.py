@@ -16,21 +16,36 @@ from skimage.draw import polygon
 
 from moleflow.choices import choose
 
-SIZES = (0.05, 0.1, 0.2)  # radius of a region, or half the length of a scar over 2, in parts of the side
+SIZES = (0.03, 0.06, 0.12)  # radius of a region, or half the length of a scar over 2, in parts of the side
 
 
-def _irregular(size: int, radius: float, rng: np.random.Generator) -> np.ndarray:
-    """A rounded region whose outline is varied by smooth noise, (size, size) bool."""
+def _place(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Row and column of a random pixel, (2,), drawn by the contrast around it: on the product, not beside it."""
+    size = len(pixels)
+    grey, scale = pixels.mean(2), size / 40
+    variance = gaussian_filter(grey**2, scale) - gaussian_filter(grey, scale) ** 2
+    contrast = np.sqrt(np.maximum(variance, 0)) + 1e-3  # a picture without any is hit anywhere
+    inner = np.zeros_like(contrast)
+    margin = size // 12
+    inner[margin : size - margin, margin : size - margin] = 1
+    weight = (contrast * inner).ravel()
+    return np.array(divmod(rng.choice(weight.size, p=weight / weight.sum()), size))
+
+
+def _irregular(pixels: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarray:
+    """A rounded region whose outline is varied by smooth noise, (S, S) bool."""
+    size = len(pixels)
     angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     outline = gaussian_filter(rng.normal(size=90), 6, mode="wrap")
-    radii = radius * size * (1 + 0.5 * outline / np.abs(outline).max())
-    row, column = rng.uniform(0.15, 0.85, 2) * size
+    radii = max(2.0, radius * size) * (1 + 0.5 * outline / np.abs(outline).max())
+    row, column = _place(pixels, rng)
     return _filled(row + radii * np.sin(angles), column + radii * np.cos(angles), size)
 
 
-def _line(size: int, radius: float, rng: np.random.Generator) -> np.ndarray:
-    """A thin turned rectangle, (size, size) bool."""
-    angle, (row, column) = rng.uniform(0, np.pi), rng.uniform(0.25, 0.75, 2) * size
+def _line(pixels: np.ndarray, radius: float, rng: np.random.Generator) -> np.ndarray:
+    """A thin turned rectangle, (S, S) bool."""
+    size = len(pixels)
+    angle, (row, column) = rng.uniform(0, np.pi), _place(pixels, rng)
     along = 2 * radius * size * np.array([-1, 1, 1, -1])
     across = max(1.0, rng.uniform(0.01, 0.02) * size) * np.array([-1, -1, 1, 1])
     rows = row + along * np.sin(angle) + across * np.cos(angle)
@@ -87,7 +102,7 @@ def _erased(image: np.ndarray, region: np.ndarray, rng: np.random.Generator) -> 
     return gaussian_filter(image * outside, (sigma, sigma, 0)) / np.maximum(weight, 1e-6)
 
 
-Shape = Callable[[int, float, np.random.Generator], np.ndarray]
+Shape = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 Painter = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 DEFECTS: dict[str, tuple[Shape, Painter]] = {
@@ -115,7 +130,7 @@ def paint(image: np.ndarray, kind: str, number: int) -> tuple[np.ndarray, np.nda
     shape, painter = choose(DEFECTS, kind, "probe_defects")
     rng = np.random.default_rng([number, *kind.encode()])
     pixels = image.transpose(1, 2, 0).astype(float)
-    region = shape(len(pixels), SIZES[number % len(SIZES)], rng)
+    region = shape(pixels, SIZES[number % len(SIZES)], rng)
     edge = gaussian_filter(region.astype(float), 1.0)[..., None]  # no hard border that would betray it
     mixed = (1 - edge) * pixels + edge * painter(pixels, region, rng)
     return np.clip(mixed, 0, 255).astype(np.uint8).transpose(2, 0, 1), region

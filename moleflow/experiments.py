@@ -65,20 +65,23 @@ def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
     return rows, list(keys)
 
 
-def read_comparable(rev: str) -> list[Experiment]:
-    """All finished experiments derived from a commit, with the metrics of every product and method.
+def read_comparable(revs: list[str]) -> list[Experiment]:
+    """All finished experiments derived from some commits, with the metrics of every product and method.
 
     Raises:
-        ExperimentsError: there is none.
+        ExperimentsError: a commit has none.
     """
-    rows, _ = read_experiments(rev)
-    if not rows:
-        raise ExperimentsError(f"{rev} has no finished experiment; run `dvc exp run`, or name their commit by --rev")
     experiments = []
-    for row in rows:
-        flow, rivals = (json.loads(dvc.api.read(path, rev=row["rev"])) for path in METRICS)
-        methods = {"flow": flow, **{name: its["classes"] for name, its in rivals.items()}}
-        experiments.append(Experiment(row, methods))
+    for rev in revs:
+        rows, _ = read_experiments(rev)
+        if not rows:
+            raise ExperimentsError(
+                f"{rev} has no finished experiment; run `dvc exp run`, or name their commit by --rev"
+            )
+        for row in rows:
+            flow, rivals = (json.loads(dvc.api.read(path, rev=row["rev"])) for path in METRICS)
+            methods = {"flow": flow, **{name: its["classes"] for name, its in rivals.items()}}
+            experiments.append(Experiment(row, methods, rev if len(revs) > 1 else ""))
     return experiments
 
 

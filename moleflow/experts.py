@@ -70,8 +70,10 @@ def load_base(path: Path, expert_arguments: dict[str, Any]) -> tuple[Density, di
     return density, arguments
 
 
-def load_expert(base: Path, expert: Path) -> list[Density]:
-    """The expert's members over the stored base, in eval mode.
+def load_expert(base: Path, expert: Path, *, product: str) -> tuple[list[Density], list[Memory]]:
+    """The expert's members over the stored base, in eval mode, and what each remembers of a product.
+
+    The memories are empty if the expert was told to keep none.
 
     Raises:
         ArtifactError: a file is missing or broken, or the expert was learnt over another base.
@@ -80,31 +82,20 @@ def load_expert(base: Path, expert: Path) -> list[Density]:
     if metadata["base_digest"] != digest(base):
         raise ArtifactError(f"{expert} was learnt over another base than {base}; run `dvc repro`")
     shared = load_tensors(base)[0]
-    members = []
+    members, memories = [], []
     for number in range(metadata["members"]):
-        prefix = f"{number}/"
-        own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        own, kept = (_below(prefix, tensors) for prefix in (f"{number}/", f"memory/{number}/{product}/"))
         density = Density(**metadata["arguments"])
         _load(density, {**shared, **own}, expert)
         if set(own) != set(expert_names(density)):
             raise ArtifactError(f"{expert} has other parameters than its arguments say; delete it and run `dvc repro`")
         members.append(density.requires_grad_(False).eval())
-    return members
+        memories.append(Memory([kept[str(layer)] for layer in range(len(kept))]))
+    return members, memories
 
 
-def load_memories(expert: Path, product: str) -> list[Memory]:
-    """What each member of an expert remembers of a product; empty memories if it was told to keep none.
-
-    Raises:
-        ArtifactError: the file is missing or broken.
-    """
-    tensors, metadata = load_tensors(expert)
-    memories = []
-    for number in range(metadata["members"]):
-        prefix = f"memory/{number}/{product}/"
-        layers = sum(name.startswith(prefix) for name in tensors)
-        memories.append(Memory([tensors[f"{prefix}{layer}"] for layer in range(layers)]))
-    return memories
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def expert_parameters(expert: Path) -> int:

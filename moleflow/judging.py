@@ -9,10 +9,11 @@ import torch
 
 from moleflow.artifacts import ArtifactError
 from moleflow.calibration import alarm_threshold, cross_p_values
-from moleflow.experts import expert_file, load_expert, load_memories
+from moleflow.experts import expert_file, load_expert
 from moleflow.features import ImageFeatures, StandardisedFeatures
 from moleflow.prototypes import load_prototype
-from moleflow.scoring import Aggregation, Statistics, calibration_scores, image_scores, patch_scores, patch_statistics
+from moleflow.scores_file import Arrays
+from moleflow.scoring import Aggregation, Statistics, image_scores, left_out_scores, patch_scores, patch_statistics
 
 BATCH = 32  # images at a time through a density
 
@@ -33,9 +34,8 @@ class Expert:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
         self.name = name
-        path = expert_file(EXPERTS / task, name)
-        self.members = load_expert(EXPERTS / "base.safetensors", path)
-        self.memories = load_memories(path, name)
+        base, expert = EXPERTS / "base.safetensors", expert_file(EXPERTS / task, name)
+        self.members, self.memories = load_expert(base, expert, product=name)
         self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
         self.dtype = dtype
 
@@ -96,22 +96,47 @@ class Verdicts:
 class Judge:
     """Turns patch statistics into verdicts with the help of held-out normal images.
 
+    Image scores are fused against the varied images where there are any: what a harmless change
+    makes large then counts little. Patch scores are fused against the held-out images as they are.
+
     Attributes:
         parts: names of the statistics that are looked at; several are fused.
         aggregation: from patches to images.
         calibration: statistics of the held-out normal images, (n, H, W) each.
         folds: number of the member that judged each of them, (n,).
+        varied: statistics of harmlessly changed ones, (m, H, W) each; empty for none.
+        sources: row of the held-out image that each of these was made of, (m,).
     """
 
     parts: tuple[str, ...]
     aggregation: Aggregation
     calibration: Statistics
     folds: np.ndarray
+    varied: Statistics
+    sources: np.ndarray
+
+    @classmethod
+    def of(cls, parts: tuple[str, ...], aggregation: Aggregation, calibration: Arrays, varied: Arrays) -> "Judge":
+        """A judge from what a scores file holds.
+
+        Args:
+            parts: names of the statistics to look at.
+            aggregation: from patches to images.
+            calibration: the group of the held-out normal images, with "fold".
+            varied: that of the changed ones, with "source"; empty for none.
+        """
+        normal, changed = ({part: group[part] for part in parts if part in group} for group in (calibration, varied))
+        return cls(parts, aggregation, normal, calibration["fold"], changed, varied.get("source", np.empty(0, int)))
 
     @cached_property
     def normal_scores(self) -> np.ndarray:
         """Image scores of the calibration images, (n,)."""
-        return calibration_scores(self.parts, self.calibration, self.aggregation)
+        return self._left_out(self.calibration, np.arange(len(self.folds)))
+
+    @cached_property
+    def varied_scores(self) -> np.ndarray:
+        """Image scores of the varied images, (m,)."""
+        return self._left_out(self.varied, self.sources) if self.varied else np.empty(0)
 
     def threshold(self, alarm_rate: float) -> float:
         """Score above which an image raises an alarm; infinite if the images are too few.
@@ -126,6 +151,14 @@ class Judge:
         members = [
             {part: values[number] for part, values in judged.items()} for number in range(len(judged[self.parts[0]]))
         ]
-        scores = np.stack([image_scores(self.parts, self.calibration, each, self.aggregation) for each in members])
+        scores = np.stack([image_scores(self.parts, self._reference, each, self.aggregation) for each in members])
         maps = np.mean([patch_scores(self.parts, self.calibration, each) for each in members], axis=0)
         return Verdicts(maps, scores.mean(0), cross_p_values(self.normal_scores, self.folds, scores))
+
+    @property
+    def _reference(self) -> Statistics:
+        return self.varied or self.calibration
+
+    def _left_out(self, judged: Statistics, sources: np.ndarray) -> np.ndarray:
+        known = self.sources if self.varied else np.arange(len(self.folds))
+        return left_out_scores(self.parts, self._reference, known, judged, sources, self.aggregation)

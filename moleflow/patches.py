@@ -83,6 +83,15 @@ def layer_channels(maps: list[Tensor], *, embed_dim: int, layer_merge: str) -> l
     return channels if layer_merge == "concat" and sum(channels) == embed_dim else [embed_dim]
 
 
-def embeddings(features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N C"]:
-    """One vector per image for the router: the mean patch feature, (N, C)."""
-    return features.mean((1, 2))
+def embeddings(features: Float[Tensor, "N H W C"], deepest: int) -> Float[Tensor, "N D"]:
+    """One vector per image for the router: each channel's median over the patches, of the deepest layer.
+
+    A median does not follow a defect that covers less than half the image, and the deepest layer minds light,
+    noise and focus least: on the probe's harmless changes the nearest prototype is the right one for 99.5 %
+    instead of 97.4 % with the mean of all layers, on defects as often (docs/quality.md).
+
+    Args:
+        features: patch features, layers side by side, the deepest last.
+        deepest: D, channels of the deepest layer.
+    """
+    return features[..., -deepest:].flatten(1, 2).median(dim=1).values

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from moleflow.evaluation import Metrics, grade
 from moleflow.judging import Judge, Verdicts
 from moleflow.metrics import pixel_ranking, ranking
+from moleflow.probe_names import kinds_of
 from moleflow.scoring import Statistics, anomaly_maps
 
 
@@ -31,19 +32,19 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
     """What the probe stage wrote, its masks brought to the size of the anomaly maps.
 
     Args:
-        images: names <kind>/<row>.
+        images: their names; see moleflow/probe_names.py.
         masks: (M, S', S') bool.
         size: S.
     """
     scaled = F.interpolate(torch.from_numpy(masks).float()[:, None], size=(size, size), mode="bilinear")[:, 0]
-    return Probe(np.array([image.split("/")[0] for image in images]), (scaled >= 0.5).numpy())
+    return Probe(kinds_of(images), (scaled >= 0.5).numpy())
 
 
 def probe_metrics(judge: Judge, judged: Statistics, probe: Probe, sigma: float) -> dict[str, Any]:
-    """How well the defects of each kind are told from the held-out normals and found in their images.
+    """How well the defects of each kind are told from normal images, changed or not, and found in their images.
 
     Args:
-        judge: the candidate, with the held-out normals.
+        judge: the candidate, with the held-out normals and the varied ones.
         judged: its statistics of the probe images, (M, H, W) each.
         probe: kinds and masks.
         sigma: smoothing of the anomaly maps in pixels.
@@ -53,7 +54,7 @@ def probe_metrics(judge: Judge, judged: Statistics, probe: Probe, sigma: float) 
     """
     verdicts = judge({part: values[None] for part, values in judged.items()})
     maps = anomaly_maps(verdicts.patch_score, size=probe.masks.shape[-1], sigma=sigma)
-    normal = judge.normal_scores
+    normal = np.concatenate([judge.normal_scores, judge.varied_scores])
     kinds: dict[str, Metrics] = {}
     for kind in dict.fromkeys(probe.kinds.tolist()):
         rows = probe.kinds == kind

@@ -94,9 +94,10 @@ class Prototype:
             )
         return sum(self.layers[:flow_layers] or self.layers)
 
-    def embeddings(self, split: Split) -> Float[Tensor, "N C"]:
+    def embeddings(self, split: Split) -> Float[Tensor, "N D"]:
         """Router embeddings of a split's images."""
-        return torch.cat([embeddings(patch_features(maps, **self.patching)) for maps in split.shards()])
+        deepest = self.layers[-1]
+        return torch.cat([embeddings(patch_features(maps, **self.patching), deepest) for maps in split.shards()])
 
     def standardised(self, *splits: Split) -> StandardisedFeatures:
         """Standardised patch features of the images of one or several splits of a store.
@@ -127,13 +128,14 @@ def build_prototype(
     """
     sample = train.maps(slice(0, 1))
     grid, channels = patch_features(sample, **patching).shape[2:]
+    layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
     # Filled in place: small results kept between large temporary ones would tear the heap apart.
-    embedded = torch.empty(len(train.images), channels)
+    embedded = torch.empty(len(train.images), layers[-1])
     total, products = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, channels, dtype=torch.float64)
     done = 0
     for maps in train.shards():
         features = patch_features(maps, **patching)
-        embedded[done : done + len(features)] = embeddings(features)
+        embedded[done : done + len(features)] = embeddings(features, layers[-1])
         done += len(features)
         values = features.flatten(0, 2).double()
         total += values.sum(0)
@@ -143,7 +145,6 @@ def build_prototype(
     covariance = (products - patches * mean.outer(mean)) / (patches - 1)
     std = covariance.diag().clamp_min(0).sqrt()
     std = std.clamp_min(1e-3 * std.mean())  # a channel that hardly varies is not blown up
-    layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
     standardization = choose(STANDARDIZATIONS, standardize, "standardize")
     shift, matrix = standardization(mean, std, covariance / std.outer(std), layers)
     return Prototype(

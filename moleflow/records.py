@@ -123,8 +123,7 @@ class Records:
         for candidate, (parts, record) in candidates.items():
             if not parts:  # there is no memory
                 continue
-            normal = record.group("calibration")
-            judge = Judge(parts, aggregation, {part: normal[part] for part in parts}, normal["fold"])
+            judge = Judge.of(parts, aggregation, record.group("calibration"), record.group("varied"))
             verdicts = judge({part: record.arrays[f"test/{part}"] for part in parts})
             weighed[candidate] = {
                 **probe_metrics(judge, record.group("probe"), probe, sigma),

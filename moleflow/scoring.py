@@ -178,26 +178,41 @@ def patch_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statis
 
 
 def image_scores(
-    parts: tuple[str, ...], calibration: Statistics, judged: Statistics, aggregation: Aggregation
+    parts: tuple[str, ...], reference: Statistics, judged: Statistics, aggregation: Aggregation
 ) -> np.ndarray:
-    """Image scores, (N,): each part is aggregated first, then fused against the calibration images."""
-    return fuse([aggregation(calibration[part]) for part in parts], [aggregation(judged[part]) for part in parts])
+    """Image scores, (N,): each part is aggregated first, then fused against the reference images."""
+    return fuse([aggregation(reference[part]) for part in parts], [aggregation(judged[part]) for part in parts])
 
 
-def calibration_scores(parts: tuple[str, ...], calibration: Statistics, aggregation: Aggregation) -> np.ndarray:
-    """Image scores of the calibration images, (n,), each against the others only.
+def left_out_scores(
+    parts: tuple[str, ...],
+    reference: Statistics,
+    reference_sources: np.ndarray,
+    judged: Statistics,
+    sources: np.ndarray,
+    aggregation: Aggregation,
+) -> np.ndarray:
+    """Image scores of normal images, (N,), each against the reference images of other sources only.
 
     Judged against themselves they would look more ordinary than a new normal image, and the
     threshold would promise fewer false alarms than it keeps.
+
+    Args:
+        parts: names of the statistics.
+        reference: statistics of the reference images, (m, H, W) each.
+        reference_sources: number of the image that each of them is or was made of, (m,).
+        judged: statistics of the images, (N, H, W) each.
+        sources: the same for these, (N,).
+        aggregation: from patches to images.
     """
-    statistics = [aggregation(calibration[part]) for part in parts]
-    rows = np.arange(len(statistics[0]))
-    if len(rows) == 1:
-        return fuse(statistics, statistics)
-    alone = [
-        fuse([each[rows != row] for each in statistics], [each[row : row + 1] for each in statistics]) for row in rows
-    ]
-    return np.concatenate(alone)
+    known, values = ([aggregation(each[part]) for part in parts] for each in (reference, judged))
+    scores = np.empty(len(sources))
+    for source in np.unique(sources):
+        own, others = sources == source, reference_sources != source
+        if not others.any():  # it is the only one
+            others = ~others
+        scores[own] = fuse([each[others] for each in known], [each[own] for each in values])
+    return scores
 
 
 def anomaly_maps(scores: np.ndarray, *, size: int, sigma: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from moleflow.errors import told_plainly
 from moleflow.features import StandardisedFeatures, images_within
 from moleflow.judging import BATCH, TASKS
 from moleflow.params import Above, Count, OpenFraction, Positive, Products, load_params
+from moleflow.probe_names import sources_of
 from moleflow.prototypes import load_prototype
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import Statistics
@@ -42,20 +43,22 @@ def main(baseline: str) -> None:
         for name, task in tqdm(config.by_arrival.items(), desc=baseline):
             prototype = load_prototype(TASKS / task / f"{name}.safetensors")
             splits = {split: open_split(FEATURES / f"{name}.zarr", split) for split in ("calibration", "test")}
-            splits["probe"] = open_split(Path("data/probes") / f"{name}.zarr", "probe")
-            features = {split: prototype.scaled(each) for split, each in splits.items()}
+            splits |= {split: open_split(Path("data/probes") / f"{name}.zarr", split) for split in ("probe", "varied")}
+            features = {split: prototype.scaled(each) for split, each in splits.items() if each.images}
             train = prototype.scaled(*(open_split(FEATURES / f"{name}.zarr", split) for split in ("train", "rotated")))
             drawn = np.random.default_rng(config.seed).permutation(len(train))
             fitting = images_within(train, config.feature_memory)
             rival = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
-            judged: dict[str, Statistics] = {split: _distances(rival, each) for split, each in features.items()}
-            folds = np.zeros(len(judged["calibration"]["distance"]), np.int64)
-            judge = judging.judge_of(("distance",), judged["calibration"], folds)
-            judged["test"] = _alone(judged["test"])
-            arrays |= {f"{name}/{split}/distance": each["distance"] for split, each in judged.items()}
-            arrays[f"{name}/calibration/fold"] = folds
+            judged: dict[str, Arrays] = {split: _distances(rival, each) for split, each in features.items()}
+            judged["calibration"]["fold"] = np.zeros(len(judged["calibration"]["distance"]), np.int64)
+            judged.setdefault("varied", {})["source"] = sources_of(splits["varied"].images)
+            judge = judging.judge_of(("distance",), judged["calibration"], judged["varied"])
+            alone = _alone(judged["test"])
+            judged["test"] = alone | vars(judge(alone))
+            arrays |= {
+                f"{name}/{split}/{key}": values for split, each in judged.items() for key, values in each.items()
+            }
             arrays[f"{name}/threshold"] = np.array(judge.threshold(config.alarm_rate))
-            arrays |= {f"{name}/test/{key}": each for key, each in vars(judge(judged["test"])).items()}
             for victim in config.classes:
                 stolen = f"{victim}/stolen/{name}"
                 rows = routes.arrays.get(f"{stolen}/row")

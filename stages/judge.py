@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-import numpy as np
 import torch
 from pydantic import Field
 
 from moleflow.choices import choose
 from moleflow.judging import Judge
 from moleflow.params import Config, ParamsError, Positive
-from moleflow.scoring import Aggregation, Statistics, statistics_of
+from moleflow.scores_file import Arrays
+from moleflow.scoring import Aggregation, statistics_of
 from moleflow.training import PRECISIONS
 
 Percent = Annotated[float, Field(gt=0, le=100)]
@@ -35,13 +35,18 @@ class JudgeConfig(Config):
         """From patch scores to image scores."""
         return Aggregation(self.aggregation, self.top_k, self.top_percent, self.percentile)
 
-    def judge(self, calibration: Statistics, folds: np.ndarray) -> Judge:
-        """The library's form of it, for one expert and the normal images that its members judged."""
+    def judge(self, calibration: Arrays, varied: Arrays) -> Judge:
+        """The library's form of it, for one expert.
+
+        Args:
+            calibration: statistics of the held-out normal images, and under "fold" who judged them.
+            varied: statistics of those that were changed, and under "source" of which they were made.
+        """
         parts = statistics_of(self.score, calibration)
         if not parts:
             raise ParamsError(f"params.yaml: score: {self.score} looks at a memory; set memory_size above 0")
-        return self.judge_of(parts, calibration, folds)
+        return self.judge_of(parts, calibration, varied)
 
-    def judge_of(self, parts: tuple[str, ...], calibration: Statistics, folds: np.ndarray) -> Judge:
+    def judge_of(self, parts: tuple[str, ...], calibration: Arrays, varied: Arrays) -> Judge:
         """The same for statistics of one's own."""
-        return Judge(parts, self.aggregator, calibration, folds)
+        return Judge.of(parts, self.aggregator, calibration, varied)

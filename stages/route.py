@@ -70,8 +70,8 @@ def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own:
 def _judge_stolen(judging: JudgeConfig, thief: str, task: str, split: Split, rows: np.ndarray) -> Arrays:
     """Verdicts of another product's expert on the images that its prototype attracts after any task."""
     expert = Expert(thief, task, judging.dtype)
-    normal = read_record(SCORES / f"{thief}.h5").group("calibration")
-    judge = judging.judge(normal, normal["fold"])
+    record = read_record(SCORES / f"{thief}.h5")
+    judge = judging.judge(record.group("calibration"), record.group("varied"))
     return {"row": rows, **vars(judge(expert.statistics(expert.prototype.standardised(split).take(rows))))}
 
 

@@ -1,4 +1,4 @@
-"""score: judges a product's held-out normal, probe and test images by its own expert."""
+"""score: judges a product's held-out normal, probe, varied and test images by its own expert."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,8 @@ from moleflow.errors import told_plainly
 from moleflow.experts import expert_file
 from moleflow.judging import EXPERTS, SCORES, Expert
 from moleflow.params import Config, OpenFraction, load_params
-from moleflow.scores_file import Record, write_record
+from moleflow.probe_names import sources_of
+from moleflow.scores_file import Arrays, Record, write_record
 from moleflow.store import open_split
 from stages.judge import JudgeConfig
 
@@ -27,30 +28,31 @@ class ScoreConfig(Config):
 def main(name: str, task: str) -> None:
     """Writes data/scores/<class>.h5."""
     config, judging = load_params(ScoreConfig), load_params(JudgeConfig)
-    output, store = SCORES / f"{name}.h5", Path("data/features") / f"{name}.zarr"
+    output, store, probes = (
+        SCORES / f"{name}.h5", Path("data/features") / f"{name}.zarr", Path("data/probes") / f"{name}.zarr",
+    )  # fmt: skip
     with measured("score", name, [output]):
         expert = Expert(name, task, judging.dtype)
         prototype, test = expert.prototype, open_split(store, "test")
-        probe = open_split(Path("data/probes") / f"{name}.zarr", "probe")
         normal = prototype.standardised(open_split(store, "calibration"))
-        folds = np.zeros(len(normal), np.int64)
-        probe_rows = np.array([int(image.split("/")[1]) for image in probe.images])  # the normal image painted on
-        probe_folds = folds[probe_rows]
+        folds, first = np.zeros(len(normal), np.int64), 0
         if len(expert.members) > 1:  # calibration: cross; the members see no image of their own fold
-            held_out = len(normal)
+            first = -len(normal)
             normal = prototype.standardised(open_split(store, "train"), open_split(store, "calibration"))
             folds = fold_numbers(len(normal), len(expert.members))
-            probe_folds = folds[len(normal) - held_out + probe_rows]
-        found = {
-            "calibration": expert.statistics_by_fold(normal, folds),
-            "probe": expert.statistics_by_fold(prototype.standardised(probe), probe_folds),
-            "test": expert.statistics(prototype.standardised(test)),
-        }
-        judge = judging.judge(found["calibration"], folds)
+            first += len(normal)
+        found: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
+        for split in ("probe", "varied"):
+            made = open_split(probes, split)
+            sources = first + sources_of(made.images)
+            found[split] = {"source": sources}
+            if made.images:
+                found[split] |= expert.statistics_by_fold(prototype.standardised(made), folds[sources])
+        judge = judging.judge(found["calibration"], found["varied"])
+        judged = expert.statistics(prototype.standardised(test))
+        found["test"] = judged | vars(judge(judged)) | {"image": np.array(test.images, dtype=bytes)}
+        found["calibration"]["image_score"] = judge.normal_scores
         arrays = {f"{split}/{name}": values for split, each in found.items() for name, values in each.items()}
-        arrays |= {f"test/{key}": value for key, value in vars(judge(found["test"])).items()}
-        arrays["test/image"] = np.array(test.images, dtype=bytes)
-        arrays |= {"calibration/fold": folds, "calibration/image_score": judge.normal_scores}
         attributes = {
             "alarm_rate": config.alarm_rate,
             "threshold": judge.threshold(config.alarm_rate),

@@ -4,10 +4,10 @@ from moleflow.comparison import Experiment, comparison_table, setting_name
 from moleflow.presets import PRESETS
 
 
-def experiment(first, second, rival, params=PRESETS["lite0"], order=("bolt", "nut")):
+def experiment(first, second, rival, params=PRESETS["lite0"], order=("bolt", "nut"), commit=""):
     values = {"bolt": first, "nut": second}
     flow = {product: {"aupro": values[product]} for product in order}
-    return Experiment(params, {"flow": flow, "knn": {product: {"aupro": rival} for product in order}})
+    return Experiment(params, {"flow": flow, "knn": {product: {"aupro": rival} for product in order}}, commit)
 
 
 def test_a_setting_is_named_by_its_preset():
@@ -36,3 +36,9 @@ def test_seeds_are_averaged_and_orders_and_methods_kept_apart():
         "| nut | flow, lite0 | 1 | 0.900 | 0.300 | 0.600 |",
         "| nut | knn | 1 | 0.200 | 0.200 | 0.200 |",
     ]
+
+
+def test_experiments_of_several_commits_are_kept_apart():
+    made = comparison_table([experiment(0.5, 0.5, 0.1, commit="v1"), experiment(0.7, 0.7, 0.1, commit="v2")], "aupro")
+    names = [line.split(" | ")[1] for line in made.splitlines()[2:]]
+    assert names == ["flow, lite0, v1", "flow, lite0, v2", "knn, v1", "knn, v2"]

@@ -58,6 +58,16 @@ def test_small_images_are_painted_too(size):
         assert all(paint(image, kind, number)[1].any() for number in range(9))
 
 
+@pytest.mark.parametrize("kind", DEFECTS)
+def test_defects_lie_on_the_product(kind):
+    """A textured disc on an even ground."""
+    rows, columns = np.mgrid[:96, :96] - 48
+    disc = rows**2 + columns**2 < 20**2
+    image = np.where(disc, np.random.default_rng(0).integers(0, 255, (3, 96, 96)), 40).astype(np.uint8)
+    hit = [(paint(image, kind, number)[1] & disc).any() for number in range(30)]
+    assert np.mean(hit) > 0.8
+
+
 def test_unknown_kind_lists_the_choices(image):
     with pytest.raises(ChoiceError, match="probe_defects: 'dent' is unknown; choose one of cut_paste, scar"):
         paint(image, "dent", 0)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from moleflow.experts import load_expert, load_memories
+from moleflow.experts import load_expert
 from moleflow.prototypes import load_prototype
 from moleflow.scoring import SCORES
 from moleflow.store import open_split
@@ -161,9 +161,9 @@ def test_metrics_are_made(done):
 def test_experts_remember_all_layers_and_the_flow_models_the_first(done):
     for product, task in (("bolt", "t0"), ("nut", "t1")):
         expert = done.root / f"data/experts/{task}/{product}.safetensors"
-        (memory,) = load_memories(expert, product)
+        (density,), (memory,) = load_expert(done.root / "data/experts/base.safetensors", expert, product=product)
         assert [tuple(patches.shape) for patches in memory.patches] == [(20, 40), (20, 112)]
-        assert load_expert(done.root / "data/experts/base.safetensors", expert)[0].channels == 40
+        assert density.channels == 40
 
 
 def test_repro_again_runs_nothing_and_status_is_clean(done):

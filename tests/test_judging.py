@@ -73,7 +73,7 @@ def test_likelihoods_are_those_of_the_patch_features_before_standardisation(load
 def test_verdicts_of_several_members_are_their_means(load):
     expert, features = load()
     folds = np.arange(12) % 3
-    judge = Judge(("nll",), TOP, expert.statistics_by_fold(features, folds), folds)
+    judge = Judge(("nll",), TOP, expert.statistics_by_fold(features, folds), folds, {}, np.empty(0, int))
     every = expert.statistics(features.take(np.arange(5)))
     verdicts = judge(every)
     np.testing.assert_allclose(verdicts.patch_score, every["nll"].mean(0), rtol=1e-5)
@@ -86,3 +86,35 @@ def test_likelihoods_that_are_not_finite_name_the_product(load, members):
     expert, features = load([broken])
     with pytest.raises(ArtifactError, match="bolt: its expert gives likelihoods that are not finite; lower lr"):
         expert.statistics(features)
+
+
+def test_what_harmless_changes_make_large_counts_little():
+    """Statistic a minds harmless changes, b does not: fused against varied images, b decides."""
+    rng = np.random.default_rng(0)
+    normal = {part: rng.normal(size=(30, 4, 4)) for part in "ab"}
+    varied = {"a": rng.normal(8, 3, size=(60, 4, 4)), "b": rng.normal(size=(60, 4, 4)), "source": np.arange(60) % 30}
+    judged = {part: np.zeros((1, 2, 4, 4)) for part in "ab"}
+    judged["a"][0, 0] += 12  # as a harmless change does
+    judged["b"][0, 1] += 3
+    plain, warned = (Judge.of(("a", "b"), TOP, normal | {"fold": np.zeros(30, int)}, each) for each in ({}, varied))
+    harmless, defect = plain(judged).image_score
+    assert harmless > defect
+    harmless, defect = warned(judged).image_score
+    assert harmless < defect
+    np.testing.assert_array_equal(plain(judged).patch_score, warned(judged).patch_score)
+    assert plain.varied_scores.shape == (0,)
+    assert warned.varied_scores.shape == (60,)
+    assert np.median(warned.varied_scores) > np.median(warned.normal_scores)
+
+
+def test_p_values_stay_exact_with_varied_images():
+    """Fresh normal images fall below the alarm rate as often as promised, although references are varied images."""
+    rng = np.random.default_rng(0)
+    below = []
+    for _ in range(100):
+        normal = {part: rng.normal(size=(19, 4, 4)) for part in "ab"} | {"fold": np.zeros(19, int)}
+        sources = np.arange(38) % 19
+        varied = {part: normal[part][sources] + rng.normal(0, 0.3, (38, 4, 4)) for part in "ab"} | {"source": sources}
+        fresh = {part: rng.normal(size=(1, 40, 4, 4)) for part in "ab"}
+        below.append((Judge.of(("a", "b"), TOP, normal, varied)(fresh).p_value <= 0.1).mean())
+    assert 0.07 < np.mean(below) < 0.125

@@ -8,6 +8,8 @@ from moleflow.openset import Located, open_set_metrics
 from moleflow.probing import Probe, agreement, probe_metrics, probe_of
 from moleflow.scoring import Aggregation
 
+NONE = np.empty(0, int)  # no varied images
+
 
 def located(own, count=10, labels=None):
     """Two products: near to prototype `own`, far from the other."""
@@ -54,7 +56,7 @@ def test_probe_tells_kinds_apart_and_needs_no_label():
     masks[:, 8:12, 8:12] = True
     probe = probe_of(["loud/0"] * 4 + ["silent/0"] * 4, masks, 16)
     assert probe.masks.shape == (8, 16, 16)
-    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": normal}, np.zeros(12, int))
+    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": normal}, np.zeros(12, int), {}, NONE)
     found = probe_metrics(judge, {"nll": judged}, probe, 0.0)
     assert found["kinds"]["loud"]["image_auroc"] == 1
     assert found["kinds"]["silent"]["image_auroc"] < 0.7
@@ -67,7 +69,9 @@ def test_order_of_probe_images_changes_nothing():
     rng = np.random.default_rng(0)
     judged, kinds = rng.normal(size=(6, 4, 4)), np.array(["a", "b"] * 3)
     masks, order = rng.random((6, 8, 8)) < 0.2, rng.permutation(6)
-    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": rng.normal(size=(9, 4, 4))}, np.zeros(9, int))
+    judge = Judge(
+        ("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": rng.normal(size=(9, 4, 4))}, np.zeros(9, int), {}, NONE
+    )
     straight = probe_metrics(judge, {"nll": judged}, Probe(kinds, masks), 1.0)
     permuted = probe_metrics(judge, {"nll": judged[order]}, Probe(kinds[order], masks[order]), 1.0)
     assert permuted["probe_pixel_ap"] == pytest.approx(straight["probe_pixel_ap"])

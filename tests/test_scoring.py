@@ -9,9 +9,9 @@ from moleflow.scoring import (
     SCORES,
     Aggregation,
     anomaly_maps,
-    calibration_scores,
     fuse,
     image_scores,
+    left_out_scores,
     patch_scores,
     patch_statistics,
     statistics_of,
@@ -118,9 +118,22 @@ def test_calibration_images_are_judged_against_the_others():
     rates = []
     for seed in range(200):
         held, fresh = statistics(20, 2 * seed), statistics(50, 2 * seed + 1)
-        own = np.sort(calibration_scores(SCORES["fused"], held, TOP3))
+        own = np.sort(left_out_scores(SCORES["fused"], held, np.arange(20), held, np.arange(20), TOP3))
         rates.append((image_scores(SCORES["fused"], held, fresh, TOP3) > own[-2]).mean())
     assert 0.05 < np.mean(rates) <= 2 / 21
+
+
+def test_an_image_is_not_judged_against_what_was_made_of_it():
+    """Copies of an image among the reference would make it look ordinary."""
+    held, sources = statistics(4, 0), np.array([2, 0, 0])
+    copies = {part: values[sources] for part, values in held.items()}
+    scores = left_out_scores(SCORES["fused"], copies, sources, held, np.arange(4), TOP3)
+    for row in range(4):
+        others = {part: values[sources != row] for part, values in copies.items()}
+        one = {part: values[row : row + 1] for part, values in held.items()}
+        assert scores[row] == pytest.approx(image_scores(SCORES["fused"], others, one, TOP3)[0])
+    alone = left_out_scores(SCORES["fused"], held, np.zeros(4, int), held, np.zeros(4, int), TOP3)
+    np.testing.assert_allclose(alone, image_scores(SCORES["fused"], held, held, TOP3))
 
 
 def test_patch_statistics_count_the_standardisation(make_density):

@@ -12,7 +12,6 @@ from moleflow.experts import (
     expert_parameters,
     load_base,
     load_expert,
-    load_memories,
     save_base,
     save_expert,
 )
@@ -168,7 +167,7 @@ def saved(make_density, tmp_path):
 
 def test_base_and_expert_together_are_the_density_that_was_trained(saved):
     folder, density = saved
-    first, second = load_expert(folder / "base", folder / "bolt")
+    (first, second), _ = load_expert(folder / "base", folder / "bolt", product="bolt")
     x = features().float()
     assert first(x).nll.equal(density(x).nll)
     assert not second(x).nll.equal(density(x).nll)
@@ -179,10 +178,11 @@ def test_base_and_expert_together_are_the_density_that_was_trained(saved):
 
 def test_every_member_remembers_its_own_patches_layer_by_layer(saved):
     folder, _ = saved
-    first, second = load_memories(folder / "bolt", "bolt")
+    _, (first, second) = load_expert(folder / "base", folder / "bolt", product="bolt")
     assert [patches.shape for patches in first.patches] == [(2, 5), (2, 3)]
     assert [patches.shape for patches in second.patches] == [(1, 8)]
-    assert all(not memory.patches for memory in load_memories(folder / "bolt", "nut"))
+    _, of_another = load_expert(folder / "base", folder / "bolt", product="nut")
+    assert not any(memory.patches for memory in of_another)
 
 
 def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):
@@ -196,7 +196,7 @@ def test_expert_over_another_base_is_refused(saved, make_density):
     folder, _ = saved
     save_base(folder / "base", make_density(seed=3), {})
     with pytest.raises(ArtifactError, match=r"bolt was learnt over another base than .*base; run `dvc repro`"):
-        load_expert(folder / "base", folder / "bolt")
+        load_expert(folder / "base", folder / "bolt", product="bolt")
 
 
 def test_an_expert_is_a_products_own_or_its_tasks(saved):
