@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import Tensor
 
-from moleflow.artifacts import ArtifactError, digest, load_tensors, save_tensors
+from moleflow.artifacts import ArtifactError, digest
 from moleflow.flow.density import Density, base_state, expert_names
 from moleflow.memory import Memory
+from moleflow.tensors_file import load_tensors, save_tensors
 
 
 def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:

@@ -79,8 +79,10 @@ def _greedy_cover(points: Float[Tensor, "P D"], count: int, generator: torch.Gen
     chosen = [0]
     distance = (points - points[0]).square().sum(1)
     norms = points.square().sum(1)
+    found = torch.empty_like(distance)  # nothing new is allocated in the loop
     while len(chosen) < min(count, len(points)):
         farthest = int(distance.argmax())
         chosen.append(farthest)
-        distance = torch.minimum(distance, norms + norms[farthest] - 2 * points @ points[farthest])
+        torch.addmv(norms, points, points[farthest], alpha=-2, out=found).add_(norms[farthest])
+        torch.minimum(distance, found, out=distance)
     return torch.tensor(chosen)

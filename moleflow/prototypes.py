@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.artifacts import load_tensors, save_tensors
 from moleflow.choices import choose
 from moleflow.features import StandardisedFeatures
 from moleflow.params import ParamsError
 from moleflow.patches import embeddings, layer_channels, patch_features
 from moleflow.router import Gaussian, fit_gaussian, held_out_strangeness
 from moleflow.store import Origin, Split, StoreError, require_same_origin
+from moleflow.tensors_file import load_tensors, save_tensors
 
 # A member maps the mean of a product's patch features, (C,), their standard deviation, (C,), their
 # correlations, (C, C), and the channels of each layer to what is subtracted, (C,), and to the matrix that

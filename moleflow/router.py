@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 
 
@@ -40,6 +39,8 @@ def fit_gaussian(embedded: Float[Tensor, "N C"], rank: int) -> Gaussian:
     Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
     matrices", 2004, for the shrinkage.
     """
+    from sklearn.covariance import ledoit_wolf  # a third of a second to import, and most stages only read Gaussians
+
     covariance, _ = ledoit_wolf(embedded.double().numpy())
     variances, directions = torch.linalg.eigh(torch.from_numpy(covariance))  # ascending
     rank = min(rank, len(embedded) - 1, len(variances) - 1)

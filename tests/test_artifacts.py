@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from moleflow.artifacts import ArtifactError, load_tensors, save_tensors, write_json, written_whole
+from moleflow.artifacts import ArtifactError, write_json, written_whole
+from moleflow.tensors_file import load_tensors, save_tensors
 
 
 @pytest.mark.parametrize("folder", [False, True])

@@ -6,6 +6,7 @@ import torch
 from FrEIA.modules import InvertibleModule
 from torch import Tensor
 
+from moleflow.flow.affine import affine, in_autocast_precision, inverse_affine, permuted_halves
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.subnets import lora_mlp
 
@@ -62,17 +63,19 @@ class LoRACoupling(InvertibleModule):
     ) -> tuple[tuple[Tensor], Tensor]:
         """See base class docstring."""
         (x,) = x_or_z
-        if not rev:
-            x = x[..., self.permutation]
-        kept, changed = x[..., : self.half], x[..., self.half :]
-        seen = kept if self.context is None else torch.cat([kept, self.context(kept)], dim=-1)
-        log_scale = self.clamp * torch.tanh(self.scale_net(seen).to(x.dtype))
-        shift = self.shift_net(kept).to(x.dtype)
-        log_det = log_scale.sum(-1)
         if rev:
-            changed = (changed - shift) * torch.exp(-log_scale)
-            return (torch.cat([kept, changed], dim=-1)[..., self.inverse],), -log_det
-        return (torch.cat([kept, changed * torch.exp(log_scale) + shift], dim=-1),), log_det
+            kept, changed = x[..., : self.half], x[..., self.half :]
+            changed, log_det = inverse_affine(changed, *self._networks(kept), self.clamp)
+            return (torch.cat([kept, changed], dim=-1)[..., self.inverse],), log_det
+        kept, changed = permuted_halves(x, self.permutation, self.inverse, self.half)
+        changed, log_det = affine(changed, *self._networks(kept), self.clamp)
+        return (torch.cat([kept, changed], dim=-1),), log_det
+
+    def _networks(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale, before it is bounded, and shift."""
+        kept = in_autocast_precision(kept)
+        seen = kept if self.context is None else torch.cat([kept, self.context(kept)], dim=-1)
+        return self.scale_net(seen), self.shift_net(kept)
 
     def output_dims(self, input_dims: Dims) -> Dims:
         """See base class docstring."""

@@ -6,6 +6,7 @@ import torch
 from FrEIA.modules import InvertibleModule
 from torch import Tensor
 
+from moleflow.flow.affine import affine, in_autocast_precision, inverse_affine
 from moleflow.flow.coupling import Dims
 from moleflow.flow.subnets import zero_mlp
 
@@ -39,13 +40,9 @@ class DIACoupling(InvertibleModule):
         (x,) = x_or_z
         first, second = x[..., : self.split], x[..., self.split :]
         kept, changed = (second, first) if self.swap else (first, second)
-        log_scale = self.clamp * torch.tanh(self.scale_net(kept).to(x.dtype) / self.clamp)
-        shift = self.shift_net(kept).to(x.dtype)
-        log_det = log_scale.sum(-1)
-        if rev:
-            changed, log_det = (changed - shift) * torch.exp(-log_scale), -log_det
-        else:
-            changed = changed * torch.exp(log_scale) + shift
+        seen = in_autocast_precision(kept)
+        step = inverse_affine if rev else affine
+        changed, log_det = step(changed, self.scale_net(seen) / self.clamp, self.shift_net(seen), self.clamp)
         halves = (changed, kept) if self.swap else (kept, changed)
         return (torch.cat(halves, dim=-1),), log_det
 

@@ -1,0 +1,94 @@
+"""The steps of a coupling that are no matrix product, each one pass over the patches forward and one back.
+
+Left to autograd, a permutation goes back by scattered additions, a slice by filling zeros, and an affine map by a
+dozen passes over temporary tensors: half the time of a training step on a processor (tests/benchmarks).
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd import Function
+
+
+def permuted_halves(
+    x: Float[Tensor, "*B C"], permutation: Int[Tensor, " C"], inverse: Int[Tensor, " C"], half: int
+) -> tuple[Float[Tensor, "*B K"], Float[Tensor, "*B R"]]:
+    """The first `half` channels of x[..., permutation], and the rest.
+
+    Args:
+        x: patches.
+        permutation: order of the channels.
+        inverse: the order that undoes it.
+        half: K, channels of the first part.
+    """
+    kept, changed = _PermutedHalves.apply(x, permutation, inverse, half)
+    return kept, changed
+
+
+def affine(
+    changed: Float[Tensor, "*B R"], scale: Float[Tensor, "*B R"], shift: Float[Tensor, "*B R"], clamp: float
+) -> tuple[Float[Tensor, "*B R"], Float[Tensor, " *B"]]:
+    """changed·exp(s) + shift with s = clamp·tanh(scale), and log_det = Σ s, in nats.
+
+    Args:
+        changed: the half that a coupling changes, fp32.
+        scale: what the scale network says, of any precision.
+        shift: what the shift network says, of any precision.
+        clamp: bound of a channel's log-scale.
+    """
+    moved, log_det = _Affine.apply(changed, scale, shift, clamp)
+    return moved, log_det
+
+
+def inverse_affine(
+    moved: Float[Tensor, "*B R"], scale: Float[Tensor, "*B R"], shift: Float[Tensor, "*B R"], clamp: float
+) -> tuple[Float[Tensor, "*B R"], Float[Tensor, " *B"]]:
+    """What `affine` was given, and the log_det of the way back."""
+    log_scale = clamp * torch.tanh(scale.to(moved.dtype))
+    return (moved - shift) * torch.exp(-log_scale), -log_scale.sum(-1)
+
+
+def in_autocast_precision(x: Tensor) -> Tensor:
+    """`x` as matrix products under autocast want it, so that several of them share one conversion."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+
+
+class _PermutedHalves(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, permutation: Tensor, inverse: Tensor, half: int) -> tuple[Tensor, Tensor]:
+        ctx.inverse = inverse
+        parts = permutation[:half], permutation[half:]
+        return _taken(x, parts[0]), _taken(x, parts[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        return _taken(torch.cat(gradients, dim=-1), ctx.inverse), None, None, None
+
+
+def _taken(x: Tensor, channels: Tensor) -> Tensor:
+    """x[..., channels]; torch has a fast way for matrices only."""
+    return x.reshape(-1, x.shape[-1]).index_select(1, channels).reshape(*x.shape[:-1], len(channels))
+
+
+class _Affine(Function):
+    @staticmethod
+    def forward(ctx: Any, changed: Tensor, scale: Tensor, shift: Tensor, clamp: float) -> tuple[Tensor, Tensor]:
+        bounded = torch.tanh(scale.to(changed.dtype))
+        log_scale = clamp * bounded
+        log_det = log_scale.sum(-1)
+        factor = log_scale.exp_()
+        ctx.save_for_backward(changed, bounded, factor)
+        ctx.clamp, ctx.dtype = clamp, scale.dtype
+        return torch.addcmul(shift.to(changed.dtype), changed, factor), log_det
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        changed, bounded, factor = ctx.saved_tensors
+        moved, log_det = gradients
+        by_changed = moved * factor
+        by_log_scale = torch.addcmul(log_det.unsqueeze(-1), by_changed, changed)
+        slope = (bounded * bounded).mul_(-ctx.clamp).add_(ctx.clamp)  # clamp·(1 − tanh²)
+        return by_changed, by_log_scale.mul_(slope).to(ctx.dtype), moved.to(ctx.dtype), None
