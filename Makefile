@@ -16,7 +16,8 @@ check: .venv/ready
 	$(BIN)/mypy
 
 bench: .venv/ready
-	PATH="$(CURDIR)/$(BIN):$$PATH" pytest -o addopts= tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+	PATH="$(CURDIR)/$(BIN):$$PATH" pytest -q -o addopts= tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.bench.json
+	$(BIN)/python tests/benchmarks/bench_table.py .bench.json
 
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv

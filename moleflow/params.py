@@ -1,5 +1,6 @@
 """params.yaml -> a frozen, typed Config; loud about every mistake."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -79,13 +80,20 @@ def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
             value, or a class's task is not listed (or a listed task has no class).
     """
     try:
-        content: Any = YAML(typ="safe", pure=True).load(path)
+        status = path.stat()
+        content: Any = _parsed(path.absolute(), status.st_mtime_ns, status.st_size)
     except (OSError, YAMLError) as error:
         raise ParamsError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{path} has no keys")
     _check_tasks(_validated(Products, content, path), path)
     return _validated(config, content, path)
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, changed: int, size: int) -> Any:
+    """The content as it is now, read once: a stage asks for several groups of keys."""
+    return YAML(typ="safe", pure=True).load(path)
 
 
 def classes_of(task: str, path: Path = PARAMS) -> list[str]:

@@ -21,12 +21,14 @@ def test_permuted_halves_take_the_channels_and_give_their_gradients_back():
 
 
 def test_affine_is_its_formula_with_its_gradients():
-    changed, scale, shift = patches(4), patches(4), patches(4)
-    moved, log_det = affine(changed, scale, shift, 1.9)
+    kept, changed, scale, shift = patches(3), patches(4), patches(4), patches(4)
     log_scale = 1.9 * scale.tanh()
-    torch.testing.assert_close(moved, changed * log_scale.exp() + shift)
-    torch.testing.assert_close(log_det, log_scale.sum(-1))
-    assert gradcheck(lambda *given: affine(*given, 1.9), (changed, scale, shift))
+    moved = changed * log_scale.exp() + shift
+    for swap in (False, True):
+        whole, log_det = affine(kept, changed, scale, shift, 1.9, swap=swap)
+        torch.testing.assert_close(whole, torch.cat([moved, kept] if swap else [kept, moved], dim=-1))
+        torch.testing.assert_close(log_det, log_scale.sum(-1))
+        assert gradcheck(lambda *given, swap=swap: affine(*given, 1.9, swap=swap), (kept, changed, scale, shift))
     back, back_log_det = inverse_affine(moved, scale, shift, 1.9)
     torch.testing.assert_close(back, changed)
     torch.testing.assert_close(back_log_det, -log_det)
@@ -35,7 +37,7 @@ def test_affine_is_its_formula_with_its_gradients():
 def test_networks_may_answer_in_half_precision():
     changed = torch.randn(5, 4, generator=GENERATOR, requires_grad=True)
     scale, shift = (torch.randn(5, 4, generator=GENERATOR).bfloat16().requires_grad_() for _ in range(2))
-    moved, log_det = affine(changed, scale, shift, 1.0)
+    moved, log_det = affine(changed, changed, scale, shift, 1.0)
     assert moved.dtype == log_det.dtype == torch.float32
     (moved.sum() + log_det.sum()).backward()
     assert scale.grad.dtype == shift.grad.dtype == torch.bfloat16

@@ -28,18 +28,26 @@ def permuted_halves(
 
 
 def affine(
-    changed: Float[Tensor, "*B R"], scale: Float[Tensor, "*B R"], shift: Float[Tensor, "*B R"], clamp: float
-) -> tuple[Float[Tensor, "*B R"], Float[Tensor, " *B"]]:
-    """changed·exp(s) + shift with s = clamp·tanh(scale), and log_det = Σ s, in nats.
+    kept: Float[Tensor, "*B K"],
+    changed: Float[Tensor, "*B R"],
+    scale: Float[Tensor, "*B R"],
+    shift: Float[Tensor, "*B R"],
+    clamp: float,
+    *,
+    swap: bool = False,
+) -> tuple[Float[Tensor, "*B C"], Float[Tensor, " *B"]]:
+    """Both halves after changed·exp(s) + shift with s = clamp·tanh(scale), and log_det = Σ s, in nats.
 
     Args:
-        changed: the half that a coupling changes, fp32.
+        kept: the half that stays.
+        changed: the half that a coupling changes.
         scale: what the scale network says, of any precision.
         shift: what the shift network says, of any precision.
         clamp: bound of a channel's log-scale.
+        swap: whether the changed half comes first.
     """
-    moved, log_det = _Affine.apply(changed, scale, shift, clamp)
-    return moved, log_det
+    whole, log_det = _Affine.apply(kept, changed, scale, shift, clamp, swap)
+    return whole, log_det
 
 
 def inverse_affine(
@@ -75,20 +83,33 @@ def _taken(x: Tensor, channels: Tensor) -> Tensor:
 
 class _Affine(Function):
     @staticmethod
-    def forward(ctx: Any, changed: Tensor, scale: Tensor, shift: Tensor, clamp: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, kept: Tensor, changed: Tensor, scale: Tensor, shift: Tensor, clamp: float, swap: bool
+    ) -> tuple[Tensor, Tensor]:
         bounded = torch.tanh(scale.to(changed.dtype))
         log_scale = clamp * bounded
         log_det = log_scale.sum(-1)
         factor = log_scale.exp_()
         ctx.save_for_backward(changed, bounded, factor)
-        ctx.clamp, ctx.dtype = clamp, scale.dtype
-        return torch.addcmul(shift.to(changed.dtype), changed, factor), log_det
+        ctx.clamp, ctx.swap, ctx.dtype = clamp, swap, scale.dtype
+        whole = changed.new_empty(*changed.shape[:-1], kept.shape[-1] + changed.shape[-1])
+        staying, moved = _halves(whole, changed.shape[-1], swap)
+        staying.copy_(kept)
+        torch.addcmul(shift.to(changed.dtype), changed, factor, out=moved)
+        return whole, log_det
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
         changed, bounded, factor = ctx.saved_tensors
-        moved, log_det = gradients
+        whole, log_det = gradients
+        staying, moved = _halves(whole, changed.shape[-1], ctx.swap)
         by_changed = moved * factor
         by_log_scale = torch.addcmul(log_det.unsqueeze(-1), by_changed, changed)
         slope = (bounded * bounded).mul_(-ctx.clamp).add_(ctx.clamp)  # clamp·(1 − tanh²)
-        return by_changed, by_log_scale.mul_(slope).to(ctx.dtype), moved.to(ctx.dtype), None
+        return staying, by_changed, by_log_scale.mul_(slope).to(ctx.dtype), moved.to(ctx.dtype), None, None
+
+
+def _halves(whole: Tensor, changed: int, swap: bool) -> tuple[Tensor, Tensor]:
+    """Views of the kept and of the changed channels."""
+    kept = whole.shape[-1] - changed
+    return (whole[..., changed:], whole[..., :changed]) if swap else (whole[..., :kept], whole[..., kept:])

@@ -68,8 +68,8 @@ class LoRACoupling(InvertibleModule):
             changed, log_det = inverse_affine(changed, *self._networks(kept), self.clamp)
             return (torch.cat([kept, changed], dim=-1)[..., self.inverse],), log_det
         kept, changed = permuted_halves(x, self.permutation, self.inverse, self.half)
-        changed, log_det = affine(changed, *self._networks(kept), self.clamp)
-        return (torch.cat([kept, changed], dim=-1),), log_det
+        whole, log_det = affine(kept, changed, *self._networks(kept), self.clamp)
+        return (whole,), log_det
 
     def _networks(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Scale, before it is bounded, and shift."""

@@ -38,13 +38,15 @@ class DIACoupling(InvertibleModule):
     ) -> tuple[tuple[Tensor], Tensor]:
         """See base class docstring."""
         (x,) = x_or_z
-        first, second = x[..., : self.split], x[..., self.split :]
+        first, second = x.split([self.split, x.shape[-1] - self.split], dim=-1)
         kept, changed = (second, first) if self.swap else (first, second)
         seen = in_autocast_precision(kept)
-        step = inverse_affine if rev else affine
-        changed, log_det = step(changed, self.scale_net(seen) / self.clamp, self.shift_net(seen), self.clamp)
-        halves = (changed, kept) if self.swap else (kept, changed)
-        return (torch.cat(halves, dim=-1),), log_det
+        scale, shift = self.scale_net(seen) / self.clamp, self.shift_net(seen)
+        if rev:
+            changed, log_det = inverse_affine(changed, scale, shift, self.clamp)
+            return (torch.cat((changed, kept) if self.swap else (kept, changed), dim=-1),), log_det
+        whole, log_det = affine(kept, changed, scale, shift, self.clamp, swap=self.swap)
+        return (whole,), log_det
 
     def output_dims(self, input_dims: Dims) -> Dims:
         """See base class docstring."""

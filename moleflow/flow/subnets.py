@@ -1,4 +1,7 @@
-"""The networks inside a coupling."""
+"""The networks inside a coupling.
+
+Their ReLUs work on a copy: in place, on the view that a linear layer returns, going back costs five copies.
+"""
 
 from torch import nn
 
@@ -10,7 +13,7 @@ def lora_mlp(inputs: int, hidden: int, outputs: int, *, rank: int, alpha: float)
     last = LoRALinear(hidden, outputs, rank, alpha)
     last.weight.data.mul_(0.1)
     last.bias.data.zero_()
-    return nn.Sequential(LoRALinear(inputs, hidden, rank, alpha), nn.ReLU(inplace=True), last)
+    return nn.Sequential(LoRALinear(inputs, hidden, rank, alpha), nn.ReLU(), last)
 
 
 def zero_mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -18,6 +21,4 @@ def zero_mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     last = nn.Linear(hidden, outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, hidden), nn.ReLU(inplace=True), last
-    )
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), last)

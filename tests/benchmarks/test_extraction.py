@@ -1,0 +1,183 @@
+"""Extraction beside the bare backbone, the store beside h5py and a memory map, an answer beside one backbone pass."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from moleflow.backbones import Backbone
+from moleflow.datasets.images import image_pixels
+from moleflow.extraction import extract
+from moleflow.flow.density import Density
+from moleflow.judging import Judge
+from moleflow.memory import Memory, memorise
+from moleflow.patches import embeddings, patch_features
+from moleflow.prototypes import build_prototype
+from moleflow.router import Gaussian, fit_gaussian, mahalanobis
+from moleflow.scoring import Aggregation, patch_statistics, statistics_of
+from moleflow.store import SHARD, Origin, open_split, write_split
+
+PATCHING = {"neighbourhood": 3, "embed_dim": 176, "grid": 28, "layer_merge": "concat"}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for number in range(64):
+        Image.fromarray(rng.integers(0, 255, (300, 300), dtype=np.uint8)).save(folder / f"{number}.png")
+    return [str(path) for path in sorted(folder.iterdir())]
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return Backbone("tf_efficientnet_lite0.in1k", [1, 2, 3], "package", img_size=224, device="cpu")
+
+
+@pytest.mark.benchmark(group="extraction of 64 images")
+@pytest.mark.parametrize("way", ["moleflow", "bare backbone"])
+def test_extraction(benchmark, lite0, images, way):
+    batch = torch.rand(16, 3, 224, 224) * 255
+
+    def moleflow():
+        with tqdm(disable=True) as bar:
+            return list(
+                extract(lite0, images, lambda path: image_pixels(Path(path), 224, "stretch"), batch_size=16, bar=bar)
+            )
+
+    run = moleflow if way == "moleflow" else lambda: [lite0(batch) for _ in range(4)]
+    benchmark.pedantic(run, rounds=7, warmup_rounds=1)
+
+
+@pytest.fixture(scope="module")
+def maps():
+    generator = torch.Generator().manual_seed(0)
+    shapes = (24, 56, 56), (40, 28, 28), (112, 14, 14)
+    return [torch.randn(256, *shape, generator=generator).half() for shape in shapes]
+
+
+ORIGIN = Origin("synthetic", "0" * 64, [1, 2, 3], 224, "stretch")
+
+
+def write_store(folder, maps):
+    batches = ([layer[row : row + 16] for layer in maps] for row in range(0, 256, 16))
+    write_split(folder / "train", ORIGIN, [str(row) for row in range(256)], batches)
+
+
+def write_h5py(folder, maps):
+    folder.mkdir()
+    with h5py.File(folder / "maps.h5", "w") as file:
+        for number, layer in enumerate(maps):
+            rows = file.create_dataset(str(number), layer.shape, "f2")
+            for row in range(0, 256, 16):
+                rows[row : row + 16] = layer[row : row + 16].numpy()
+
+
+def write_memmap(folder, maps):
+    folder.mkdir()
+    for number, layer in enumerate(maps):
+        rows = np.lib.format.open_memmap(folder / f"{number}.npy", "w+", "f2", tuple(layer.shape))
+        for row in range(0, 256, 16):
+            rows[row : row + 16] = layer[row : row + 16].numpy()
+        rows.flush()
+
+
+def read_store(folder):
+    return [[layer.sum() for layer in shard] for shard in open_split(folder, "train").shards()]
+
+
+def read_h5py(folder):
+    with h5py.File(folder / "maps.h5") as file:
+        return [
+            [torch.from_numpy(file[str(number)][row : row + SHARD]).sum() for number in range(3)]
+            for row in range(0, 256, SHARD)
+        ]
+
+
+def read_memmap(folder):
+    layers = [np.load(folder / f"{number}.npy", mmap_mode="r") for number in range(3)]
+    return [
+        [torch.from_numpy(layer[row : row + SHARD].copy()).sum() for layer in layers] for row in range(0, 256, SHARD)
+    ]
+
+
+STORES = {
+    "moleflow": (write_store, read_store),
+    "h5py": (write_h5py, read_h5py),
+    "memory map": (write_memmap, read_memmap),
+}
+
+
+@pytest.mark.benchmark(group="writing 256 images' features, 66 MB")
+@pytest.mark.parametrize("way", STORES)
+def test_writing(benchmark, maps, tmp_path, way):
+    rounds = iter(range(100))
+    benchmark.pedantic(lambda: STORES[way][0](tmp_path / str(next(rounds)), maps), rounds=5, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="reading and summing 256 images' features, 66 MB")
+@pytest.mark.parametrize("way", STORES)
+def test_reading(benchmark, maps, tmp_path, way):
+    write, read = STORES[way]
+    write(tmp_path / "store", maps)
+    benchmark.pedantic(lambda: read(tmp_path / "store"), rounds=7, warmup_rounds=1)
+
+
+def random_gaussian(seed):
+    return fit_gaussian(torch.randn(60, 112, generator=torch.Generator().manual_seed(seed)), 32)
+
+
+@pytest.mark.benchmark(group="routing 16 images by the distance to every prototype")
+@pytest.mark.parametrize("prototypes", [10, 100, 1000])
+def test_router(benchmark, prototypes):
+    gaussian = random_gaussian(0)
+    known = [Gaussian(gaussian.center + number, *list(vars(gaussian).values())[1:]) for number in range(prototypes)]
+    embedded = torch.randn(16, 112)
+
+    def route():
+        return torch.stack([mahalanobis(each, embedded, False) for each in known], dim=1).argmin(1)
+
+    benchmark.pedantic(route, rounds=10, warmup_rounds=2)
+
+
+@pytest.mark.benchmark(group="an image's verdict, product not given, 15 products known")
+@pytest.mark.parametrize("way", ["moleflow", "one backbone pass"])
+def test_inference(benchmark, lite0, tmp_path, way):
+    pixels = torch.rand(1, 3, 224, 224) * 255
+    if way != "moleflow":
+        benchmark.pedantic(lambda: lite0(pixels), rounds=20, warmup_rounds=2)
+        return
+    images = [str(row) for row in range(32)]
+    write_split(tmp_path / "s.zarr/train", ORIGIN, images, [lite0(pixels + torch.randn(32, 3, 224, 224))])
+    split = open_split(tmp_path / "s.zarr", "train")
+    prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=31)
+    normal = prototype.standardised(split)
+    memory = Memory(memorise(normal, prototype.layers, size=2000, seed=0))
+    density = Density(
+        channels=64, couplings=6, clamp=1.9, position="sincos", spatial_mixer="mixer", scale_context_kernel=5,
+        alignment="affine", lora_rank=64, lora_alpha=64.0, dia_blocks=2, first=False, seed=0,
+    ).eval()  # fmt: skip
+
+    def statistics(features):
+        return patch_statistics(
+            density, memory, features, channels=64, log_det=0.0, dtype=torch.bfloat16, batch_size=32, label="x"
+        )
+
+    calibration = statistics(normal)
+    aggregation = Aggregation("top_k", 3, 2.0, 98.0)
+    judge = Judge.of(statistics_of("hybrid", calibration), aggregation, calibration | {"fold": np.zeros(32, int)}, {})
+    assert len(judge.normal_scores) == 32  # computed once
+
+    def verdict():
+        maps = lite0(pixels)
+        features = patch_features(maps, **prototype.patching)
+        embedded = embeddings(features, 112)
+        torch.stack([mahalanobis(prototype.gaussian, embedded, False) for _ in range(15)], dim=1).argmin(1)
+        standardised = ((features - prototype.shift) @ prototype.matrix).half()
+        return judge({part: values[None] for part, values in statistics(standardised).items()})
+
+    benchmark.pedantic(verdict, rounds=20, warmup_rounds=2)

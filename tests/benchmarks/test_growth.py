@@ -1,0 +1,140 @@
+"""What the n-th product costs: to add it, to route among all, and to find by `dvc repro` that nothing is to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from moleflow.store import Origin, write_masks, write_split
+from stages import base, prototype, route, score, train
+
+ROOT = Path(__file__).parents[2]
+ORIGIN = Origin("synthetic", "0" * 64, [1], 224, "stretch")
+SMALL = {"layers": [1], "embed_dim": 64, "flow_layers": 0, "memory_size": 200, "grid": 14, "epochs": 2}
+SMALL |= {"warmup_epochs": 1.0, "baselines": []}
+COUNTS = {"train": 32, "rotated": 0, "calibration": 8, "test": 8}
+
+
+def name_of(number):
+    return f"c{number:03d}"
+
+
+def write_params(project, products):
+    """params.yaml with so many products, each a task of its own."""
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    tasks = [f"t{number:03d}" for number in range(products)]
+    params.update(SMALL, first_task=tasks[0], later_tasks=tasks[1:])
+    params["classes"] = {
+        name_of(number): {"task": task, "layout": "mvtec", "path": f"data/raw/{name_of(number)}"}
+        for number, task in enumerate(tasks)
+    }
+    yaml.dump(params, project / "params.yaml")
+
+
+def write_features(project, number):
+    """A product's stores: 64 channels at 14×14 around a place of its own."""
+    generator = torch.Generator().manual_seed(number)
+    center = torch.randn(64, 1, 1, generator=generator)
+
+    def maps(count):
+        return [[torch.randn(count, 64, 14, 14, generator=generator) + center]] if count else []
+
+    for split, count in COUNTS.items():
+        images = [f"{split}/{row}.png" for row in range(count)]
+        write_split(project / f"data/features/{name_of(number)}.zarr/{split}", ORIGIN, images, maps(count))
+    probes = project / f"data/probes/{name_of(number)}.zarr"
+    write_split(probes / "probe", ORIGIN, [f"blob/{row}" for row in range(4)], maps(4))
+    write_masks(probes / "probe", np.zeros((4, 224, 224), bool))
+    write_split(probes / "varied", ORIGIN, [f"noise/{row}" for row in range(4)], maps(4))
+
+
+def add(number):
+    """Prototype, expert and scores of a product; bytes of what they wrote."""
+    name, task = name_of(number), f"t{number:03d}"
+    prototype.main(name, task)
+    base.main(task) if number == 0 else train.main(task)
+    score.main(name, task)
+    written = [Path("data/experts") / task, Path("data/tasks") / task, Path("data/scores") / f"{name}.h5"]
+    files = [file for path in written for file in ([path] if path.is_file() else path.iterdir())]
+    return sum(file.stat().st_size for file in files)
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """A folder with 100 products."""
+    project = tmp_path_factory.mktemp("grown")
+    before = Path.cwd()
+    os.chdir(project)
+    for number in range(100):
+        write_features(project, number)
+        write_params(project, number + 1)
+        add(number)
+    yield project
+    os.chdir(before)
+
+
+@pytest.mark.benchmark(group="adding a product of 32 images: prototype, expert and scores")
+@pytest.mark.parametrize("products", [2, 10, 100])
+def test_adding_the_nth_product(benchmark, grown, products):
+    write_params(grown, products)
+    benchmark.extra_info["kB written"] = round(add(products - 1) / 1e3)
+    benchmark.pedantic(add, (products - 1,), rounds=5)
+
+
+@pytest.mark.benchmark(group="routing 8 test images of each product (stage route)")
+@pytest.mark.parametrize("products", [2, 10, 100])
+def test_routing(benchmark, grown, products):
+    write_params(grown, products)
+    benchmark.pedantic(route.main, rounds=3)
+    benchmark.extra_info["ms per image"] = round(benchmark.stats.stats.min / products / COUNTS["test"] * 1e3, 2)
+
+
+def write_dummies(project):
+    """Every output of every stage as a small file, and every image folder."""
+    import dvc.repo
+
+    with dvc.repo.Repo(str(project)) as repo:
+        for stage in repo.index.stages:
+            for dep in stage.deps:
+                path = Path(dep.fs_path)
+                if "raw" in path.parts and not path.exists():
+                    path.mkdir(parents=True)
+                    (path / "image.png").write_bytes(path.name.encode())
+            for out in stage.outs:
+                path = Path(out.fs_path)
+                folder = path.suffix in {"", ".zarr"}
+                file = path / "part" if folder else path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(f"{path.relative_to(project)}")
+        for stage in repo.index.stages:  # some depend on a part of another's output
+            for dep in stage.deps:
+                path = Path(dep.fs_path)
+                if not path.exists():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.mkdir() if not path.suffix else path.write_text("x")
+                    if path.is_dir():
+                        (path / "part").write_text("x")
+
+
+@pytest.mark.benchmark(group="`dvc repro` with nothing to do")
+@pytest.mark.parametrize("classes", [5, 15, 100])
+def test_repro_of_nothing(benchmark, tmp_path, classes):
+    for file in subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True).split():
+        source, target = ROOT / file, tmp_path / file
+        if source.is_file() and file != "dvc.lock" and not file.startswith(("metrics/", "docs/")):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(source.read_bytes())
+    write_params(tmp_path, classes)
+    run = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
+    subprocess.run(["git", "init", "-q"], **run)
+    write_dummies(tmp_path)
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "commit", "-f", "-q"], **run)
+    done = benchmark.pedantic(subprocess.run, ([*dvc, "repro"],), run, rounds=1)
+    assert "Running" not in done.stdout, done.stdout
