@@ -1,4 +1,4 @@
-"""Methods beside each other, product by product, over the experiments of a commit."""
+"""Methods beside each other, product by product, over the experiments of one or several commits."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -54,12 +54,12 @@ def comparison_table(experiments: list[Experiment], metric: str) -> str:
         for method, products in experiment.methods.items():
             name = f"flow, {setting}" if method == "flow" else method
             name += f", {experiment.commit}" if experiment.commit else ""
-            groups[next(iter(products)), name].append({each: its[metric] for each, its in products.items()})
+            groups[next(iter(products)), name].append({each: its.get(metric) for each, its in products.items()})
     columns = sorted({product for runs in groups.values() for run in runs for product in run})
     rows = []
     for (first, name), runs in sorted(groups.items()):
         means = [_mean(run.values()) for run in runs]
-        cells = [spread(values) for values in (*([run[product] for run in runs] for product in columns), means)]
+        cells = [spread(values) for values in (*([run.get(product) for run in runs] for product in columns), means)]
         rows.append([first, name, str(len(runs)), *cells])
     return table(["first product", metric.replace("_", " "), "seeds", *columns, "mean"], rows)
 

@@ -16,7 +16,7 @@ from skimage.draw import polygon
 
 from moleflow.choices import choose
 
-SIZES = (0.03, 0.06, 0.12)  # radius of a region, or half the length of a scar over 2, in parts of the side
+SIZES = (0.03, 0.06, 0.12)  # radius of a region, or a quarter of the length of a scar, in parts of the side
 
 
 def _place(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -72,7 +72,7 @@ def read_comparable(revs: list[str]) -> list[Experiment]:
         ExperimentsError: a commit has none.
     """
     experiments = []
-    for rev in revs:
+    for rev in dict.fromkeys(revs):
         rows, _ = read_experiments(rev)
         if not rows:
             raise ExperimentsError(

@@ -56,7 +56,7 @@ class Expert:
         """
         order = np.argsort(folds, kind="stable")
         parts = [
-            self._statistics(fold, features.take(np.flatnonzero(folds == fold))) for fold in range(len(self.members))
+            self._statistics(fold, features.take(np.flatnonzero(folds == fold))) for fold in np.unique(folds).tolist()
         ]
         return {name: np.concatenate([part[name] for part in parts])[np.argsort(order)] for name in parts[0]}
 
@@ -96,8 +96,8 @@ class Verdicts:
 class Judge:
     """Turns patch statistics into verdicts with the help of held-out normal images.
 
-    Image scores are fused against the varied images where there are any: what a harmless change
-    makes large then counts little. Patch scores are fused against the held-out images as they are.
+    Image scores are fused against the held-out images and harmlessly changed ones together, so that what
+    a harmless change makes large counts little; patch scores against the held-out images alone.
 
     Attributes:
         parts: names of the statistics that are looked at; several are fused.
@@ -131,12 +131,21 @@ class Judge:
     @cached_property
     def normal_scores(self) -> np.ndarray:
         """Image scores of the calibration images, (n,)."""
-        return self._left_out(self.calibration, np.arange(len(self.folds)))
+        return self.left_out_scores(self.calibration, np.arange(len(self.folds)))
 
     @cached_property
     def varied_scores(self) -> np.ndarray:
         """Image scores of the varied images, (m,)."""
-        return self._left_out(self.varied, self.sources) if self.varied else np.empty(0)
+        return self.left_out_scores(self.varied, self.sources) if self.varied else np.empty(0)
+
+    def left_out_scores(self, judged: Statistics, sources: np.ndarray) -> np.ndarray:
+        """Image scores of what was made of held-out images, against the others and what was made of them.
+
+        Args:
+            judged: statistics by the member that did not see the held-out image, (N, H, W) each.
+            sources: row of the held-out image that each is or was made of, (N,).
+        """
+        return left_out_scores(self.parts, *self._reference, judged, sources, self.aggregation)
 
     def threshold(self, alarm_rate: float) -> float:
         """Score above which an image raises an alarm; infinite if the images are too few.
@@ -151,14 +160,16 @@ class Judge:
         members = [
             {part: values[number] for part, values in judged.items()} for number in range(len(judged[self.parts[0]]))
         ]
-        scores = np.stack([image_scores(self.parts, self._reference, each, self.aggregation) for each in members])
+        reference, _ = self._reference
+        scores = np.stack([image_scores(self.parts, reference, each, self.aggregation) for each in members])
         maps = np.mean([patch_scores(self.parts, self.calibration, each) for each in members], axis=0)
         return Verdicts(maps, scores.mean(0), cross_p_values(self.normal_scores, self.folds, scores))
 
-    @property
-    def _reference(self) -> Statistics:
-        return self.varied or self.calibration
-
-    def _left_out(self, judged: Statistics, sources: np.ndarray) -> np.ndarray:
-        known = self.sources if self.varied else np.arange(len(self.folds))
-        return left_out_scores(self.parts, self._reference, known, judged, sources, self.aggregation)
+    @cached_property
+    def _reference(self) -> tuple[Statistics, np.ndarray]:
+        """What image scores are fused against, and the held-out image that each was made of."""
+        own = np.arange(len(self.folds))
+        if not self.varied:
+            return self.calibration, own
+        both = {part: np.concatenate([self.calibration[part], self.varied[part]]) for part in self.parts}
+        return both, np.concatenate([own, self.sources])

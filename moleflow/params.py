@@ -80,9 +80,8 @@ def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
             value, or a class's task is not listed (or a listed task has no class).
     """
     try:
-        status = path.stat()
-        content: Any = _parsed(path.absolute(), status.st_mtime_ns, status.st_size)
-    except (OSError, YAMLError) as error:
+        content = _parsed(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise ParamsError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{path} has no keys")
@@ -91,9 +90,9 @@ def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
 
 
 @lru_cache(maxsize=1)
-def _parsed(path: Path, changed: int, size: int) -> Any:
-    """The content as it is now, read once: a stage asks for several groups of keys."""
-    return YAML(typ="safe", pure=True).load(path)
+def _parsed(text: str) -> Any:
+    """The content, parsed once: a stage asks for several groups of keys."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def classes_of(task: str, path: Path = PARAMS) -> list[str]:

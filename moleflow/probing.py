@@ -12,7 +12,7 @@ from moleflow.evaluation import Metrics, grade
 from moleflow.judging import Judge, Verdicts
 from moleflow.metrics import pixel_ranking, ranking
 from moleflow.probe_names import kinds_of
-from moleflow.scoring import Statistics, anomaly_maps
+from moleflow.scoring import Statistics, anomaly_maps, patch_scores
 
 
 @dataclass(frozen=True)
@@ -40,27 +40,29 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
     return Probe(kinds_of(images), (scaled >= 0.5).numpy())
 
 
-def probe_metrics(judge: Judge, judged: Statistics, probe: Probe, sigma: float) -> dict[str, Any]:
+def probe_metrics(judge: Judge, judged: Statistics, sources: np.ndarray, probe: Probe, sigma: float) -> dict[str, Any]:
     """How well the defects of each kind are told from normal images, changed or not, and found in their images.
 
     Args:
         judge: the candidate, with the held-out normals and the varied ones.
         judged: its statistics of the probe images, (M, H, W) each.
+        sources: row of the held-out image that each was painted on, (M,).
         probe: kinds and masks.
         sigma: smoothing of the anomaly maps in pixels.
 
     Returns:
         probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind.
     """
-    verdicts = judge({part: values[None] for part, values in judged.items()})
-    maps = anomaly_maps(verdicts.patch_score, size=probe.masks.shape[-1], sigma=sigma)
+    scores = judge.left_out_scores(judged, sources)
+    patches = patch_scores(judge.parts, judge.calibration, judged)
+    maps = anomaly_maps(patches, size=probe.masks.shape[-1], sigma=sigma)
     normal = np.concatenate([judge.normal_scores, judge.varied_scores])
     kinds: dict[str, Metrics] = {}
     for kind in dict.fromkeys(probe.kinds.tolist()):
         rows = probe.kinds == kind
         labels = np.concatenate([np.zeros(len(normal)), np.ones(rows.sum())])
         kinds[kind] = {
-            "image_auroc": ranking(labels, np.concatenate([normal, verdicts.image_score[rows]])).auroc,
+            "image_auroc": ranking(labels, np.concatenate([normal, scores[rows]])).auroc,
             "pixel_ap": pixel_ranking(probe.masks[rows], maps[rows]).ap,
         }
     return {

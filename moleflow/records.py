@@ -124,9 +124,10 @@ class Records:
             if not parts:  # there is no memory
                 continue
             judge = Judge.of(parts, aggregation, record.group("calibration"), record.group("varied"))
+            painted = record.group("probe")
             verdicts = judge({part: record.arrays[f"test/{part}"] for part in parts})
             weighed[candidate] = {
-                **probe_metrics(judge, record.group("probe"), probe, sigma),
+                **probe_metrics(judge, painted, painted["source"], probe, sigma),
                 **true_metrics(verdicts, self.labels[name], self.masks[name], sigma),
             }
         return weighed

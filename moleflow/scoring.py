@@ -192,10 +192,12 @@ def left_out_scores(
     sources: np.ndarray,
     aggregation: Aggregation,
 ) -> np.ndarray:
-    """Image scores of normal images, (N,), each against the reference images of other sources only.
+    """Image scores, (N,), each against the reference images of other sources only.
 
-    Judged against themselves they would look more ordinary than a new normal image, and the
-    threshold would promise fewer false alarms than it keeps.
+    Judged against themselves, or against what was made of them, held-out images would look more ordinary than a
+    new normal image, and the threshold would promise fewer false alarms than it keeps. With one statistic the
+    promise is exact; with several a new image meets one reference more, and the rate stays a little below the
+    promised one (tests/test_judging.py).
 
     Args:
         parts: names of the statistics.

@@ -1,7 +1,8 @@
 """Feature stores: raw layer maps in zarr, one group per split; the only file that imports zarr.
 
-A store is a folder with the groups `train`, `rotated`, `calibration` and `test`. Each group is complete by
-itself (its own attributes and arrays), so a stage can depend on one of them and see no other.
+A store is a folder with the groups `train`, `rotated`, `calibration` and `test`; that of the probe has `probe`
+and `varied`. Each group is complete by itself (its own attributes and arrays), so a stage can depend on one of
+them and see no other.
 """
 
 import hashlib

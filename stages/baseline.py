@@ -51,7 +51,8 @@ def main(baseline: str) -> None:
             rival = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
             judged: dict[str, Arrays] = {split: _distances(rival, each) for split, each in features.items()}
             judged["calibration"]["fold"] = np.zeros(len(judged["calibration"]["distance"]), np.int64)
-            judged.setdefault("varied", {})["source"] = sources_of(splits["varied"].images)
+            for split in ("probe", "varied"):
+                judged.setdefault(split, {})["source"] = sources_of(splits[split].images)
             judge = judging.judge_of(("distance",), judged["calibration"], judged["varied"])
             alone = _alone(judged["test"])
             judged["test"] = alone | vars(judge(alone))

@@ -37,10 +37,10 @@ def main(name: str, task: str) -> None:
         normal = prototype.standardised(open_split(store, "calibration"))
         folds, first = np.zeros(len(normal), np.int64), 0
         if len(expert.members) > 1:  # calibration: cross; the members see no image of their own fold
-            first = -len(normal)
+            held_out = len(normal)
             normal = prototype.standardised(open_split(store, "train"), open_split(store, "calibration"))
             folds = fold_numbers(len(normal), len(expert.members))
-            first += len(normal)
+            first = len(normal) - held_out  # row of the first held-out one
         found: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
         for split in ("probe", "varied"):
             made = open_split(probes, split)

@@ -43,4 +43,5 @@ def test_networks_may_answer_in_half_precision():
     assert scale.grad.dtype == shift.grad.dtype == torch.bfloat16
     with torch.autocast("cpu", torch.bfloat16):
         assert in_autocast_precision(changed).dtype == torch.bfloat16
+        assert in_autocast_precision(changed.double()).dtype == torch.float64
     assert in_autocast_precision(changed) is changed

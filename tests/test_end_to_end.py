@@ -16,8 +16,9 @@ from ruamel.yaml import YAML
 
 from moleflow.experts import load_expert
 from moleflow.prototypes import load_prototype
+from moleflow.scores_file import read_record
 from moleflow.scoring import SCORES
-from moleflow.store import open_split
+from moleflow.store import NORMAL, open_split
 
 ROOT = Path(__file__).parents[1]
 SMALL = {
@@ -309,8 +310,15 @@ def test_cross_calibration_and_another_order_learn_again_and_extract_nothing(don
     assert done.summary()["image_auroc"] > 0.8
     costs = done.costs()
     assert costs["nut"]["parameters"] == 2 * costs["bolt"]["parameters"]
-    done.edit(calibration="split", first_task="t2", later_tasks=["t0", "t1"], baselines=[])
-    assert {stage.split("@")[0] for stage in done.repro()} == {"base", "train", "score", "route", "evaluate", "report"}
+    judged = read_record(done.root / "data/scores/nut.h5")
+    learnt, held_out = (len(open_split(done.root / "data/features/nut.zarr", split).images) for split in NORMAL[::2])
+    assert len(judged.group("calibration")["fold"]) == learnt + held_out
+    sources = judged.group("varied")["source"]
+    assert learnt <= sources.min() <= sources.max() < learnt + held_out
+    changes = {"calibration": "split", "first_task": "t2", "later_tasks": ["t0", "t1"], "baselines": []}
+    done.edit(**changes, probe_nuisances=[])
+    ran = {stage.split("@")[0] for stage in done.repro()}
+    assert ran == {"probe", "base", "train", "score", "route", "evaluate", "report"}
     classes = json.loads((done.root / "metrics/classes.json").read_text())
     assert list(classes) == ["washer", "bolt", "nut"]
     assert json.loads((done.root / "metrics/baselines.json").read_text()) == {}

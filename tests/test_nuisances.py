@@ -26,20 +26,31 @@ def test_every_kind_changes_the_image_a_little_and_always_alike(image, kind):
         assert abs(varied.mean() - image.mean()) < 10
         assert varied.std() == pytest.approx(image.std(), rel=0.15)
         np.testing.assert_array_equal(varied, vary(image, kind, number))
-    assert kind == "focus" or (vary(image, kind, 0) != vary(image, kind, 1)).any()
+    assert (vary(image, kind, 0) != vary(image, kind, 1)).any()
 
 
-def test_placement_moves_and_turns_about_the_middle(image):
+def test_placement_moves_and_turns_about_the_middle():
+    """One spot in the middle, one 40 pixels above it."""
     grey = np.full((3, 101, 101), 50, np.uint8)
     grey[:, 48:53, 48:53] = 200
-    places = []
+    grey[:, 8:13, 48:53] = 120
+    moves, turns = [], []
     for number in range(40):
-        rows, columns = np.nonzero(vary(grey, "placement", number)[0] > 125)
-        places.append((rows.mean(), columns.mean()))
-    away = np.abs(np.array(places) - 50)
-    assert away.max() <= 2.5
-    assert away.max(0).min() > 1
-    assert (vary(grey, "placement", 0)[:, 0] == 50).all()  # nothing comes in from outside
+        varied = vary(grey, "placement", number)[0]
+        middle, above = np.argwhere(varied > 160).mean(0), np.argwhere(varied[:30] > 85).mean(0)
+        moves.append(middle - 50)
+        turns.append(np.rad2deg((above - middle)[1] / 40))
+    assert 1 < np.abs(moves).max(0).min() <= np.abs(moves).max() <= 2.5
+    assert 1 < np.abs(turns).max() <= 2.8
+    assert min(turns) < -0.5 < 0.5 < max(turns)
+
+
+def test_placement_mirrors_the_border():
+    """Stripes go on beyond the border; continued by the last pixel they would stop."""
+    stripes = np.tile((np.arange(101) // 2 % 2 * 200).astype(np.uint8), (3, 101, 1))
+    varied = [vary(stripes, "placement", number)[0].astype(int) for number in range(20)]
+    flat = [np.abs(np.diff(each[:, side], axis=1)).max(1).min() for each in varied for side in (np.s_[:4], np.s_[-4:])]
+    assert min(flat) > 20
 
 
 def test_unknown_kind_lists_the_choices(image):

@@ -57,7 +57,7 @@ def test_probe_tells_kinds_apart_and_needs_no_label():
     probe = probe_of(["loud/0"] * 4 + ["silent/0"] * 4, masks, 16)
     assert probe.masks.shape == (8, 16, 16)
     judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": normal}, np.zeros(12, int), {}, NONE)
-    found = probe_metrics(judge, {"nll": judged}, probe, 0.0)
+    found = probe_metrics(judge, {"nll": judged}, np.zeros(8, int), probe, 0.0)
     assert found["kinds"]["loud"]["image_auroc"] == 1
     assert found["kinds"]["silent"]["image_auroc"] < 0.7
     assert found["kinds"]["loud"]["pixel_ap"] > 0.9 > 0.1 > found["kinds"]["silent"]["pixel_ap"]
@@ -72,8 +72,8 @@ def test_order_of_probe_images_changes_nothing():
     judge = Judge(
         ("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": rng.normal(size=(9, 4, 4))}, np.zeros(9, int), {}, NONE
     )
-    straight = probe_metrics(judge, {"nll": judged}, Probe(kinds, masks), 1.0)
-    permuted = probe_metrics(judge, {"nll": judged[order]}, Probe(kinds[order], masks[order]), 1.0)
+    straight = probe_metrics(judge, {"nll": judged}, np.arange(6), Probe(kinds, masks), 1.0)
+    permuted = probe_metrics(judge, {"nll": judged[order]}, order, Probe(kinds[order], masks[order]), 1.0)
     assert permuted["probe_pixel_ap"] == pytest.approx(straight["probe_pixel_ap"])
     assert permuted["probe_image_auroc"] == pytest.approx(straight["probe_image_auroc"])
 

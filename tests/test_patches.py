@@ -47,10 +47,12 @@ def test_coarser_grid_averages_every_position():
     assert features[0, 0, 0, 0] == 1.0
 
 
-def test_embedding_is_the_mean_patch():
-    features = torch.randn(3, 4, 4, 5)
+def test_embedding_is_the_median_of_the_deepest_layer():
+    features = torch.randn(3, 4, 4, 5, generator=torch.Generator().manual_seed(0))
     embedded = embeddings(features, 2)
     assert embedded.shape == (len(features), 2)
     torch.testing.assert_close(embedded[1], features[1].reshape(16, 5)[:, 3:].median(0).values)
-    features[1, 0, :3] += 100.0  # a defect on three patches of sixteen
-    torch.testing.assert_close(embeddings(features, 2)[1], embedded[1], atol=1.0, rtol=0.0)
+    ordered = features[1].reshape(16, 5)[:, 3:].sort(dim=0).values
+    features[1, 0, :3] += 100.0  # a defect on three patches of sixteen moves the median by three ranks at most
+    defective = embeddings(features, 2)[1]
+    assert ((defective >= ordered[7]) & (defective <= ordered[10])).all()

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 
 def permuted_halves(
@@ -61,7 +62,8 @@ def inverse_affine(
 def in_autocast_precision(x: Tensor) -> Tensor:
     """`x` as matrix products under autocast want it, so that several of them share one conversion."""
     device = x.device.type
-    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+    wanted = torch.is_autocast_enabled(device) and x.dtype == torch.float32  # it leaves double precision alone
+    return x.to(torch.get_autocast_dtype(device)) if wanted else x
 
 
 class _PermutedHalves(Function):
@@ -72,6 +74,7 @@ class _PermutedHalves(Function):
         return _taken(x, parts[0]), _taken(x, parts[1])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         return _taken(torch.cat(gradients, dim=-1), ctx.inverse), None, None, None
 
@@ -99,6 +102,7 @@ class _Affine(Function):
         return whole, log_det
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
         changed, bounded, factor = ctx.saved_tensors
         whole, log_det = gradients

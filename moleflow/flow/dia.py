@@ -41,7 +41,7 @@ class DIACoupling(InvertibleModule):
         first, second = x.split([self.split, x.shape[-1] - self.split], dim=-1)
         kept, changed = (second, first) if self.swap else (first, second)
         seen = in_autocast_precision(kept)
-        scale, shift = self.scale_net(seen) / self.clamp, self.shift_net(seen)
+        scale, shift = self.scale_net(seen).to(x.dtype) / self.clamp, self.shift_net(seen)
         if rev:
             changed, log_det = inverse_affine(changed, scale, shift, self.clamp)
             return (torch.cat((changed, kept) if self.swap else (kept, changed), dim=-1),), log_det

@@ -12,6 +12,14 @@ from moleflow.metrics import alarm_metrics, pixel_ranking, ranking
 from moleflow.scoring import anomaly_maps
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def synthetic_class(count, seed=0):
     """Patch scores 32×32 and masks 256×256 of a class, one image in three without a defect."""
     rng = np.random.default_rng(seed)
@@ -47,7 +55,6 @@ def direct_metrics(masks, maps):
 @pytest.mark.benchmark(group="evaluation: all metrics of 160 images of 256×256, one thread")
 @pytest.mark.parametrize("way", ["moleflow", "direct"])
 def test_evaluation_of_a_class(benchmark, way):
-    torch.set_num_threads(1)
     scores, masks = synthetic_class(160)
     pixel, _, _, maps = all_metrics(scores, masks)
     if way == "moleflow":
@@ -56,13 +63,11 @@ def test_evaluation_of_a_class(benchmark, way):
         auroc, ap, aupro = benchmark.pedantic(direct_metrics, (masks, maps), rounds=1)
         assert (pixel.auroc, pixel.ap) == pytest.approx((auroc, ap), abs=1e-6)
         assert pixel.aupro == pytest.approx(aupro, abs=1e-3)
-    torch.set_num_threads(2)
 
 
 @pytest.mark.benchmark(group="evaluation: 15 classes, 1,725 images of 256×256, one thread")
 @pytest.mark.parametrize("way", ["moleflow"])
 def test_evaluation_of_all_of_mvtec(benchmark, way):
-    torch.set_num_threads(1)
 
     def run():
         for seed in range(15):
@@ -72,4 +77,3 @@ def test_evaluation_of_all_of_mvtec(benchmark, way):
     benchmark.extra_info["peak GB of the process"] = round(
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2
     )
-    torch.set_num_threads(2)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from FrEIA.framework import SequenceINN
@@ -12,7 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.flow.subnets import zero_mlp
+from moleflow.judging import Judge
 from moleflow.losses import tail_aware_loss
+from moleflow.memory import Memory, memorise
+from moleflow.scoring import Aggregation, patch_statistics, statistics_of
 from moleflow.training import PRECISIONS, Recipe, train
 
 IMAGES, RANK = 16, 64
@@ -163,3 +167,26 @@ def test_epoch(benchmark, way, run):
     assert base_parameters(density_of(64))
     features = torch.randn(128, 28, 28, 64).half()
     benchmark.pedantic(run, (features,), rounds=5, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="a product of 300 images of 16×16×384: 8 epochs, memory, verdicts on 75 held-out ones")
+@pytest.mark.parametrize("way", ["moleflow"])
+def test_product(benchmark, way):
+    features = torch.randn(300, 16, 16, 384).half()
+
+    def learn():
+        density = density_of(384)
+        expert = expert_state(density)
+        recipe = Recipe(8, 2.0, 1e-3, IMAGES, 1.0, torch.bfloat16, 0.7, 0.02, 1e-4, 0)
+        train(density, {"x": expert}, {"x": features}, list(expert.values()), recipe, label="x")
+        memory = Memory(memorise(features, [384], size=2000, seed=0))
+        found = patch_statistics(
+            density.eval(), memory, features[:75], channels=384, log_det=0.0, dtype=torch.bfloat16, batch_size=32,
+            label="x",
+        )  # fmt: skip
+        parts = statistics_of("hybrid", found)
+        return Judge.of(parts, Aggregation("top_k", 3, 2.0, 98.0), found | {"fold": np.zeros(75, int)}, {}).threshold(
+            0.05
+        )
+
+    benchmark.pedantic(learn, rounds=1)
