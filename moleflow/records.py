@@ -19,11 +19,12 @@ from moleflow.scoring import SCORES as MEMBERS
 from moleflow.scoring import Aggregation, statistics_of
 from moleflow.store import open_split
 
-BASELINES, INDEX, PROBES, ROUTES = (
+BASELINES, INDEX, PROBES, ROUTES, STOLEN = (
     Path("data/baselines"),
     Path("data/index"),
     Path("data/probes"),
     Path("data/routes.h5"),
+    Path("data/stolen.h5"),
 )
 
 
@@ -36,6 +37,7 @@ class Records:
         labels: per product, 1 defective, (N,).
         masks: per product (N, S, S) bool; None if nobody marked the defects.
         routes: per product the arrays that route wrote.
+        stolen: what other experts say of the images that they were given.
     """
 
     def __init__(self, products: dict[str, str], rivals: list[str], *, size: int, reject_rate: float) -> None:
@@ -51,7 +53,7 @@ class Records:
             ArtifactError: a file is missing, or scores were made by another base or expert than today's.
         """
         self.names, self.size, self.reject_rate = list(products), size, reject_rate
-        routes = read_record(ROUTES)
+        routes, self.stolen = read_record(ROUTES), read_record(STOLEN)
         self.routes = {name: routes.group(name) for name in self.names}
         self.scores = {name: _current_scores(name, task) for name, task in products.items()}
         self.rivals = {name: read_record(BASELINES / f"{name}.h5") for name in rivals}
@@ -77,7 +79,7 @@ class Records:
             name: self._judged(
                 name,
                 record.group("test"),
-                Record(self.routes[name], {}).group("stolen"),
+                self.stolen.group(name),
                 float(record.attributes["threshold"]),
             )
             for name, record in self.scores.items()

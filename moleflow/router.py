@@ -111,6 +111,16 @@ def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor
     return torch.stack([distances[:, :count].argmin(1) for count in known], dim=1)
 
 
+def stolen_rows(chosen: np.ndarray, thief: int) -> np.ndarray:
+    """Rows of another product's images that a prototype attracts after any task.
+
+    Args:
+        chosen: where each image goes after each task, (N, T).
+        thief: number of the prototype.
+    """
+    return np.flatnonzero((chosen == thief).any(1))
+
+
 def rejected(p_values: np.ndarray, reject_rate: float) -> np.ndarray:
     """Which images show no known product: their p-value is at most `reject_rate` for each of them.
 

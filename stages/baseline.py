@@ -15,6 +15,7 @@ from moleflow.judging import BATCH, TASKS
 from moleflow.params import Above, Count, OpenFraction, Positive, Products, load_params
 from moleflow.probe_names import sources_of
 from moleflow.prototypes import load_prototype
+from moleflow.router import stolen_rows
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import Statistics
 from moleflow.store import open_split
@@ -37,7 +38,7 @@ def main(baseline: str) -> None:
     """Writes data/baselines/<baseline>.h5: per product what its rival says, and of the images its prototype steals."""
     config, judging = load_params(BaselineConfig), load_params(JudgeConfig)
     fit = choose(BASELINES, baseline, "baselines")
-    routes = read_record(Path("data/routes.h5"))
+    routes, names = read_record(Path("data/routes.h5")), list(config.by_arrival)
     arrays: Arrays = {}
     with measured("baseline", baseline, [OUTPUT / f"{baseline}.h5"]):
         for name, task in tqdm(config.by_arrival.items(), desc=baseline):
@@ -60,13 +61,12 @@ def main(baseline: str) -> None:
                 f"{name}/{split}/{key}": values for split, each in judged.items() for key, values in each.items()
             }
             arrays[f"{name}/threshold"] = np.array(judge.threshold(config.alarm_rate))
-            for victim in config.classes:
-                stolen = f"{victim}/stolen/{name}"
-                rows = routes.arrays.get(f"{stolen}/row")
-                if rows is not None:
+            for victim in (other for other in names if other != name):
+                rows = stolen_rows(routes.arrays[f"{victim}/chosen"], names.index(name))
+                if len(rows):
                     images = prototype.scaled(open_split(FEATURES / f"{victim}.zarr", "test")).take(rows)
-                    verdicts = judge(_alone(_distances(rival, images)))
-                    arrays |= {f"{stolen}/{key}": each for key, each in {"row": rows, **vars(verdicts)}.items()}
+                    verdicts = {"row": rows, **vars(judge(_alone(_distances(rival, images))))}
+                    arrays |= {f"{victim}/stolen/{name}/{key}": each for key, each in verdicts.items()}
         write_record(OUTPUT / f"{baseline}.h5", Record(arrays, {}))
 
 

@@ -14,13 +14,13 @@ from moleflow.errors import told_plainly
 from moleflow.judging import SCORES, TASKS, Expert
 from moleflow.params import Products, load_params
 from moleflow.prototypes import Prototype, load_prototype
-from moleflow.router import ROUTERS, euclidean, nearest_by_task
+from moleflow.router import ROUTERS, euclidean, nearest_by_task, stolen_rows
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import surprise
 from moleflow.store import Split, open_split
 from stages.judge import JudgeConfig
 
-OUTPUT = Path("data/routes.h5")
+ROUTES, STOLEN = Path("data/routes.h5"), Path("data/stolen.h5")
 
 
 class RouteConfig(Products):
@@ -31,14 +31,18 @@ class RouteConfig(Products):
 
 @told_plainly
 def main() -> None:
-    """Writes data/routes.h5: per product distances, the chosen products by task, and the stolen images."""
+    """Writes data/routes.h5, per product distances and the chosen products by task, and data/stolen.h5.
+
+    Verdicts on stolen images lie apart: they change with every expert, and the rivals need the routes alone.
+    """
     config, judging = load_params(RouteConfig), load_params(JudgeConfig)
     arrival = config.by_arrival
     names = list(arrival)
     known = [sum(config.tasks.index(task) <= step for task in arrival.values()) for step in range(len(config.tasks))]
-    with measured("route", "all", [OUTPUT]):
+    with measured("route", "all", [ROUTES, STOLEN]):
         prototypes = {name: load_prototype(TASKS / task / f"{name}.safetensors") for name, task in arrival.items()}
         arrays: Arrays = {}
+        judged: Arrays = {}
         splits = {name: open_split(Path("data/features") / f"{name}.zarr", "test") for name in names}
         for name in tqdm(names, desc="route"):
             found = _distances(config.router, prototypes, splits[name], name)
@@ -47,11 +51,12 @@ def main() -> None:
             arrays |= {f"{name}/{key}": value for key, value in found.items()}
         for name in names:
             for thief in names:
-                rows = np.flatnonzero((arrays[f"{name}/chosen"] == names.index(thief)).any(1))
+                rows = stolen_rows(arrays[f"{name}/chosen"], names.index(thief))
                 if thief != name and len(rows):
                     verdicts = _judge_stolen(judging, thief, arrival[thief], splits[name], rows)
-                    arrays |= {f"{name}/stolen/{thief}/{key}": value for key, value in verdicts.items()}
-        write_record(OUTPUT, Record(arrays, {"classes": np.array(names, dtype=bytes)}))
+                    judged |= {f"{name}/{thief}/{key}": value for key, value in verdicts.items()}
+        write_record(ROUTES, Record(arrays, {"classes": np.array(names, dtype=bytes)}))
+        write_record(STOLEN, Record(judged, {}))
 
 
 def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own: str) -> Arrays:
