@@ -65,6 +65,20 @@ def test_probe_tells_kinds_apart_and_needs_no_label():
     assert found["probe_image_auroc"] == pytest.approx(mean)
 
 
+def test_defects_have_to_be_told_from_changed_normals_too():
+    """Defects raise a patch as harmless changes do; against unchanged normals alone they would all be found."""
+    rng = np.random.default_rng(0)
+    normal, changed = rng.normal(size=(12, 8, 8)), rng.normal(size=(12, 8, 8))
+    changed[:, 5, 5] += 9
+    judged = rng.normal(size=(8, 8, 8))
+    judged[:, 2, 2] += 9
+    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": normal}, np.zeros(12, int),
+                  {"nll": changed}, np.arange(12))  # fmt: skip
+    probe = Probe(np.array(["loud"] * 8), np.zeros((8, 16, 16), bool))
+    found = probe_metrics(judge, {"nll": judged}, np.zeros(8, int), probe, 0.0)
+    assert 0.6 < found["probe_image_auroc"] < 0.9
+
+
 def test_order_of_probe_images_changes_nothing():
     rng = np.random.default_rng(0)
     judged, kinds = rng.normal(size=(6, 4, 4)), np.array(["a", "b"] * 3)

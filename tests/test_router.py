@@ -14,6 +14,7 @@ from moleflow.router import (
     mahalanobis,
     nearest_by_task,
     rejected,
+    stolen_rows,
 )
 
 PATCHING = {"neighbourhood": 3, "embed_dim": 12, "grid": 4, "layer_merge": "concat"}
@@ -155,3 +156,9 @@ def test_dead_channel_is_not_blown_up(make_split):
     made = prototype(make_split(maps=maps), patching={**PATCHING, "embed_dim": 16, "neighbourhood": 1})
     assert made.deviation.min() > 0
     assert made.standardised(make_split(maps=maps, name="again"))[:].isfinite().all()
+
+
+def test_stolen_rows_are_those_that_a_prototype_ever_attracts():
+    chosen = np.array([[0, 0], [0, 1], [1, 0], [2, 2]])
+    assert stolen_rows(chosen, 1).tolist() == [1, 2]
+    assert stolen_rows(chosen, 3).tolist() == []
