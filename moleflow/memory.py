@@ -65,11 +65,12 @@ def _drawn(features: ImageFeatures, count: int, generator: torch.Generator) -> F
     """Up to `count` patches and a few more, equally many of every image."""
     images, height, width = features.shape[:3]
     each = min(height * width, -(-count // images))
-    drawn = []
+    # Filled in place: small results kept between large temporary ones would tear the heap apart.
+    drawn = torch.empty(images, each, features.shape[3], dtype=torch.float16)
     for start in range(0, images, SHARD):
-        for image in features[start : start + SHARD]:
-            drawn.append(image.flatten(0, 1)[torch.randperm(height * width, generator=generator)[:each]])
-    return torch.cat(drawn)
+        for row, image in enumerate(features[start : start + SHARD], start):
+            drawn[row] = image.flatten(0, 1)[torch.randperm(height * width, generator=generator)[:each]]
+    return drawn.flatten(0, 1)
 
 
 def _greedy_cover(points: Float[Tensor, "P D"], count: int, generator: torch.Generator) -> Tensor:
