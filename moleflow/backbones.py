@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from moleflow.batch_norm import folded
 from moleflow.packaged_weights import packaged_weights
 from moleflow.torchvision_repair import repair_torchvision
 
@@ -64,8 +65,9 @@ class Backbone(nn.Module):
         self.register_buffer("mean", 255 * torch.tensor(config["mean"]).view(1, 3, 1, 1))
         self.register_buffer("std", 255 * torch.tensor(config["std"]).view(1, 3, 1, 1))
         self.weights_digest = _digest(self.model)
-        self.requires_grad_(False)
         self.eval()
+        sample = torch.rand(1, 3, img_size, img_size, generator=torch.Generator().manual_seed(0))
+        self.model = folded(self.model, sample).requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.to(self.device)
 

@@ -43,17 +43,6 @@ def save_expert(
     save_tensors(path, tensors, {"arguments": arguments, **links})
 
 
-def expert_file(folder: Path, name: str) -> Path:
-    """The file of a product's expert: its own, or the one named as the task that its products share.
-
-    Args:
-        folder: the task's, data/experts/<task>.
-        name: the product.
-    """
-    own = folder / f"{name}.safetensors"
-    return own if own.is_file() else folder / f"{folder.name}.safetensors"
-
-
 def load_base(path: Path, expert_arguments: dict[str, Any]) -> tuple[Density, dict[str, Any]]:
     """A density with the stored base and a new expert.
 
@@ -97,12 +86,6 @@ def load_expert(base: Path, expert: Path, *, product: str) -> tuple[list[Density
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def expert_parameters(expert: Path) -> int:
-    """How many numbers an expert file holds for each product that it serves, rounded."""
-    tensors, metadata = load_tensors(expert)
-    return round(sum(tensor.numel() for tensor in tensors.values()) / len(metadata["features"]))
 
 
 def _load(density: Density, tensors: dict[str, Tensor], path: Path) -> None:

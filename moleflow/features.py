@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from moleflow.patches import patch_features
 from moleflow.store import Split
@@ -87,7 +88,8 @@ class StandardisedFeatures:
         return StandardisedFeatures(self.splits, self.patching, self.shift, self.matrix[:, :channels], self.rows)
 
     def _standardise(self, maps: list[Tensor]) -> Tensor:
-        return ((patch_features(maps, **self.patching) - self.shift) @ self.matrix).half()
+        features = patch_features(maps, **self.patching)
+        return F.linear(features, self.matrix.T, -self.shift @ self.matrix).half()
 
 
 def images_within(features: ImageFeatures, memory: float) -> int:

@@ -1,82 +1,18 @@
-"""Judging images by a product's expert: what score does for a product's own images and route for stolen ones."""
+"""From statistics to verdicts, with the help of held-out normal images: the same for the flow and its rivals."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from moleflow.artifacts import ArtifactError
 from moleflow.calibration import alarm_threshold, cross_p_values
-from moleflow.experts import expert_file, load_expert
-from moleflow.features import ImageFeatures, StandardisedFeatures
-from moleflow.prototypes import load_prototype
 from moleflow.scores_file import Arrays
-from moleflow.scoring import Aggregation, Statistics, image_scores, left_out_scores, patch_scores, patch_statistics
+from moleflow.scoring import Aggregation, Statistics, image_scores, left_out_scores, patch_scores
 
 BATCH = 32  # images at a time through a density
 
 EXPERTS, TASKS, SCORES = Path("data/experts"), Path("data/tasks"), Path("data/scores")
-
-
-class Expert:
-    """A product's densities and memories with its standardisation.
-
-    There is one of each, or with `calibration: cross` one member per fold of the normal images, each
-    learnt without its fold.
-    """
-
-    def __init__(self, name: str, task: str, dtype: torch.dtype) -> None:
-        """Loads the product's expert, or the one that its task shares, and its prototype.
-
-        Raises:
-            ArtifactError: a file is missing, broken, or belongs to another base.
-        """
-        self.name = name
-        base, expert = EXPERTS / "base.safetensors", expert_file(EXPERTS / task, name)
-        self.members, self.memories = load_expert(base, expert, product=name)
-        self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
-        self.dtype = dtype
-
-    def statistics(self, features: ImageFeatures) -> Statistics:
-        """What every member says of standardised features, (F, N, H, W) each.
-
-        Raises:
-            ArtifactError: a likelihood is not finite.
-        """
-        parts = [self._statistics(member, features) for member in range(len(self.members))]
-        return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
-
-    def statistics_by_fold(self, features: StandardisedFeatures, folds: np.ndarray) -> Statistics:
-        """What is said of each image by the member that did not see the image's fold, (N, H, W) each.
-
-        Raises:
-            ArtifactError: a likelihood is not finite.
-        """
-        order = np.argsort(folds, kind="stable")
-        parts = [
-            self._statistics(fold, features.take(np.flatnonzero(folds == fold))) for fold in np.unique(folds).tolist()
-        ]
-        return {name: np.concatenate([part[name] for part in parts])[np.argsort(order)] for name in parts[0]}
-
-    def _statistics(self, member: int, features: ImageFeatures) -> Statistics:
-        density = self.members[member]
-        found = patch_statistics(
-            density,
-            self.memories[member],
-            features,
-            channels=density.channels,
-            log_det=self.prototype.log_det(density.channels),
-            dtype=self.dtype,
-            batch_size=BATCH,
-            label=self.name,
-        )
-        if not np.isfinite(found["nll"]).all():
-            raise ArtifactError(
-                f"{self.name}: its expert gives likelihoods that are not finite; lower lr or couplings in params.yaml"
-            )
-        return found
 
 
 @dataclass(frozen=True)

@@ -37,9 +37,7 @@ class Memory:
 
 
 def _nearest(image: Float[Tensor, "H W C"], kept: Float[Tensor, "M C"]) -> Float[Tensor, "H W"]:
-    patches = image.flatten(0, 1).float()
-    squared = patches.square().sum(1) + (kept.square().sum(1) - 2 * patches @ kept.T).amin(1)
-    return squared.clamp_min(0).sqrt().reshape(image.shape[:2])
+    return torch.cdist(image.flatten(0, 1).float(), kept).amin(1).reshape(image.shape[:2])
 
 
 def memorise(features: ImageFeatures, layers: list[int], *, size: int, seed: int) -> list[Float[Tensor, "M _"]]:

@@ -65,7 +65,9 @@ def patch_features(
     """
     side = grid or max(layer.shape[-1] for layer in maps)
     merge = choose(LAYER_MERGES, layer_merge, "layer_merge")
-    return merge([layer.float() for layer in maps], neighbourhood, embed_dim, side).permute(0, 2, 3, 1)
+    # Channels last in memory, as in the result: pooling is several times faster so, and nothing is turned at the end.
+    layers = [layer.contiguous(memory_format=torch.channels_last).float() for layer in maps]
+    return merge(layers, neighbourhood, embed_dim, side).permute(0, 2, 3, 1)
 
 
 def layer_channels(maps: list[Tensor], *, embed_dim: int, layer_merge: str) -> list[int]:

@@ -9,7 +9,7 @@ from moleflow.artifacts import ArtifactError, digest
 from moleflow.datasets.images import mask_pixels
 from moleflow.datasets.index import read_index
 from moleflow.evaluation import Judged, routed_verdicts
-from moleflow.experts import expert_file
+from moleflow.expert_file import expert_file
 from moleflow.judging import EXPERTS, SCORES, Judge, Verdicts
 from moleflow.openset import Located
 from moleflow.probing import probe_metrics, probe_of, true_metrics

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import binary_opening, gaussian_filter
+from scipy.ndimage import binary_opening, gaussian_filter1d
+from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from moleflow.choices import choose
-from moleflow.features import ImageFeatures
-from moleflow.flow.density import Density
-from moleflow.memory import Memory
 
 # A score is the statistics that it looks at; several are fused. "memory" stands for one per layer.
 SCORES: dict[str, tuple[str, ...]] = {
@@ -27,42 +24,6 @@ SCORES: dict[str, tuple[str, ...]] = {
 Statistics = dict[str, np.ndarray]
 """Per patch, higher is more anomalous, (N, H, W) each: nll, latent = ½‖z‖² and log_det, the negated
 log-determinant, in nats; memory0, memory1, ... the distance to the memory of each layer."""
-
-
-@torch.inference_mode()
-def patch_statistics(
-    density: Density,
-    memory: Memory,
-    features: ImageFeatures,
-    *,
-    channels: int,
-    log_det: float,
-    dtype: torch.dtype,
-    batch_size: int,
-    label: str,
-) -> Statistics:
-    """Judges standardised features by a product's density and memory.
-
-    Args:
-        density: base and expert, in eval mode.
-        memory: patches of its layers; it may be empty.
-        features: standardised patch features, (N, H, W, C).
-        channels: how many of them, from the first on, the density models.
-        log_det: of the standardisation of these, in nats.
-        dtype: arithmetic of the matrix products.
-        batch_size: images at a time.
-        label: shown beside the progress bar.
-    """
-    batches: list[Statistics] = []
-    for start in tqdm(range(0, len(features), batch_size), desc=f"score {label}", unit="batch"):
-        batch = features[start : start + batch_size]
-        with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
-            judged = density(batch[..., :channels].float())
-        judged = judged._replace(log_det=judged.log_det + log_det)
-        found = {"nll": judged.nll, "latent": judged.latent, "log_det": -judged.log_det}
-        found |= {f"memory{layer}": distance for layer, distance in enumerate(memory.distances(batch))}
-        batches.append({name: values.float().cpu().numpy() for name, values in found.items()})
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def statistics_of(score: str, found: Collection[str]) -> tuple[str, ...]:
@@ -228,7 +189,13 @@ def anomaly_maps(scores: np.ndarray, *, size: int, sigma: float) -> np.ndarray:
     Returns:
         Anomaly maps, (N, size, size), float32.
     """
-    upsampled = F.interpolate(
-        torch.from_numpy(scores).float()[:, None], size=(size, size), mode="bilinear", align_corners=False
-    )[:, 0].numpy()
-    return upsampled if sigma == 0 else gaussian_filter(upsampled, (0, sigma, sigma))
+    rows, columns = (_to_pixels(patches, size, sigma) for patches in scores.shape[1:])
+    maps: np.ndarray = (rows.T @ torch.from_numpy(scores).float() @ columns).numpy()
+    return maps
+
+
+def _to_pixels(patches: int, size: int, sigma: float) -> Tensor:
+    """What each patch along a side gives to each pixel, (patches, size): both steps are linear, and one axis after the
+    other, so that a product with this matrix does both."""
+    upsampled = F.interpolate(torch.eye(patches)[:, None], size=size, mode="linear", align_corners=False)[:, 0]
+    return torch.from_numpy(gaussian_filter1d(upsampled.numpy(), sigma)) if sigma else upsampled

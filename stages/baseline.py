@@ -19,7 +19,7 @@ from moleflow.router import stolen_rows
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import Statistics
 from moleflow.store import open_split
-from stages.judge import JudgeConfig
+from stages.judge import AggregationConfig
 
 FEATURES, OUTPUT = Path("data/features"), Path("data/baselines")
 
@@ -36,7 +36,7 @@ class BaselineConfig(Products):
 @told_plainly
 def main(baseline: str) -> None:
     """Writes data/baselines/<baseline>.h5: per product what its rival says, and of the images its prototype steals."""
-    config, judging = load_params(BaselineConfig), load_params(JudgeConfig)
+    config, judging = load_params(BaselineConfig), load_params(AggregationConfig)
     fit = choose(BASELINES, baseline, "baselines")
     routes, names = read_record(Path("data/routes.h5")), list(config.by_arrival)
     arrays: Arrays = {}
@@ -54,7 +54,7 @@ def main(baseline: str) -> None:
             judged["calibration"]["fold"] = np.zeros(len(judged["calibration"]["distance"]), np.int64)
             for split in ("probe", "varied"):
                 judged.setdefault(split, {})["source"] = sources_of(splits[split].images)
-            judge = judging.judge_of(("distance",), judged["calibration"], judged["varied"])
+            judge = judging.judge_by(("distance",), judged["calibration"], judged["varied"])
             alone = _alone(judged["test"])
             judged["test"] = alone | vars(judge(alone))
             arrays |= {

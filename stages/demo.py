@@ -4,7 +4,7 @@ from pathlib import Path
 
 from moleflow.artifacts import written_whole
 from moleflow.costs import measured
-from moleflow.datasets.demo import write_demo
+from moleflow.demo import write_demo
 from moleflow.errors import told_plainly
 
 OUTPUT = Path("data/raw/demo")

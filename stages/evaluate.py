@@ -9,7 +9,7 @@ from moleflow.artifacts import write_json, write_text, written_whole
 from moleflow.costs import cost_since, read_costs, total_costs
 from moleflow.errors import told_plainly
 from moleflow.evaluation import Evaluation, evaluate, mean_metrics
-from moleflow.experts import expert_file, expert_parameters
+from moleflow.expert_file import expert_file, expert_parameters
 from moleflow.judging import EXPERTS
 from moleflow.openset import open_set_metrics
 from moleflow.params import load_params

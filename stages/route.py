@@ -11,13 +11,15 @@ from moleflow.calibration import p_values
 from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
-from moleflow.judging import SCORES, TASKS, Expert
+from moleflow.expert_statistics import Expert
+from moleflow.judging import SCORES, TASKS
 from moleflow.params import Products, load_params
 from moleflow.prototypes import Prototype, load_prototype
 from moleflow.router import ROUTERS, euclidean, nearest_by_task, stolen_rows
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import surprise
 from moleflow.store import Split, open_split
+from moleflow.training import PRECISIONS
 from stages.judge import JudgeConfig
 
 ROUTES, STOLEN = Path("data/routes.h5"), Path("data/stolen.h5")
@@ -27,6 +29,7 @@ class RouteConfig(Products):
     """What this stage reads of params.yaml, besides stages/judge.py."""
 
     router: str
+    precision: str
 
 
 @told_plainly
@@ -36,6 +39,7 @@ def main() -> None:
     Verdicts on stolen images lie apart: they change with every expert, and the rivals need the routes alone.
     """
     config, judging = load_params(RouteConfig), load_params(JudgeConfig)
+    precision = choose(PRECISIONS, config.precision, "precision")
     arrival = config.by_arrival
     names = list(arrival)
     known = [sum(config.tasks.index(task) <= step for task in arrival.values()) for step in range(len(config.tasks))]
@@ -53,7 +57,8 @@ def main() -> None:
             for thief in names:
                 rows = stolen_rows(arrays[f"{name}/chosen"], names.index(thief))
                 if thief != name and len(rows):
-                    verdicts = _judge_stolen(judging, thief, arrival[thief], splits[name], rows)
+                    expert = Expert(thief, arrival[thief], precision)
+                    verdicts = _judge_stolen(judging, expert, splits[name], rows)
                     judged |= {f"{name}/{thief}/{key}": value for key, value in verdicts.items()}
         write_record(ROUTES, Record(arrays, {"classes": np.array(names, dtype=bytes)}))
         write_record(STOLEN, Record(judged, {}))
@@ -72,12 +77,11 @@ def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own:
     return {key: np.stack(each, axis=1) for key, each in columns.items()}
 
 
-def _judge_stolen(judging: JudgeConfig, thief: str, task: str, split: Split, rows: np.ndarray) -> Arrays:
+def _judge_stolen(judging: JudgeConfig, thief: Expert, split: Split, rows: np.ndarray) -> Arrays:
     """Verdicts of another product's expert on the images that its prototype attracts after any task."""
-    expert = Expert(thief, task, judging.dtype)
-    record = read_record(SCORES / f"{thief}.h5")
+    record = read_record(SCORES / f"{thief.name}.h5")
     judge = judging.judge(record.group("calibration"), record.group("varied"))
-    return {"row": rows, **vars(judge(expert.statistics(expert.prototype.standardised(split).take(rows))))}
+    return {"row": rows, **vars(judge(thief.statistics(thief.prototype.standardised(split).take(rows))))}
 
 
 if __name__ == "__main__":

@@ -7,14 +7,17 @@ import numpy as np
 
 from moleflow.artifacts import digest
 from moleflow.calibration import fold_numbers
+from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
-from moleflow.experts import expert_file
-from moleflow.judging import EXPERTS, SCORES, Expert
+from moleflow.expert_file import expert_file
+from moleflow.expert_statistics import Expert
+from moleflow.judging import EXPERTS, SCORES
 from moleflow.params import Config, OpenFraction, load_params
 from moleflow.probe_names import sources_of
 from moleflow.scores_file import Arrays, Record, write_record
 from moleflow.store import open_split
+from moleflow.training import PRECISIONS
 from stages.judge import JudgeConfig
 
 
@@ -22,6 +25,7 @@ class ScoreConfig(Config):
     """What this stage reads of params.yaml, besides stages/judge.py."""
 
     alarm_rate: OpenFraction
+    precision: str
 
 
 @told_plainly
@@ -32,7 +36,7 @@ def main(name: str, task: str) -> None:
         SCORES / f"{name}.h5", Path("data/features") / f"{name}.zarr", Path("data/probes") / f"{name}.zarr",
     )  # fmt: skip
     with measured("score", name, [output]):
-        expert = Expert(name, task, judging.dtype)
+        expert = Expert(name, task, choose(PRECISIONS, config.precision, "precision"))
         prototype, test = expert.prototype, open_split(store, "test")
         normal = prototype.standardised(open_split(store, "calibration"))
         folds, first = np.zeros(len(normal), np.int64), 0

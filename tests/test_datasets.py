@@ -5,10 +5,10 @@ import pytest
 from PIL import Image
 
 from moleflow.choices import ChoiceError
-from moleflow.datasets.demo import write_demo
 from moleflow.datasets.images import ImageError, image_pixels, mask_pixels, rotated
 from moleflow.datasets.index import LAYOUTS, build_index
 from moleflow.datasets.sample import DatasetError
+from moleflow.demo import write_demo
 
 
 def index(root, **changes):

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from moleflow.artifacts import ArtifactError
+from moleflow.expert_statistics import Expert
 from moleflow.experts import save_base, save_expert
 from moleflow.flow.density import Density, expert_state
-from moleflow.judging import Expert, Judge
+from moleflow.judging import Judge
 from moleflow.memory import memorise
 from moleflow.prototypes import build_prototype, save_prototype
 from moleflow.scoring import Aggregation

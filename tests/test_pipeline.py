@@ -56,7 +56,9 @@ def test_params_listed_are_the_params_read(stage):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_code_listed_is_the_code_imported(stage):
+    folders = {path for path in map(Path, STAGES[stage]["deps"]) if path.parts[0] == "moleflow" and not path.suffix}
     listed = {Path(dep) for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
+    listed |= {path for path in SOURCES if path.parent in folders and path.stem != "__init__"}
     assert listed == closure(Path("stages") / f"{stage}.py")
 
 
@@ -94,7 +96,7 @@ def test_leaves_do_not_import_what_is_built_on_them():
         {"flow", "prototypes", "openset"},
         {"training", "scoring", "experts"},
         {"judging", "tasks"},
-        {"evaluation"},
+        {"evaluation", "expert_statistics"},
         {"probing", "plot_data"},
     ]
     order += [{"records"}, {"report_cases"}, {"report"}, {"cli"}]
@@ -104,6 +106,13 @@ def test_leaves_do_not_import_what_is_built_on_them():
         if own is not None:
             used = {name.split(".")[1] for name in imported(path) if name.startswith("moleflow.")}
             assert max((level.get(name, 0) for name in used), default=0) <= own, path
+
+
+@pytest.mark.parametrize("stage", ["baseline", "evaluate", "report"])
+def test_a_change_of_the_flow_runs_no_rival_and_no_metric_anew_by_its_code(stage):
+    assert not [
+        path for path in closure(Path("stages") / f"{stage}.py") if "flow" in path.parts or path.stem == "training"
+    ]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from moleflow.artifacts import ArtifactError
-from moleflow.experts import (
-    expert_file,
-    expert_parameters,
-    load_base,
-    load_expert,
-    save_base,
-    save_expert,
-)
+from moleflow.expert_file import expert_file, expert_parameters
+from moleflow.experts import load_base, load_expert, save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, base_state, expert_state
 from moleflow.training import PRECISIONS, Recipe, TrainingError, learning_rate_factor, train
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from moleflow.backbones import Backbone
 from moleflow.datasets.images import image_pixels
+from moleflow.expert_statistics import patch_statistics
 from moleflow.extraction import extract
 from moleflow.flow.density import Density
 from moleflow.judging import Judge
@@ -18,7 +19,7 @@ from moleflow.memory import Memory, memorise
 from moleflow.patches import embeddings, patch_features
 from moleflow.prototypes import build_prototype
 from moleflow.router import Gaussian, fit_gaussian, mahalanobis
-from moleflow.scoring import Aggregation, patch_statistics, statistics_of
+from moleflow.scoring import Aggregation, statistics_of
 from moleflow.store import SHARD, Origin, open_split, write_split
 
 PATCHING = {"neighbourhood": 3, "embed_dim": 176, "grid": 28, "layer_merge": "concat"}

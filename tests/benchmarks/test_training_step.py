@@ -10,13 +10,14 @@ from FrEIA.modules import AllInOneBlock
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from moleflow.expert_statistics import patch_statistics
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.subnets import zero_mlp
 from moleflow.judging import Judge
 from moleflow.losses import tail_aware_loss
 from moleflow.memory import Memory, memorise
-from moleflow.scoring import Aggregation, patch_statistics, statistics_of
+from moleflow.scoring import Aggregation, statistics_of
 from moleflow.training import PRECISIONS, Recipe, train
 
 IMAGES, RANK = 16, 64
