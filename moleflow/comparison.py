@@ -1,12 +1,12 @@
 """Methods beside each other, product by product, over the experiments of one or several commits."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from moleflow.metrics import mean_of_defined
 from moleflow.presets import PRESETS
 from moleflow.tables import cell, table
 
@@ -58,15 +58,10 @@ def comparison_table(experiments: list[Experiment], metric: str) -> str:
     columns = sorted({product for runs in groups.values() for run in runs for product in run})
     rows = []
     for (first, name), runs in sorted(groups.items()):
-        means = [_mean(run.values()) for run in runs]
+        means = [mean_of_defined(run.values()) for run in runs]
         cells = [spread(values) for values in (*([run.get(product) for run in runs] for product in columns), means)]
         rows.append([first, name, str(len(runs)), *cells])
     return table(["first product", metric.replace("_", " "), "seeds", *columns, "mean"], rows)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
 
 
 def spread(values: list[float | None]) -> str:

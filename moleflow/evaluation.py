@@ -7,7 +7,7 @@ import numpy as np
 
 from moleflow.continual import continual_account
 from moleflow.judging import Verdicts
-from moleflow.metrics import Ranking, alarm_metrics, pixel_ranking, ranking
+from moleflow.metrics import Ranking, alarm_metrics, mean_of_defined, pixel_ranking, ranking
 from moleflow.scores_file import Arrays
 from moleflow.scoring import anomaly_maps
 
@@ -185,11 +185,7 @@ def mean_metrics(classes: dict[str, dict[str, Any]]) -> Metrics:
     """Mean of each metric over the products that have it; None if none has. Ends of intervals have no mean."""
     ends = ("undefined", "false_alarm_low", "false_alarm_high")
     keys = [key for key in next(iter(classes.values())) if not key.startswith(ends)]
-    means: Metrics = {}
-    for key in keys:
-        values = [metrics[key] for metrics in classes.values() if metrics[key] is not None]
-        means[key] = float(np.mean(values)) if values else None
-    return means
+    return {key: mean_of_defined(metrics[key] for metrics in classes.values()) for key in keys}
 
 
 def calibration_summary(classes: dict[str, dict[str, Any]], alarm_rate: float) -> Metrics:

@@ -1,8 +1,10 @@
-"""Running the backbone over images while the next ones are decoded."""
+"""Running the backbone over images that are decoded on all cores."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,32 +13,32 @@ from tqdm import tqdm
 
 from moleflow.backbones import Backbone
 
+Image = TypeVar("Image")
+
 
 def extract(
-    backbone: Backbone, images: list[str], read: Callable[[str], np.ndarray], *, batch_size: int, bar: tqdm
+    backbone: Backbone, images: Sequence[Image], read: Callable[[Image], np.ndarray], *, bar: tqdm
 ) -> Iterator[list[Tensor]]:
     """Yields the raw maps of the images, batch by batch.
 
     Args:
         backbone: the frozen backbone.
-        images: their paths or names, in the order wanted.
-        read: path or name -> RGB values 0..255, (3, S, S), uint8.
-        batch_size: images per forward pass.
+        images: whatever tells `read` which image is meant, in the order wanted.
+        read: gives RGB values 0..255, (3, S, S), uint8; called from several threads, in any order.
         bar: progress, counted in images.
 
     Yields:
         One map per layer, each (B, C_l, H_l, W_l).
     """
-
-    def load(chosen: list[str]) -> Tensor:
-        return torch.from_numpy(np.stack([read(image) for image in chosen]))
-
+    # A processor is fastest with few images at a time, whose maps stay in its caches, and decoding beside it would only
+    # take its cores away; an accelerator wants many, decoded ahead.
+    batch_size, ahead = (4, 0) if backbone.device.type == "cpu" else (16, 1)
     chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = deque(pool.submit(load, chunk) for chunk in chunks[:1])
-        for upcoming in [*chunks[1:], None][: len(chunks)]:  # none at all without images
-            pixels = waiting.popleft().result()
-            if upcoming is not None:
-                waiting.append(pool.submit(load, upcoming))
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        submitted = (pool.map(read, chunk) for chunk in chunks)  # each when it is taken from here
+        waiting = deque(islice(submitted, 1 + ahead))
+        while waiting:
+            pixels = torch.from_numpy(np.stack(list(waiting.popleft())))
             yield backbone(pixels.float())
             bar.update(len(pixels))
+            waiting.extend(islice(submitted, 1))

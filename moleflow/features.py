@@ -73,7 +73,7 @@ class StandardisedFeatures:
             inside = np.flatnonzero((numbers >= start) & (numbers < end))
             order = torch.from_numpy(inside[np.argsort(numbers[inside])])
             done = 0
-            for maps in split.shards(numbers[order.numpy()] - start):
+            for maps in split.batches(numbers[order.numpy()] - start):
                 places = order[done : done + len(maps[0])]
                 features[places] = self._standardise(maps)
                 done += len(places)

@@ -1,5 +1,6 @@
 """Metrics of scores against labels and masks; undefined ones are None with a reason, never 0."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,6 +158,12 @@ def alarm_metrics(labels: np.ndarray, alarms: np.ndarray) -> Alarms:
         false_alarm_low=float(interval.low) if interval else None,
         false_alarm_high=float(interval.high) if interval else None,
     )
+
+
+def mean_of_defined(values: Iterable[float | None]) -> float | None:
+    """Mean of the metrics that are defined; None if none is."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def roc_curve(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

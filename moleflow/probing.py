@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from moleflow.evaluation import Metrics, grade
 from moleflow.judging import Judge, Verdicts
-from moleflow.metrics import pixel_ranking, ranking
+from moleflow.metrics import mean_of_defined, pixel_ranking, ranking
 from moleflow.probe_names import kinds_of
 from moleflow.scoring import Statistics, anomaly_maps, patch_scores
 
@@ -66,8 +66,8 @@ def probe_metrics(judge: Judge, judged: Statistics, sources: np.ndarray, probe: 
             "pixel_ap": pixel_ranking(probe.masks[rows], maps[rows]).ap,
         }
     return {
-        "probe_image_auroc": _mean([each["image_auroc"] for each in kinds.values()]),
-        "probe_pixel_ap": _mean([each["pixel_ap"] for each in kinds.values()]),
+        "probe_image_auroc": mean_of_defined([each["image_auroc"] for each in kinds.values()]),
+        "probe_pixel_ap": mean_of_defined([each["pixel_ap"] for each in kinds.values()]),
         "kinds": kinds,
     }
 
@@ -106,8 +106,3 @@ def agreement(candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
             "cost": float(test.max() - test[probe.argmax()]),
         }
     return result
-
-
-def _mean(values: list[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None

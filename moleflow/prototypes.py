@@ -97,7 +97,7 @@ class Prototype:
     def embeddings(self, split: Split) -> Float[Tensor, "N D"]:
         """Router embeddings of a split's images."""
         deepest = self.layers[-1]
-        return torch.cat([embeddings(patch_features(maps, **self.patching), deepest) for maps in split.shards()])
+        return torch.cat([embeddings(patch_features(maps, **self.patching), deepest) for maps in split.batches()])
 
     def standardised(self, *splits: Split) -> StandardisedFeatures:
         """Standardised patch features of the images of one or several splits of a store.
@@ -133,7 +133,7 @@ def build_prototype(
     embedded = torch.empty(len(train.images), layers[-1])
     total, products = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, channels, dtype=torch.float64)
     done = 0
-    for maps in train.shards():
+    for maps in train.batches():
         features = patch_features(maps, **patching)
         embedded[done : done + len(features)] = embeddings(features, layers[-1])
         done += len(features)

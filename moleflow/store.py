@@ -19,6 +19,7 @@ from torch import Tensor
 SPLITS = ("train", "calibration", "test")
 NORMAL = ("train", "rotated", "calibration")  # rotated: copies of the training images, in their order; often none
 SHARD = 64  # images per shard: about 10 MB each, few enough files for DVC to hash
+BATCH = 16  # images at a time to compute with: patch features of more leave the processor's caches
 
 
 class StoreError(ValueError):
@@ -114,14 +115,14 @@ class Split:
         array: Any = self.group["mask"]
         return np.asarray(array[:])
 
-    def shards(self, rows: np.ndarray | None = None) -> Iterator[list[Tensor]]:
-        """Raw maps shard by shard, so that they never fill the memory.
+    def batches(self, rows: np.ndarray | None = None) -> Iterator[list[Tensor]]:
+        """Raw maps of a few images at a time, read shard by shard: what is made of them fills no memory.
 
         Args:
             rows: increasing row numbers to read; None for all.
 
         Yields:
-            The wanted maps of each shard that has any, one per layer, (n, C_l, H_l, W_l), fp16.
+            The wanted maps, one per layer, (n, C_l, H_l, W_l), fp16.
         """
         wanted = np.arange(len(self.images)) if rows is None else rows
         for shard in np.unique(wanted // SHARD):
@@ -129,12 +130,13 @@ class Split:
             first, last = int(inside[0]), int(inside[-1])
             maps = self.maps(slice(first, last + 1))
             gaps = len(inside) <= last - first
-            yield [layer[torch.from_numpy(inside - first)] for layer in maps] if gaps else maps
+            shard_maps = [layer[torch.from_numpy(inside - first)] for layer in maps] if gaps else maps
+            yield from map(list, zip(*(layer.split(BATCH) for layer in shard_maps), strict=True))
 
     def digest(self) -> str:
         """SHA-256 over origin, image paths and every feature."""
         total = hashlib.sha256(repr((self.origin, self.images)).encode())
-        for maps in self.shards():
+        for maps in self.batches():
             for layer in maps:
                 total.update(layer.numpy().tobytes())
         return total.hexdigest()

@@ -16,7 +16,7 @@ from moleflow.errors import told_plainly
 from moleflow.extraction import extract
 from moleflow.params import Config, load_params
 from moleflow.store import SPLITS, write_split
-from stages.view import BATCH, ViewConfig
+from stages.view import ViewConfig
 
 COPIES = 3  # rotated copies of every training image
 
@@ -49,7 +49,7 @@ def main(name: str) -> None:
                 pixels = image_pixels(Path(files.get(image, image)), view.img_size, view.resize)
                 return rotated(pixels, degrees[image]) if degrees[image] else pixels
 
-            maps = extract(view.loaded, list(images), read, batch_size=BATCH, bar=bar)
+            maps = extract(view.loaded, list(images), read, bar=bar)
             write_split(partial / group, view.origin, list(images), maps)
 
 

@@ -1,7 +1,6 @@
 """probe: paints synthetic defects on held-out normal images, varies others harmlessly, and extracts the features."""
 
 import sys
-from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from moleflow.nuisances import vary
 from moleflow.params import Config, Positive, load_params
 from moleflow.probe_names import kinds_of, probe_names, sources_of
 from moleflow.store import write_masks, write_split
-from stages.view import BATCH, ViewConfig
+from stages.view import ViewConfig
 
 
 class ProbeConfig(Config):
@@ -43,27 +42,28 @@ def main(name: str) -> None:
     output = Path("data/probes") / f"{name}.zarr"
     painted = probe_names(config.probe_defects, config.probe_images, len(normal))
     varied = probe_names(config.probe_nuisances, config.probe_images, len(normal))
-    masks: list[np.ndarray] = []
-    done = count()  # reads are in order, so it numbers the images
+    masks = np.empty((len(painted), view.img_size, view.img_size), bool)
 
-    def read(image: str) -> np.ndarray:
-        (kind,), (row,), number = kinds_of([image]), sources_of([image]), next(done)
-        pixels = image_pixels(normal[row], view.img_size, view.resize)
-        if number >= len(painted):
-            return vary(pixels, kind, (number - len(painted)) % config.probe_images)
-        defective, mask = paint(pixels, kind, number % config.probe_images)
-        masks.append(mask)
-        return defective
+    def ingredients(images: list[str], number: int) -> tuple[np.ndarray, str, int]:
+        (kind,), (row,) = kinds_of([images[number]]), sources_of([images[number]])
+        return image_pixels(normal[row], view.img_size, view.resize), kind, number % config.probe_images
+
+    def defective(number: int) -> np.ndarray:
+        pixels, masks[number] = paint(*ingredients(painted, number))
+        return pixels
+
+    def changed(number: int) -> np.ndarray:
+        return vary(*ingredients(varied, number))
 
     with (
         measured("probe", name, [output]),
         written_whole(output) as partial,
         tqdm(total=len(painted) + len(varied), desc=f"probe {name}", unit="image") as bar,
     ):
-        for split, images in (("probe", painted), ("varied", varied)):
-            maps = extract(view.loaded, images, read, batch_size=BATCH, bar=bar)
+        for split, images, read in (("probe", painted, defective), ("varied", varied, changed)):
+            maps = extract(view.loaded, range(len(images)), read, bar=bar)
             write_split(partial / split, view.origin, images, maps)
-        write_masks(partial / "probe", np.stack(masks))
+        write_masks(partial / "probe", masks)
 
 
 if __name__ == "__main__":

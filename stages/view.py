@@ -9,8 +9,6 @@ from moleflow.backbones import Backbone
 from moleflow.params import Config, Count, Positive
 from moleflow.store import Origin
 
-BATCH = 16  # images at a time through the backbone; more are not faster on a processor
-
 
 def _increasing(layers: list[int]) -> list[int]:
     if sorted(set(layers)) != layers:

@@ -210,10 +210,9 @@ def test_backbone_without_a_package_lists_those_with_one():
 def test_extraction_is_the_backbone_over_every_image_in_order(lite0, tmp_path):
     paths = [str(save_image(tmp_path / f"{number}.png", seed=number)) for number in range(5)]
     with tqdm(total=5, disable=True) as bar:
-        batches = list(
-            extract(lite0, paths, lambda path: image_pixels(Path(path), 64, "stretch"), batch_size=2, bar=bar)
-        )
-    assert [len(batch[0]) for batch in batches] == [2, 2, 1]
+        batches = list(extract(lite0, paths, lambda path: image_pixels(Path(path), 64, "stretch"), bar=bar))
+    assert sum(len(batch[0]) for batch in batches) == 5
+    assert len(batches) > 1
     images = torch.from_numpy(
         np.stack([image_pixels(tmp_path / f"{number}.png", 64, "stretch") for number in range(5)])
     )

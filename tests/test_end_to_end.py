@@ -9,12 +9,16 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
+from moleflow.datasets.images import image_pixels
+from moleflow.defects import paint
 from moleflow.experts import load_expert
+from moleflow.probe_names import kinds_of, sources_of
 from moleflow.prototypes import load_prototype
 from moleflow.scores_file import read_record
 from moleflow.scoring import SCORES
@@ -165,6 +169,17 @@ def test_experts_remember_all_layers_and_the_flow_models_the_first(done):
         (density,), (memory,) = load_expert(done.root / "data/experts/base.safetensors", expert, product=product)
         assert [tuple(patches.shape) for patches in memory.patches] == [(20, 40), (20, 112)]
         assert density.channels == 40
+
+
+def test_every_mask_of_the_probe_is_that_of_its_image(done):
+    """Images are painted on several threads."""
+    table, params = pd.read_csv(done.root / "data/index/nut.csv"), done.params()
+    normal = table.path[table.split == "calibration"].tolist()
+    split = open_split(done.root / "data/probes/nut.zarr", "probe")
+    pairs = zip(kinds_of(split.images), sources_of(split.images), split.masks(), strict=True)
+    for number, (kind, row, mask) in enumerate(pairs):
+        pixels = image_pixels(done.root / normal[row], params["img_size"], params["resize"])
+        assert (mask == paint(pixels, kind, number % params["probe_images"])[1]).all()
 
 
 def test_repro_again_runs_nothing_and_status_is_clean(done):

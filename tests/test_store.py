@@ -27,7 +27,7 @@ def test_reads_back_what_was_written_whatever_the_batches(tmp_path_factory, coun
         assert read.equal(written)
     rows = np.flatnonzero(np.random.default_rng(0).random(count) < 0.3)
     if len(rows):
-        assert torch.cat([some[0] for some in split.shards(rows)]).equal(maps[0][rows])
+        assert torch.cat([some[0] for some in split.batches(rows)]).equal(maps[0][rows])
 
 
 def test_digest_follows_features_names_and_origin(make_split):
