@@ -23,6 +23,7 @@ LITE0: Preset = {
     "lora_alpha": 64.0,
     "epochs": 8,
     "lr": 1e-3,
+    "precision": "fp32",
 }
 LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim": 192}
 VIT_S: Preset = {
@@ -33,6 +34,7 @@ VIT_S: Preset = {
     "embed_dim": 384,
     "grid": 0,
     "flow_layers": 0,
+    "precision": "bf16",
 }
 # What the lab diary trained with; its LoRA was nearly inert, and nothing was standardised.
 DIARY: Preset = {
@@ -52,6 +54,7 @@ DIARY: Preset = {
     "lora_alpha": 1.0,
     "epochs": 60,
     "lr": 3e-4,
+    "precision": "bf16",
 }
 # The same recipe on the default's features, for as many epochs as the default: what docs/quality.md compares with.
 ORIGINAL: Preset = {
@@ -63,6 +66,7 @@ ORIGINAL: Preset = {
     "score": "nll",
     "lora_alpha": 1.0,
     "lr": 3e-4,
+    "precision": "bf16",
 }
 WRN50_28: Preset = {**DIARY, "backbone": "wide_resnet50_2.racm_in1k", "layers": [2, 3]}
 WRN50_56: Preset = {**WRN50_28, "layers": [1, 2, 3]}
