@@ -60,7 +60,8 @@ def stages_in(project, memory):
         ("base", ["t00"], "t00"),
         ("score", ["big", "t00"], "big"),
     ):
-        run = [sys.executable, "-m", f"stages.{stage}", *arguments]
+        # Linux counts to a process what its parent held when it started it, so a small shell stands between them.
+        run = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", f"stages.{stage}", *arguments]
         subprocess.run(run, cwd=project, env=environment, check=True, capture_output=True)
         measured = json.loads((project / f"data/costs/{stage}/{cost}.json").read_text())
         peaks[stage] = round(measured["peak_memory_bytes"] / 1e9, 2)
