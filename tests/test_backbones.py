@@ -1,5 +1,6 @@
 """The frozen backbone: pinned weights, eval mode for ever, and errors that say what is to be had."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -207,15 +208,23 @@ def test_backbone_without_a_package_lists_those_with_one():
         backbone("resnet18.a1_in1k", [1], "package")
 
 
-def test_extraction_is_the_backbone_over_every_image_in_order(lite0, tmp_path):
-    paths = [str(save_image(tmp_path / f"{number}.png", seed=number)) for number in range(5)]
-    with tqdm(total=5, disable=True) as bar:
-        batches = list(extract(lite0, paths, lambda path: image_pixels(Path(path), 64, "stretch"), bar=bar))
-    assert sum(len(batch[0]) for batch in batches) == 5
-    assert len(batches) > 1
-    images = torch.from_numpy(
-        np.stack([image_pixels(tmp_path / f"{number}.png", 64, "stretch") for number in range(5)])
-    )
-    direct = lite0(images.float())
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_extraction_is_the_backbone_over_every_image_in_order(lite0, tmp_path, device):
+    paths = [str(save_image(tmp_path / f"{number}.png", seed=number)) for number in range(50)]
+
+    def read(path):
+        return image_pixels(Path(path), 64, "stretch")
+
+    somewhere = copy.copy(lite0)  # says that it is on the device, for what is done only there
+    somewhere.device, somewhere.forward = torch.device(device), lite0.forward
+    with tqdm(total=50, disable=True) as bar:
+        batches = list(extract(somewhere, paths, read, bar=bar))
+    assert len(batches) > 2
+    direct = lite0(torch.from_numpy(np.stack([read(path) for path in paths])).float())
     for layer in range(2):
         torch.testing.assert_close(torch.cat([batch[layer] for batch in batches]), direct[layer], rtol=1e-4, atol=1e-4)
+
+
+def test_extraction_of_no_image_gives_nothing(lite0):
+    with tqdm(disable=True) as bar:
+        assert list(extract(lite0, [], lambda path: 1 / 0, bar=bar)) == []
