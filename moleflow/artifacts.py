@@ -16,26 +16,42 @@ class ArtifactError(ValueError):
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` (file or folder) and renames it once all is written.
+    """Yields a temporary path beside `path` (file or folder) and puts it in place once all is written.
 
-    An exception or a kill leaves `path` as it was; DVC and git ignore the leftover by its name.
+    An exception or a kill leaves `path` as it was. A file replaces the old one in one step. What has a folder on
+    either side cannot: the old one is set aside first, and a kill right then leaves `path` missing until the next
+    start of `written_whole` restores it. DVC and git ignore both leftovers by their names.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    _remove(partial)
+    partial, replaced = (path.with_name(f".{path.name}.{state}") for state in ("partial", "replaced"))
     path.parent.mkdir(parents=True, exist_ok=True)
+    _settle(path, partial, replaced)
     try:
         yield partial
-        _remove(path)
+        if os.path.lexists(path) and (_is_folder(partial) or _is_folder(path)):
+            os.rename(path, replaced)
         os.replace(partial, path)
     finally:
+        _settle(path, partial, replaced)
+
+
+def _settle(path: Path, partial: Path, replaced: Path) -> None:
+    """Restores the artifact set aside if nothing took its place, and removes all leftovers."""
+    _remove(partial)
+    if os.path.lexists(replaced):
+        # It is renamed before it is removed: were it half removed under this name, a later start could restore it.
+        os.rename(replaced, partial if os.path.lexists(path) else path)
         _remove(partial)
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
+    if _is_folder(path):
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def write_text(path: Path, text: str) -> None:
