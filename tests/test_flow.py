@@ -11,6 +11,7 @@ from moleflow.flow.density import base_parameters, base_state, expert_names, exp
 from moleflow.flow.lora import LoRALinear
 from moleflow.flow.positions import POSITIONS
 from moleflow.params import ParamsError
+from moleflow.presets import PRESETS
 
 # Every switch to its neutral value or null member, and some together.
 VARIANTS = [
@@ -48,6 +49,18 @@ def test_inverse_undoes_forward(make_density, variant):
         back, back_log_det = inn(z, rev=True)
         torch.testing.assert_close(back, x)
         torch.testing.assert_close(torch.as_tensor(back_log_det), -torch.as_tensor(log_det))
+
+
+def test_a_base_loaded_under_another_seed_is_a_bijection_with_true_gradients(make_density):
+    """Its permutations come from the file, not from the seed of the density that takes it."""
+    density = make_density(seed=1)
+    density.load_state_dict(base_state(make_density(seed=0)), strict=False)
+    density = shaken(density)
+    x = maps().requires_grad_()
+    z, _ = density.flow(x)
+    torch.testing.assert_close(density.flow(z, rev=True)[0], x)
+    small = maps(count=1, side=1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda given: density.flow(given)[0], (small,))
 
 
 @pytest.mark.parametrize("variant", [{"dia_blocks": 2}, {"dia_blocks": 3}, {"lora_rank": 0}], ids=str)
@@ -116,6 +129,26 @@ def test_lora_is_the_papers_formula():
     x = torch.randn(3, 5)
     expected = x @ layer.weight.T + 6 / 2 * x @ layer.lora_A.T @ layer.lora_B.T + layer.bias + layer.task_bias
     torch.testing.assert_close(layer(x), expected)
+
+
+RANK = 64  # of params.yaml; no preset changes it
+STRENGTHS = {0.01, 1.0, 64.0} | {preset["lora_alpha"] for preset in PRESETS.values() if "lora_alpha" in preset}
+
+
+@pytest.mark.parametrize("alpha", sorted(STRENGTHS))
+def test_lora_is_not_lost_in_a_short_precision(alpha):
+    """What the expert adds under bf16 is what it adds in double precision, however small its share; presets' too."""
+    torch.manual_seed(0)
+    plain, layer = (LoRALinear(64, 64, RANK, alpha) for _ in range(2))
+    layer.load_state_dict(plain.state_dict())
+    torch.nn.init.normal_(layer.lora_B, std=0.01)
+    torch.nn.init.normal_(layer.task_bias, std=1e-3)
+    x = torch.randn(200, 64)
+    with torch.no_grad():
+        true = alpha / RANK * (x.double() @ layer.lora_A.double().T @ layer.lora_B.double().T) + layer.task_bias
+        with torch.autocast("cpu", torch.bfloat16):
+            added = layer(x).double() - plain(x).double()
+    assert (added - true).norm() < 0.01 * true.norm()
 
 
 def test_permutations_are_saved_with_the_base_and_seeded(make_density):

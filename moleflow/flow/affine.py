@@ -14,17 +14,16 @@ from torch.autograd.function import once_differentiable
 
 
 def permuted_halves(
-    x: Float[Tensor, "*B C"], permutation: Int[Tensor, " C"], inverse: Int[Tensor, " C"], half: int
+    x: Float[Tensor, "*B C"], permutation: Int[Tensor, " C"], half: int
 ) -> tuple[Float[Tensor, "*B K"], Float[Tensor, "*B R"]]:
     """The first `half` channels of x[..., permutation], and the rest.
 
     Args:
         x: patches.
         permutation: order of the channels.
-        inverse: the order that undoes it.
         half: K, channels of the first part.
     """
-    kept, changed = _PermutedHalves.apply(x, permutation, inverse, half)
+    kept, changed = _PermutedHalves.apply(x, permutation, half)
     return kept, changed
 
 
@@ -68,15 +67,15 @@ def in_autocast_precision(x: Tensor) -> Tensor:
 
 class _PermutedHalves(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, permutation: Tensor, inverse: Tensor, half: int) -> tuple[Tensor, Tensor]:
-        ctx.inverse = inverse
+    def forward(ctx: Any, x: Tensor, permutation: Tensor, half: int) -> tuple[Tensor, Tensor]:
+        ctx.permutation = permutation
         parts = permutation[:half], permutation[half:]
         return _taken(x, parts[0]), _taken(x, parts[1])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        return _taken(torch.cat(gradients, dim=-1), ctx.inverse), None, None, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _taken(torch.cat(gradients, dim=-1), ctx.permutation.argsort()), None, None
 
 
 def _taken(x: Tensor, channels: Tensor) -> Tensor:

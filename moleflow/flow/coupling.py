@@ -48,11 +48,8 @@ class LoRACoupling(InvertibleModule):
         (channels,) = dims_in[0]
         self.clamp, self.half = clamp, channels // 2
         rest = channels - self.half
-        permutation = torch.randperm(channels, generator=generator)
         self.permutation: Tensor
-        self.inverse: Tensor
-        self.register_buffer("permutation", permutation)
-        self.register_buffer("inverse", permutation.argsort(), persistent=False)
+        self.register_buffer("permutation", torch.randperm(channels, generator=generator))
         self.context = ScaleContext(self.half, scale_context_kernel) if scale_context_kernel else None
         seen = 2 * self.half if self.context else self.half
         self.scale_net = lora_mlp(seen, 2 * self.half, rest, rank=lora_rank, alpha=lora_alpha)
@@ -66,8 +63,8 @@ class LoRACoupling(InvertibleModule):
         if rev:
             kept, changed = x[..., : self.half], x[..., self.half :]
             changed, log_det = inverse_affine(changed, *self._networks(kept), self.clamp)
-            return (torch.cat([kept, changed], dim=-1)[..., self.inverse],), log_det
-        kept, changed = permuted_halves(x, self.permutation, self.inverse, self.half)
+            return (torch.cat([kept, changed], dim=-1)[..., self.permutation.argsort()],), log_det
+        kept, changed = permuted_halves(x, self.permutation, self.half)
         whole, log_det = affine(kept, changed, *self._networks(kept), self.clamp)
         return (whole,), log_det
 

@@ -4,14 +4,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from moleflow.flow.affine import in_autocast_precision
+
 
 class LoRALinear(nn.Linear):
     """y = (W + (α/r)·B·A)·x + b + b_task.
 
     `lora_A`, `lora_B` and `task_bias` belong to the expert, `weight` and `bias` to the base. A is
-    Xavier-uniform, B and b_task are zero, so a new expert changes nothing. The product B·A is added
-    to W before the patches are multiplied: a training step then costs what the plain layer costs.
-    Rank 0 leaves the plain layer with a task bias.
+    Xavier-uniform, B and b_task are zero, so a new expert changes nothing. Rank 0 leaves the plain
+    layer with a task bias.
+
+    In fp32 the product B·A is added to W before the patches are multiplied: a training step then
+    costs what the plain layer costs. Under a shorter autocast precision W + (α/r)·B·A would be
+    rounded to W's last place, and a small α lost: there the patches go through A and B apart, and
+    the two results are added in the layer's own precision.
 
     Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3; the
     task bias is the update notes'.
@@ -35,11 +41,18 @@ class LoRALinear(nn.Linear):
             nn.init.xavier_uniform_(self.lora_A)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (..., in_features) to (..., out_features)."""
+        """Maps (..., in_features) to (..., out_features), in the precision of the layer's weight."""
+        bias = self.bias + self.task_bias
+        if torch.is_autocast_enabled(x.device.type):
+            x = in_autocast_precision(x)
+            y = F.linear(x, self.weight).to(bias.dtype) + bias
+            if self.scaling:
+                y = y.add(F.linear(F.linear(x, self.lora_A), self.lora_B), alpha=self.scaling)
+            return y
         weight = self.weight
         if self.scaling:
             weight = torch.addmm(weight, self.lora_B, self.lora_A, alpha=self.scaling)
-        return F.linear(x, weight, self.bias + self.task_bias)
+        return F.linear(x, weight, bias)
 
 
 def is_lora(name: str) -> bool:
