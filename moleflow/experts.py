@@ -56,7 +56,7 @@ def load_base(path: Path, expert_arguments: dict[str, Any]) -> tuple[Density, di
     tensors, metadata = load_tensors(path)
     arguments = {**metadata["arguments"], **expert_arguments}
     density = Density(**arguments)
-    _load(density, tensors, path)
+    _load(density, tensors, set(base_state(density)), path)
     return density, arguments
 
 
@@ -76,9 +76,8 @@ def load_expert(base: Path, expert: Path, *, product: str) -> tuple[list[Density
     for number in range(metadata["members"]):
         own, kept = (_below(prefix, tensors) for prefix in (f"{number}/", f"memory/{number}/{product}/"))
         density = Density(**metadata["arguments"])
-        _load(density, {**shared, **own}, expert)
-        if set(own) != set(expert_names(density)):
-            raise ArtifactError(f"{expert} has other parameters than its arguments say; delete it and run `dvc repro`")
+        _load(density, shared, set(base_state(density)), base)
+        _load(density, own, set(expert_names(density)), expert)
         members.append(density.requires_grad_(False).eval())
         memories.append(Memory([kept[str(layer)] for layer in range(len(kept))]))
     return members, memories
@@ -88,8 +87,13 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _load(density: Density, tensors: dict[str, Tensor], path: Path) -> None:
+def _load(density: Density, tensors: dict[str, Tensor], needed: set[str], path: Path) -> None:
+    """Puts a file's tensors into a density; they must be exactly those that are needed."""
+    differing = sorted(needed ^ set(tensors))
+    if differing:
+        says = "lacks" if differing[0] in needed else "has an unknown"
+        raise ArtifactError(f"{path} {says} {differing[0]}; delete it and run `dvc repro`")
     try:
-        density.load_state_dict(tensors, strict=False)
+        density.load_state_dict(tensors, strict=False)  # base and expert are two files
     except RuntimeError as error:
         raise ArtifactError(f"{path} does not fit the arguments stored in it: {error}") from error

@@ -104,8 +104,13 @@ def _validated(config: type[AnyConfig], content: dict[str, Any], path: Path) -> 
     try:
         return config(**{key: content[key] for key in config.model_fields if key in content})
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}, not {each['input']!r}" for each in error.errors()]
-        raise ParamsError(f"{path}: " + "; ".join(lines)) from error
+        raise ParamsError(f"{path}: " + "; ".join(map(_in_words, error.errors()))) from error
+
+
+def _in_words(mistake: Any) -> str:
+    """One of pydantic's findings; one of several keys together names them itself."""
+    said = mistake["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, mistake['loc']))}: {said}, not {mistake['input']!r}" if mistake["loc"] else said
 
 
 def _check_tasks(tasks: Products, path: Path) -> None:

@@ -11,7 +11,7 @@ from torch.func import functional_call
 from tqdm import tqdm
 
 from moleflow.features import ImageFeatures, images_within
-from moleflow.flow.density import Density
+from moleflow.flow.density import Density, decays
 from moleflow.losses import tail_aware_loss
 from moleflow.store import SHARD
 
@@ -34,6 +34,8 @@ class Recipe:
         feature_memory: GiB of features held at once; of more, windows are read from the store in turn.
         dtype: arithmetic of the matrix products.
         tail_weight, tail_ratio, lambda_logdet: see `tail_aware_loss`.
+        weight_decay: AdamW's, of the tensors that `decays` names; 0 for none.
+        grad_clip: largest norm of the gradient of a step, over all tensors; 0 for no limit.
         seed: order of the batches.
     """
 
@@ -46,6 +48,8 @@ class Recipe:
     tail_weight: float
     tail_ratio: float
     lambda_logdet: float
+    weight_decay: float
+    grad_clip: float
     seed: int
 
 
@@ -61,7 +65,7 @@ def train(
     density: Density,
     experts: dict[str, dict[str, Tensor]],
     features: Mapping[str, ImageFeatures],
-    trained: list[Tensor],
+    trained: list[tuple[str, Tensor]],
     recipe: Recipe,
     *,
     label: str,
@@ -72,7 +76,7 @@ def train(
         density: supplies the computation, and every tensor that no expert replaces.
         experts: per product the expert's tensors by name, put in the density's place for its batches.
         features: per product its standardised patch features, (N, H, W, C).
-        trained: the tensors that learn; all others stay as they are.
+        trained: the tensors that learn, each with its name in the density; all others stay as they are.
         recipe: how to train.
         label: shown beside the progress bar.
 
@@ -87,10 +91,15 @@ def train(
     sizes = [size for each in windows.values() for size in each.sizes]
     steps_per_epoch = sum(math.ceil(size / recipe.batch_size) for size in sizes)
     steps, warmup = recipe.epochs * steps_per_epoch, round(recipe.warmup_epochs * steps_per_epoch)
+    tensors = [tensor for _, tensor in trained]
     density.requires_grad_(False)
-    for tensor in trained:
+    for tensor in tensors:
         tensor.requires_grad_(True)
-    optimiser = torch.optim.AdamW(trained, lr=recipe.lr)
+    groups = [
+        {"params": [tensor for name, tensor in trained if decays(name, tensor)], "weight_decay": recipe.weight_decay},
+        {"params": [tensor for name, tensor in trained if not decays(name, tensor)], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=recipe.lr)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, warmup, steps))
     curve = []
     channels = next(iter(features.values())).shape[-1]
@@ -102,7 +111,7 @@ def train(
                 loss, nll = _losses(density, experts[name], batch.float(), recipe)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
-                torch.nn.utils.clip_grad_norm_(trained, 0.5)  # METHOD section 4
+                torch.nn.utils.clip_grad_norm_(tensors, recipe.grad_clip or math.inf)
                 optimiser.step()
                 schedule.step()
                 history.append(torch.stack([loss.detach(), nll.detach()]))
@@ -110,7 +119,7 @@ def train(
                 bar.update()
             curve.append(_epoch_row(epoch, history, names, channels))
             bar.set_postfix(nll=curve[-1]["nll"])
-    for tensor in trained:
+    for tensor in tensors:
         tensor.requires_grad_(False)
     return curve
 

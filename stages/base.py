@@ -55,7 +55,7 @@ def main(task: str) -> None:
         groups = grouping.groups(task, list(features))
         experts = {group: expert_state(Density(**arguments)) for group in groups}
         expert_of = {name: experts[group] for group, members in groups.items() for name in members}
-        trained = base_parameters(density) + [tensor for expert in experts.values() for tensor in expert.values()]
+        trained = [*base_parameters(density), *(named for expert in experts.values() for named in expert.items())]
         rows = train(density, expert_of, modelled, trained, recipe.recipe(), label=task)
         save_base(base, density, arguments)
         with written_whole(folder) as partial:

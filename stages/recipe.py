@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from moleflow.choices import choose
@@ -62,7 +62,15 @@ class RecipeConfig(Config):
     tail_weight: Fraction
     tail_ratio: Annotated[float, Field(gt=0, le=1)]
     lambda_logdet: NonNegative
+    weight_decay: NonNegative
+    grad_clip: NonNegative
     seed: Count
+
+    @model_validator(mode="after")
+    def _warms_up_before_the_end(self) -> "RecipeConfig":
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs: {self.warmup_epochs:g} must be below epochs: {self.epochs}")
+        return self
 
     def recipe(self) -> Recipe:
         """The library's form of it."""

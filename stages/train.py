@@ -71,7 +71,7 @@ def main(task: str) -> None:
                 expert = expert_state(density)
                 shared = dict.fromkeys(names, expert)
                 modelled = {name: each.first(density.channels) for name, each in features.items()}
-                curve += train(density, shared, modelled, list(expert.values()), recipe.recipe(), label=group)
+                curve += train(density, shared, modelled, list(expert.items()), recipe.recipe(), label=group)
                 members.append(expert)
                 memories.append(memory.memorise(features, prototypes))
             digests = {name: prototypes[name].features_digest for name in names}

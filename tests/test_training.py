@@ -1,20 +1,25 @@
 """Law 2 and 3 in the small: what must not move does not, and the same seed gives the same bytes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from moleflow.artifacts import ArtifactError
 from moleflow.expert_file import expert_file, expert_parameters
 from moleflow.experts import load_base, load_expert, save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, base_state, expert_state
+from moleflow.tensors_file import load_tensors, save_tensors
 from moleflow.training import PRECISIONS, Recipe, TrainingError, learning_rate_factor, train
+from stages.recipe import RecipeConfig
 
 RECIPE = Recipe(
     epochs=6, warmup_epochs=1.0, lr=1e-2, batch_size=4, feature_memory=1.0, dtype=torch.float32, tail_weight=0.7,
-    tail_ratio=0.1, lambda_logdet=1e-4, seed=0,
+    tail_ratio=0.1, lambda_logdet=1e-4, weight_decay=0.01, grad_clip=0.5, seed=0,
 )  # fmt: skip
 
 
@@ -25,7 +30,7 @@ def features(count=12, level=0.0):
 def learn_expert(density, recipe=RECIPE, data=None):
     expert = expert_state(density)
     data = features(level=1.0) if data is None else data
-    return expert, train(density, {"bolt": expert}, {"bolt": data}, list(expert.values()), recipe, label="bolt")
+    return expert, train(density, {"bolt": expert}, {"bolt": data}, list(expert.items()), recipe, label="bolt")
 
 
 def snapshot(tensors):
@@ -38,7 +43,7 @@ def test_expert_learns_and_the_base_stays_bit_for_bit(make_density, dtype):
     base, expert = snapshot(base_state(density)), snapshot(expert_state(density))
     _, curve = learn_expert(density, replace(RECIPE, dtype=dtype))
     assert all(base_state(density)[name].equal(value) for name, value in base.items())
-    assert all(parameter.grad is None for parameter in base_parameters(density))
+    assert all(parameter.grad is None for _, parameter in base_parameters(density))
     assert not any(expert_state(density)[name].equal(value) for name, value in expert.items())
     assert curve[-1]["nll"] < curve[0]["nll"]
     assert [row["epoch"] for row in curve] == [1, 2, 3, 4, 5, 6]
@@ -53,7 +58,7 @@ def test_every_ablation_of_the_expert_still_learns(make_density, variant):
 def test_base_learns_with_two_products_each_with_its_own_expert(make_density):
     density, experts = make_density(), {name: expert_state(make_density()) for name in ("bolt", "nut")}
     before = snapshot(base_state(density))
-    trained = [*base_parameters(density), *(tensor for expert in experts.values() for tensor in expert.values())]
+    trained = [*base_parameters(density), *(named for expert in experts.values() for named in expert.items())]
     train(density, experts, {"bolt": features(level=-1.0), "nut": features(level=1.0)}, trained, RECIPE, label="t0")
     after = base_state(density)
     assert all(after[name].equal(before[name]) == name.endswith("permutation") for name in before)
@@ -88,7 +93,7 @@ def watched_training(make_density, count, memory):
     expert = expert_state(density)
     data = {name: Watched(features(count)) for name in ("bolt", "nut", "washer")}
     recipe = replace(RECIPE, epochs=2, feature_memory=memory)
-    curve = train(density, dict.fromkeys(data, expert), data, list(expert.values()), recipe, label="t1")
+    curve = train(density, dict.fromkeys(data, expert), data, list(expert.items()), recipe, label="t1")
     return data, curve
 
 
@@ -121,7 +126,7 @@ def test_products_that_share_an_expert_move_it_together(make_density):
     density = make_density(first=False)
     expert = expert_state(density)
     data = {"bolt": features(level=1.0), "nut": features(level=-1.0)}
-    train(density, dict.fromkeys(data, expert), data, list(expert.values()), RECIPE, label="t1")
+    train(density, dict.fromkeys(data, expert), data, list(expert.items()), RECIPE, label="t1")
     alone, _ = learn_expert(make_density(first=False))
     assert not any(expert[name].equal(value) for name, value in alone.items())
 
@@ -131,6 +136,55 @@ def test_divergence_names_product_epoch_and_step(make_density):
     data[5] = float("nan")
     with pytest.raises(TrainingError, match=r"bolt: the loss is not finite in epoch 1, step \d; lower lr"):
         learn_expert(make_density(), data=data)
+
+
+def gains_after(make_density, **changes):
+    """The alignment's gain and LoRA's B after training on features that give them hardly any gradient."""
+    density = make_density(first=False, alignment="affine")
+    with torch.no_grad():
+        for tensor in expert_state(density).values():
+            tensor.add_(0.3)
+    before = snapshot(expert_state(density))
+    expert, _ = learn_expert(density, replace(RECIPE, lr=1e-9, **changes))
+    return before, expert
+
+
+def test_weight_decay_pulls_weights_alone(make_density):
+    """A huge decay at a tiny lr moves only what decays: no alignment, no bias."""
+    before, after = gains_after(make_density, weight_decay=1e7, warmup_epochs=0.0)
+    shrunk = {name for name, value in before.items() if after[name].norm() < 0.95 * value.norm()}
+    assert shrunk == {name for name in before if name.startswith(("flow.", "dia.")) and before[name].ndim > 1}
+    before, after = gains_after(make_density, weight_decay=0.0, warmup_epochs=0.0)
+    assert all(torch.allclose(after[name], value, atol=1e-6) for name, value in before.items())
+
+
+def test_gradients_are_clipped_to_the_norm_asked_for(make_density, monkeypatch):
+    norms = []
+    step = torch.optim.AdamW.step
+
+    def spy(self, *arguments, **keywords):
+        grads = [tensor.grad for group in self.param_groups for tensor in group["params"] if tensor.grad is not None]
+        norms.append(torch.cat([grad.flatten() for grad in grads]).norm().item())
+        return step(self, *arguments, **keywords)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    learn_expert(make_density(first=False), replace(RECIPE, epochs=1, warmup_epochs=0.0, grad_clip=0.1))
+    assert max(norms) == pytest.approx(0.1, rel=1e-3)
+    norms.clear()
+    learn_expert(make_density(first=False), replace(RECIPE, epochs=1, warmup_epochs=0.0, grad_clip=0.0))
+    assert max(norms) > 0.5
+
+
+def test_warm_up_ends_before_training_does():
+    keys = yaml_params()
+    assert RecipeConfig(**keys).warmup_epochs < RecipeConfig(**keys).epochs
+    with pytest.raises(ValidationError, match="warmup_epochs: 8 must be below epochs: 8"):
+        RecipeConfig(**{**keys, "epochs": 8, "warmup_epochs": 8.0})
+
+
+def yaml_params():
+    params = YAML(typ="safe").load(Path(__file__).parents[1] / "params.yaml")
+    return {key: params[key] for key in RecipeConfig.model_fields}
 
 
 def test_schedule_warms_up_and_ends_at_one_percent():
@@ -184,6 +238,29 @@ def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):
     fresh, arguments = load_base(folder / "base", {"lora_rank": 4, "lora_alpha": 4.0, "dia_blocks": 0, "first": False})
     assert arguments["lora_rank"] == 4
     assert all(base_state(fresh)[name].equal(value) for name, value in base_state(density).items())
+
+
+def rewritten(path, change):
+    tensors, metadata = load_tensors(path)
+    save_tensors(path, change(tensors), metadata)
+
+
+def test_a_base_that_lacks_a_tensor_or_has_one_too_many_is_refused(saved):
+    folder, _ = saved
+    size = {"lora_rank": 2, "lora_alpha": 2.0, "dia_blocks": 2, "first": False}
+    rewritten(folder / "base", lambda tensors: {name: tensors[name] for name in tensors if name != "mixer.mix"})
+    with pytest.raises(ArtifactError, match=r"base lacks mixer\.mix; delete it and run `dvc repro`"):
+        load_base(folder / "base", size)
+    rewritten(folder / "base", lambda tensors: {**tensors, "mixer.mix": torch.ones(()), "more": torch.ones(1)})
+    with pytest.raises(ArtifactError, match="base has an unknown more"):
+        load_base(folder / "base", size)
+
+
+def test_an_expert_that_lacks_a_tensor_is_refused(saved):
+    folder, _ = saved
+    rewritten(folder / "bolt", lambda tensors: {name: tensors[name] for name in tensors if name != "1/alignment.gain"})
+    with pytest.raises(ArtifactError, match=r"bolt lacks alignment\.gain"):
+        load_expert(folder / "base", folder / "bolt", product="bolt")
 
 
 def test_expert_over_another_base_is_refused(saved, make_density):

@@ -122,10 +122,23 @@ def expert_state(density: Density) -> dict[str, Tensor]:
     return {name: density.get_parameter(name) for name in expert_names(density)}
 
 
-def base_parameters(density: Density) -> list[nn.Parameter]:
-    """The parameters that the first task trains for all."""
+def base_parameters(density: Density) -> list[tuple[str, nn.Parameter]]:
+    """The parameters that the first task trains for all, each with its name."""
     owned = set(expert_names(density))
-    return [value for name, value in density.named_parameters() if name not in owned]
+    return [(name, value) for name, value in density.named_parameters() if name not in owned]
+
+
+def decays(name: str, tensor: Tensor) -> bool:
+    """Whether weight decay may pull a parameter towards zero.
+
+    Only where zero means "no effect": weights of layers and of LoRA. Not the alignment, whose gain would go to 1.25
+    instead of 1, and no bias, gain or strength.
+
+    Args:
+        name: the parameter's name in the density.
+        tensor: the parameter.
+    """
+    return tensor.ndim > 1 and not name.startswith("alignment.")
 
 
 def base_state(density: Density) -> dict[str, Tensor]:

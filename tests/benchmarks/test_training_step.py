@@ -158,8 +158,8 @@ def trained_steps(features):
     """The same batches through `train`."""
     density = density_of(64)
     expert = expert_state(density)
-    recipe = Recipe(1, 0.0, 1e-3, IMAGES, 1.0, torch.bfloat16, 0.7, 0.02, 1e-4, 0)
-    train(density, {"x": expert}, {"x": features}, list(expert.values()), recipe, label="x")
+    recipe = Recipe(1, 0.0, 1e-3, IMAGES, 1.0, torch.bfloat16, 0.7, 0.02, 1e-4, 0.01, 0.5, 0)
+    train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe, label="x")
 
 
 @pytest.mark.benchmark(group="an epoch of 128 images of 28×28×64, bf16")
@@ -177,8 +177,8 @@ def test_product(benchmark, way):
     def learn():
         density = density_of(384)
         expert = expert_state(density)
-        recipe = Recipe(8, 2.0, 1e-3, IMAGES, 1.0, torch.bfloat16, 0.7, 0.02, 1e-4, 0)
-        train(density, {"x": expert}, {"x": features}, list(expert.values()), recipe, label="x")
+        recipe = Recipe(8, 2.0, 1e-3, IMAGES, 1.0, torch.bfloat16, 0.7, 0.02, 1e-4, 0.01, 0.5, 0)
+        train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe, label="x")
         memory = Memory(memorise(features, [384], size=2000, seed=0))
         found = patch_statistics(
             density.eval(), memory, features[:75], channels=384, log_det=0.0, dtype=torch.bfloat16, batch_size=32,
