@@ -12,6 +12,10 @@ from torch.nn import functional as F
 from moleflow.patches import patch_features
 from moleflow.store import Split
 
+# Standard deviations at which a standardised feature is cut off. A channel that hardly varies among the normal images
+# may be alive on a defect and would leave fp16 (65,504) and then the flow's range; no normal feature comes near.
+BOUND = 1000.0
+
 
 @runtime_checkable
 class ImageFeatures(Protocol):
@@ -65,8 +69,14 @@ class StandardisedFeatures:
         """N, the number of images."""
         return len(self.rows)
 
+    @property
+    def images(self) -> list[str]:
+        """Name of every image, as its store has it."""
+        names = [image for split in self.splits for image in split.images]
+        return [names[row] for row in self.rows]
+
     def __getitem__(self, rows: Any) -> Float[Tensor, "n H W D"]:
-        """Features of some images in the order asked for, fp16; `rows` is a slice or row numbers."""
+        """Features of some images in the order asked for, fp16; `rows` is a slice or row numbers, repeats included."""
         numbers = self.rows[rows]
         features = torch.empty(len(numbers), *self.shape[1:], dtype=torch.float16)
         for split, start, end in zip(self.splits, self.starts, self.starts[1:], strict=False):
@@ -89,7 +99,7 @@ class StandardisedFeatures:
 
     def _standardise(self, maps: list[Tensor]) -> Tensor:
         features = patch_features(maps, **self.patching)
-        return F.linear(features, self.matrix.T, -self.shift @ self.matrix).half()
+        return F.linear(features, self.matrix.T, -self.shift @ self.matrix).clamp(-BOUND, BOUND).half()
 
 
 def images_within(features: ImageFeatures, memory: float) -> int:

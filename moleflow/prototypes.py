@@ -95,7 +95,12 @@ class Prototype:
         return sum(self.layers[:flow_layers] or self.layers)
 
     def embeddings(self, split: Split) -> Float[Tensor, "N D"]:
-        """Router embeddings of a split's images."""
+        """Router embeddings of a split's images.
+
+        Raises:
+            StoreError: the split has features of another backbone, layer set or image size.
+        """
+        self.require_origin(split)
         deepest = self.layers[-1]
         return torch.cat([embeddings(patch_features(maps, **self.patching), deepest) for maps in split.batches()])
 
@@ -105,12 +110,25 @@ class Prototype:
         Raises:
             StoreError: a split has features of another backbone, layer set or image size.
         """
-        for split in splits:
-            require_same_origin(self.origin, split.origin, Path(str(split.group.store_path)))
+        self.require_origin(*splits)
         return StandardisedFeatures(splits, self.patching, self.shift, self.matrix)
 
+    def require_origin(self, *splits: Split) -> None:
+        """Refuses features that this prototype cannot be compared with.
+
+        Raises:
+            StoreError: a split has features of another backbone, layer set or image size.
+        """
+        for split in splits:
+            require_same_origin(self.origin, split.origin, Path(str(split.group.store_path)))
+
     def scaled(self, *splits: Split) -> StandardisedFeatures:
-        """The same with every channel at unit variance, whatever `standardize`: what rivals are given."""
+        """The same with every channel at unit variance, whatever `standardize`: what rivals are given.
+
+        Raises:
+            StoreError: a split has features of another backbone, layer set or image size.
+        """
+        self.require_origin(*splits)
         return StandardisedFeatures(splits, self.patching, self.shift, (1 / self.deviation).diag())
 
 
@@ -125,7 +143,16 @@ def build_prototype(
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
+
+    Raises:
+        StoreError: there are fewer than two training images, or all are alike; names the store.
     """
+    store = train.group.store_path
+    if len(train.images) < 2:
+        raise StoreError(
+            f"{store} has {len(train.images)} training images; 2 different ones are needed, 100 or more are good: "
+            "add images or lower calibration_fraction"
+        )
     sample = train.maps(slice(0, 1))
     grid, channels = patch_features(sample, **patching).shape[2:]
     layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
@@ -142,6 +169,11 @@ def build_prototype(
         products.addmm_(values.T, values)
     patches = done * grid**2
     mean = total / patches
+    if (embedded - embedded[0]).abs().max() <= 2**-10 * embedded.abs().max():  # nothing beyond fp16's last place
+        raise StoreError(
+            f"the training images of {store} are all alike to the backbone; at least 2 different ones are needed: "
+            "look at the product's folder"
+        )
     covariance = (products - patches * mean.outer(mean)) / (patches - 1)
     std = covariance.diag().clamp_min(0).sqrt()
     std = std.clamp_min(1e-3 * std.mean())  # a channel that hardly varies is not blown up

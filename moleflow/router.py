@@ -1,12 +1,18 @@
 """Routing: which product does an image show, and is it a known one?"""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.special import stdtr
 from torch import Tensor
+
+from moleflow.calibration import ROUNDING, p_values
+
+TAIL_IMAGES = 5  # training images from which on a product can be told from unknown ones at any reject_rate
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ def fit_gaussian(embedded: Float[Tensor, "N C"], rank: int) -> Gaussian:
     """Fits a Gaussian whose covariance is shrunk and kept as a few directions and one floor.
 
     The covariance of the embeddings is singular (fewer images than channels), so it is shrunk
-    towards a multiple of the identity.
+    towards a multiple of the identity: as far as Ledoit and Wolf's estimate asks, and by 1/N at least,
+    since of two or three images the estimate may be 0.
 
     Args:
         embedded: embeddings of normal images.
@@ -39,9 +46,13 @@ def fit_gaussian(embedded: Float[Tensor, "N C"], rank: int) -> Gaussian:
     Source: Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
     matrices", 2004, for the shrinkage.
     """
-    from sklearn.covariance import ledoit_wolf  # a third of a second to import, and most stages only read Gaussians
+    # a third of a second to import, and most stages only read Gaussians
+    from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
 
-    covariance, _ = ledoit_wolf(embedded.double().numpy())
+    values = embedded.double().numpy()
+    covariance, shrinkage = ledoit_wolf(values)
+    if shrinkage < 1 / len(values):
+        covariance = shrunk_covariance(empirical_covariance(values), 1 / len(values))
     variances, directions = torch.linalg.eigh(torch.from_numpy(covariance))  # ascending
     rank = min(rank, len(embedded) - 1, len(variances) - 1)
     kept = slice(len(variances) - rank, None)
@@ -98,6 +109,35 @@ def held_out_strangeness(embedded: Float[Tensor, "N C"]) -> Float[Tensor, " N"]:
     return offset.square().sum(1)
 
 
+def known_p_values(held_out: np.ndarray, strangeness: np.ndarray) -> np.ndarray:
+    """How likely a product's own image is at least so strange; small for what is no such product.
+
+    As long as one of the product's own images is as strange, the share of these, as `calibration.p_values`
+    counts it. Beyond them all the share cannot fall below 1/(n + 1), which 20 or 60 images would leave above
+    any useful `reject_rate`: there the tail of Student's predictive distribution of the logarithm goes on. The
+    images are compared with a center that saw n − 1 others, a new one with that of all n, and the tail is a
+    model: "about" is all that can be said of the rate.
+
+    Args:
+        held_out: `held_out_strangeness` of the product's training images, (n,).
+        strangeness: squared Euclidean distances to its center, (N,).
+
+    Returns:
+        (N,), in (0, 1]; never below 1/(n + 1) for fewer than `TAIL_IMAGES`, which say too little of a spread.
+
+    Source: Geisser, "Predictive Inference", 1993, chapter 2, for the predictive distribution of a normal sample.
+    """
+    p = p_values(held_out, strangeness)
+    if len(held_out) < TAIL_IMAGES:
+        return p
+    logs = np.log(np.maximum(held_out, 1e-9 * held_out.max()))  # an image may lie at the center
+    spread = logs.std(ddof=1) * math.sqrt(1 + 1 / len(logs))
+    beyond = strangeness > held_out.max()
+    t = (np.log(strangeness[beyond]) - logs.mean()) / max(spread, 1e-6)
+    p[beyond] = np.minimum(p[beyond], stdtr(len(logs) - 1, -t))
+    return p
+
+
 def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor:
     """Where each image goes after each task.
 
@@ -121,17 +161,23 @@ def stolen_rows(chosen: np.ndarray, thief: int) -> np.ndarray:
     return np.flatnonzero((chosen == thief).any(1))
 
 
-def rejected(p_values: np.ndarray, reject_rate: float) -> np.ndarray:
+def can_reject(training_images: int, reject_rate: float) -> bool:
+    """Whether p-values of a product with so many training images can fall to `reject_rate`."""
+    return training_images >= TAIL_IMAGES or 1 / (training_images + 1) <= reject_rate + ROUNDING
+
+
+def rejected(known: np.ndarray, reject_rate: float) -> np.ndarray:
     """Which images show no known product: their p-value is at most `reject_rate` for each of them.
 
-    An image of a known product is rejected with probability at most `reject_rate`, whatever the
-    other products are.
+    About that share of a known product's images is rejected, or fewer, whatever the other products are;
+    how close it comes depends on the product's images (`known_p_values`).
 
     Args:
-        p_values: of the distance to every known prototype, (N, K).
+        known: `known_p_values` for every known prototype, (N, K).
         reject_rate: tolerated share of rejected images of known products; 0 rejects none.
 
     Returns:
         (N,), bool.
     """
-    return p_values.max(1) <= reject_rate + 1e-9  # 1/20 is to count as 0.05
+    strange: np.ndarray = (known.max(1) <= reject_rate + ROUNDING) & (reject_rate > 0)
+    return strange

@@ -119,7 +119,7 @@ class Split:
         """Raw maps of a few images at a time, read shard by shard: what is made of them fills no memory.
 
         Args:
-            rows: increasing row numbers to read; None for all.
+            rows: row numbers to read, none before a smaller one; None for all.
 
         Yields:
             The wanted maps, one per layer, (n, C_l, H_l, W_l), fp16.
@@ -128,9 +128,9 @@ class Split:
         for shard in np.unique(wanted // SHARD):
             inside = wanted[wanted // SHARD == shard]
             first, last = int(inside[0]), int(inside[-1])
-            maps = self.maps(slice(first, last + 1))
-            gaps = len(inside) <= last - first
-            shard_maps = [layer[torch.from_numpy(inside - first)] for layer in maps] if gaps else maps
+            shard_maps = self.maps(slice(first, last + 1))
+            if not np.array_equal(inside, np.arange(first, last + 1)):  # some are left out, or asked for twice
+                shard_maps = [layer[torch.from_numpy(inside - first)] for layer in shard_maps]
             yield from map(list, zip(*(layer.split(BATCH) for layer in shard_maps), strict=True))
 
     def digest(self) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from moleflow.calibration import p_values
 from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
@@ -15,7 +14,7 @@ from moleflow.expert_statistics import Expert
 from moleflow.judging import SCORES, TASKS
 from moleflow.params import Products, load_params
 from moleflow.prototypes import Prototype, load_prototype
-from moleflow.router import ROUTERS, euclidean, nearest_by_task, stolen_rows
+from moleflow.router import ROUTERS, euclidean, known_p_values, nearest_by_task, stolen_rows
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import surprise
 from moleflow.store import Split, open_split
@@ -60,7 +59,8 @@ def main() -> None:
                     expert = Expert(thief, arrival[thief], precision)
                     verdicts = _judge_stolen(judging, expert, splits[name], rows)
                     judged |= {f"{name}/{thief}/{key}": value for key, value in verdicts.items()}
-        write_record(ROUTES, Record(arrays, {"classes": np.array(names, dtype=bytes)}))
+        trained = np.array([len(prototypes[name].held_out) for name in names])
+        write_record(ROUTES, Record(arrays, {"classes": np.array(names, dtype=bytes), "training_images": trained}))
         write_record(STOLEN, Record(judged, {}))
 
 
@@ -70,9 +70,10 @@ def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own:
     embedded = prototypes[own].embeddings(split)
     columns: dict[str, list[np.ndarray]] = {"distance": [], "known_p_value": [], "surprise": []}
     for name, prototype in prototypes.items():
+        prototype.require_origin(split)
         columns["distance"].append(distance(prototype.gaussian, embedded, name == own).numpy())
         normal, strangeness = prototype.held_out.numpy(), euclidean(prototype.gaussian, embedded, name == own).numpy()
-        columns["known_p_value"].append(p_values(normal, strangeness))
+        columns["known_p_value"].append(known_p_values(normal, strangeness))
         columns["surprise"].append(surprise(normal, strangeness))
     return {key: np.stack(each, axis=1) for key, each in columns.items()}
 

@@ -66,7 +66,26 @@ def break_missing_mask(root):
 def break_leak(root):
     with Image.open(root / "train/good/5.png") as image:
         image.save(root / "test/good/5.bmp")  # other bytes, same picture
-    return DatasetError, r"test/good/5\.bmp shows the same picture as the training image .*train/good/5\.png"
+    with Image.open(root / "train/good/6.png") as image:
+        image.save(root / "test/dent/0.png")
+    return DatasetError, (
+        r"several splits, keep one of each: "
+        r"\S*train/good/5\.png \((train|calibration)\) = \S*test/good/5\.bmp \(test\);"
+        r" \S*train/good/6\.png \((train|calibration)\) = \S*test/dent/0\.png \(test\)$"
+    )
+
+
+def break_held_out_twin(root):
+    """Every picture twice: some pair falls apart into what is learnt and what is held out; all are named."""
+    for number in range(5):
+        (root / f"train/good/{number + 5}.png").write_bytes((root / f"train/good/{number}.png").read_bytes())
+    return DatasetError, r"(\d\.png \((train|calibration)\) = \S*\d\.png \((train|calibration)\).*){2}"
+
+
+def break_all_alike(root):
+    for path in (root / "train/good").iterdir():
+        path.write_bytes((root / "train/good/0.png").read_bytes())
+    return DatasetError, r"bolt: all 8 images to learn from are the same picture; 2 different ones are needed"
 
 
 def break_empty(root):
@@ -96,6 +115,16 @@ def test_bad_input_is_refused(product, damage):
     kind, said = damage(product)
     with pytest.raises(kind, match=said):
         index(product)
+
+
+def test_a_fraction_that_leaves_nothing_to_learn_from_is_refused(product):
+    for number in range(5, 10):
+        (product / f"train/good/{number}.png").unlink()
+    with pytest.raises(
+        DatasetError, match=r"bolt: 1 of 5 normal images is left .* lower calibration_fraction \(0\.7\)"
+    ):
+        index(product, calibration_fraction=0.7)
+    assert (index(product, calibration_fraction=0.6).split == "train").sum() == 2
 
 
 def test_unknown_layout_lists_the_layouts(product):

@@ -38,8 +38,16 @@ def test_they_are_what_training_takes(both):
 def test_any_rows_in_any_order(both):
     features, direct = both
     shuffled = np.random.default_rng(0).permutation(len(direct))
-    for rows in (slice(None), slice(3, 12), shuffled, shuffled[:5], np.array([70]), np.array([], np.int64)):
+    twice = np.random.default_rng(1).integers(0, len(direct), 120)
+    for rows in (slice(None), slice(3, 12), shuffled, shuffled[:5], twice, np.array([70]), np.array([], np.int64)):
         torch.testing.assert_close(features[rows], direct[rows], rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [[3, 3, 4], [4, 3, 3], [5, 5], [3, 4, 4, 6], [-1, -1]])
+def test_rows_asked_for_twice_are_given_twice(both, rows):
+    features, direct = both
+    torch.testing.assert_close(features[rows], direct[rows], rtol=1e-2, atol=1e-3)
+    assert [features.images[row] for row in rows] == [features.take(np.array(rows)).images[n] for n in range(len(rows))]
 
 
 def test_a_part_is_numbered_anew(both):

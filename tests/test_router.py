@@ -1,21 +1,28 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from conftest import ORIGIN
 from sklearn.covariance import LedoitWolf
 
 from moleflow.calibration import p_values
+from moleflow.features import BOUND
 from moleflow.params import ParamsError
 from moleflow.prototypes import build_prototype, load_prototype, save_prototype
 from moleflow.router import (
     ROUTERS,
+    can_reject,
     euclidean,
     fit_gaussian,
     held_out_strangeness,
+    known_p_values,
     mahalanobis,
     nearest_by_task,
     rejected,
     stolen_rows,
 )
+from moleflow.store import StoreError
 
 PATCHING = {"neighbourhood": 3, "embed_dim": 12, "grid": 4, "layer_merge": "concat"}
 WHOLE = {**PATCHING, "embed_dim": 16}  # 6 + 10 channels, layers kept apart
@@ -66,16 +73,50 @@ def test_a_task_knows_the_products_of_its_time_only():
     assert nearest_by_task(distances, [2, 3]).tolist() == [[1, 2], [0, 2], [0, 0]]  # two products in the first task
 
 
-def test_images_of_a_known_product_are_rejected_at_the_rate():
+@pytest.mark.parametrize(("count", "rate"), [(49, 0.1), (150, 0.01), (49, 0.01), (20, 0.01), (8, 0.01), (8, 0.05)])
+@pytest.mark.parametrize("channels", [6, 60])
+def test_about_the_rate_of_a_known_products_images_is_rejected_and_what_is_far_is(count, rate, channels):
+    """With few images too, where the share alone could never fall to the rate."""
     generator = torch.Generator().manual_seed(0)
     shares = []
-    for _ in range(40):
-        normal, fresh = (torch.randn(count, 6, generator=generator) for count in (49, 200))
+    for _ in range(60):
+        normal, fresh = (torch.randn(images, channels, generator=generator) for images in (count, 200))
         strangeness = euclidean(fit_gaussian(normal, 4), fresh, True).numpy()
-        p = p_values(held_out_strangeness(normal).numpy(), strangeness)
+        held_out = held_out_strangeness(normal).numpy()
+        p = known_p_values(held_out, strangeness)
         assert not rejected(p[:, None], 0.0).any()
-        shares.append(rejected(p[:, None], 0.1).mean())
-    assert 0.08 < sum(shares) / len(shares) < 0.12
+        shares.append(rejected(p[:, None], rate).mean())
+        assert rejected(known_p_values(held_out, np.array([1e6]))[:, None], rate).all()
+    assert sum(shares) / len(shares) < 2 * rate
+
+
+def test_stranger_images_have_smaller_p_values_and_shares_come_first():
+    held_out = np.random.default_rng(0).chisquare(20, 30)
+    strangeness = np.linspace(0, 4 * held_out.max(), 400)
+    p = known_p_values(held_out, strangeness)
+    assert (np.diff(p) <= 0).all()
+    seen = strangeness <= held_out.max()
+    np.testing.assert_array_equal(p[seen], p_values(held_out, strangeness[seen]))
+    assert p[~seen].max() <= 1 / 31
+    assert p[-1] < 1e-3
+    few = known_p_values(held_out[:4], strangeness)
+    assert few.min() == 1 / 5
+    assert [can_reject(count, 0.01) for count in (4, 5, 99)] == [False, True, True]
+    assert can_reject(4, 0.2)
+
+
+def test_a_small_product_does_not_switch_rejection_off_for_all():
+    rng = np.random.default_rng(0)
+    large, small = rng.chisquare(20, 200), rng.chisquare(20, 12)
+    p = np.stack([known_p_values(each, np.array([5.0, 500.0])) for each in (large, small)], axis=1)
+    assert rejected(p, 0.01).tolist() == [False, True]
+
+
+def test_an_image_at_the_center_is_no_trouble():
+    held_out = np.array([0.0, 1.0, 2.0, 3.0, 2.0, 1.0])
+    p = known_p_values(held_out, np.array([0.0, 2.0, 1e12]))
+    assert np.isfinite(p).all()
+    assert p[0] == 1
 
 
 def test_held_out_strangeness_is_to_the_centre_of_the_others():
@@ -150,12 +191,53 @@ def test_flow_models_the_first_layers(products):
         prototype(products[1]).modelled(2)
 
 
-def test_dead_channel_is_not_blown_up(make_split):
+@pytest.mark.parametrize("standardize", ["product", "whiten"])
+def test_a_channel_dead_on_normal_images_and_alive_on_a_defect_stays_in_range(make_split, standardize):
+    """It would leave fp16, and squared it would leave fp32; distances and likelihoods must stay numbers."""
     maps = [torch.randn(9, 6, 8, 8), torch.randn(9, 10, 4, 4)]
     maps[0][:, 0] = 1.0
-    made = prototype(make_split(maps=maps), patching={**PATCHING, "embed_dim": 16, "neighbourhood": 1})
+    made = prototype(make_split(maps=maps), patching={**WHOLE, "neighbourhood": 1}, standardize=standardize)
     assert made.deviation.min() > 0
-    assert made.standardised(make_split(maps=maps, name="again"))[:].isfinite().all()
+    defect = [layer.clone() for layer in maps]
+    defect[0][:, 0] = 3e4
+    test = make_split(maps=defect, name="defective")
+    for features in (made.standardised(test), made.scaled(test)):
+        assert features[:].isfinite().all()
+        assert features[:].abs().max() == BOUND
+    normal = made.standardised(make_split(maps=maps, name="again"))[:]
+    assert normal.abs().max() < BOUND / 10
+
+
+def test_too_few_and_equal_images_are_refused_by_name(make_split):
+    one = [torch.randn(1, 6, 8, 8), torch.randn(1, 10, 4, 4)]
+    with pytest.raises(StoreError, match=r"one\.zarr/train has 1 training images; 2 different ones are needed"):
+        prototype(make_split(maps=one, name="one"))
+    same = [layer.expand(7, -1, -1, -1) for layer in one]
+    with pytest.raises(StoreError, match=r"the training images of .*same\.zarr/train are all alike"):
+        prototype(make_split(maps=same, name="same"))
+    flat = [torch.ones(5, 6, 8, 8), torch.ones(5, 10, 4, 4)]
+    with pytest.raises(StoreError, match="are all alike"):
+        prototype(make_split(maps=flat, name="flat"), patching=WHOLE, standardize="whiten")
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_two_images_make_a_prototype_of_finite_numbers(make_split, count):
+    split = make_split(maps=[torch.randn(count, 6, 8, 8), torch.randn(count, 10, 4, 4)])
+    made = prototype(split, patching=WHOLE, standardize="whiten")
+    embedded = made.embeddings(split)
+    assert made.gaussian.floor > 0
+    for router in ROUTERS.values():
+        assert router(made.gaussian, embedded + 1, True).isfinite().all()
+    p = known_p_values(made.held_out.numpy(), np.array([0.0, 1.0, 1e9]))
+    assert ((p > 0) & (p <= 1)).all()
+
+
+def test_features_of_another_backbone_are_refused_wherever_they_meet_a_prototype(products, make_split):
+    made = prototype(products[0])
+    other = make_split(origin=replace(ORIGIN, backbone="other.tag"), name="other")
+    for use in (made.standardised, made.scaled, made.embeddings, made.require_origin):
+        with pytest.raises(StoreError, match=r"other\.zarr/train was extracted with backbone 'other\.tag'"):
+            use(other)
 
 
 def test_stolen_rows_are_those_that_a_prototype_ever_attracts():

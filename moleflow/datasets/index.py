@@ -41,8 +41,9 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
         for none), digest and mask_digest (SHA-256 of the files, so that later stages follow them).
 
     Raises:
-        DatasetError: the class is empty, a mask has another size than its image, only some defective
-            images have one, or the same picture is in training and test.
+        DatasetError: the class is empty or leaves fewer than two images to learn from, its normal images
+            are all the same picture, a mask has another size than its image, only some defective images
+            have one, or the same picture is in two splits.
         ImageError: a file is no complete image.
     """
     samples = choose(LAYOUTS, layout, "layout")(root)
@@ -56,12 +57,15 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
     if twice:
         raise DatasetError(f"{twice[0]} is listed more than once; keep one line of it")
     _refuse_half_masked(test)
-    contents = {sample.path: _check(sample) for sample in samples}
-    _refuse_leak(normal, test, contents)
+    splits = _splits(normal, calibration_fraction) + ["test"] * len(test)
+    _refuse_few(root, splits.count("train"), len(normal), calibration_fraction)
+    contents = [_check(sample) for sample in normal + test]
+    _refuse_alike(root, [content for content, split in zip(contents, splits, strict=True) if split == "train"])
+    _refuse_twins(normal + test, splits, contents)
     return pd.DataFrame(
         {
             "path": [sample.path.as_posix() for sample in normal + test],
-            "split": _splits(normal, calibration_fraction) + ["test"] * len(test),
+            "split": splits,
             "label": [sample.label for sample in normal + test],
             "defect": [sample.defect for sample in normal + test],
             "mask": [sample.mask.as_posix() if sample.mask else "" for sample in normal + test],
@@ -110,11 +114,28 @@ def _refuse_half_masked(test: list[Sample]) -> None:
         )
 
 
-def _refuse_leak(normal: list[Sample], test: list[Sample], contents: dict[Path, str]) -> None:
-    trained = {contents[sample.path]: sample.path for sample in normal}
-    for sample in test:
-        if contents[sample.path] in trained:
-            raise DatasetError(
-                f"{sample.path} shows the same picture as the training image {trained[contents[sample.path]]}; "
-                "remove one of them, or the test measures memory"
-            )
+def _refuse_few(root: Path, train: int, normal: int, calibration_fraction: float) -> None:
+    if train < 2:
+        raise DatasetError(
+            f"{root}: {train} of {normal} normal images is left to learn from, 2 are needed and 100 or more are good; "
+            f"lower calibration_fraction ({calibration_fraction}) or add images"
+        )
+
+
+def _refuse_alike(root: Path, train: list[str]) -> None:
+    if len(set(train)) == 1:
+        raise DatasetError(
+            f"{root}: all {len(train)} images to learn from are the same picture; 2 different ones are needed, "
+            "100 or more are good"
+        )
+
+
+def _refuse_twins(samples: list[Sample], splits: list[str], contents: list[str]) -> None:
+    """An image that was learnt makes the metrics or the p-values of its twins in other splits worthless."""
+    pictures: dict[str, list[tuple[Path, str]]] = {}
+    for sample, split, content in zip(samples, splits, contents, strict=True):
+        pictures.setdefault(content, []).append((sample.path, split))
+    twins = [same for same in pictures.values() if len({split for _, split in same}) > 1]
+    if twins:
+        named = "; ".join(" = ".join(f"{path} ({split})" for path, split in same) for same in twins)
+        raise DatasetError(f"the same picture is in several splits, keep one of each: {named}")
