@@ -4,6 +4,31 @@ import math
 
 import numpy as np
 
+ROUNDING = 1e-9  # 1/20 is to count as 0.05, and 0.05·20 as 1
+
+
+def alarms(p_values: np.ndarray, alarm_rate: float) -> np.ndarray:
+    """Which images raise an alarm: p-values of at most `alarm_rate`; the one place where this is decided.
+
+    Args:
+        p_values: of any shape.
+        alarm_rate: tolerated share of false alarms, in (0, 1).
+
+    Returns:
+        bool, shape of `p_values`.
+    """
+    raised: np.ndarray = p_values <= alarm_rate + ROUNDING
+    return raised
+
+
+def images_needed(alarm_rate: float) -> int:
+    """The smallest number of held-out normal images that can warrant a rate: n with alarm_rate·(n + 1) ≥ 1.
+
+    Args:
+        alarm_rate: tolerated share of false alarms, in (0, 1).
+    """
+    return math.ceil((1 - ROUNDING) / alarm_rate) - 1
+
 
 def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Conformal p-values: (1 + #{calibration scores ≥ s}) / (n + 1).
@@ -70,10 +95,9 @@ def alarm_threshold(calibration: np.ndarray, alarm_rate: float) -> float:
         alarm_rate: tolerated share of false alarms, in (0, 1).
 
     Returns:
-        The threshold; infinite if n < 1/alarm_rate − 1, since so few images cannot warrant the rate.
+        The threshold; infinite if n < `images_needed`, since so few images cannot warrant the rate.
     """
-    # the small addition keeps 0.05 · 20 from falling just below 1
-    allowed = math.floor(alarm_rate * (len(calibration) + 1) + 1e-9)
-    if allowed == 0:
+    if len(calibration) < images_needed(alarm_rate):
         return math.inf
+    allowed = math.floor(alarm_rate * (len(calibration) + 1) + ROUNDING)
     return float(np.sort(calibration)[-allowed])

@@ -56,7 +56,9 @@ def continual_account(own: np.ndarray, routed: np.ndarray) -> dict[str, Account]
         routed: the same, judged by the expert that the router picks among the products known by then.
 
     Returns:
-        One account per name in `FIGURES`; None in it where nothing is defined (one task cannot forget).
+        One account per name in `FIGURES`; None in it where nothing is defined (one task cannot forget),
+        and None for total and routing where only one of R[i, j]'s two readings is defined: means over
+        different products are no account.
 
     Source: Lopez-Paz and Ranzato, "Gradient Episodic Memory", NeurIPS 2017, section 2 (backward
     transfer); Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018, section 4
@@ -65,9 +67,10 @@ def continual_account(own: np.ndarray, routed: np.ndarray) -> dict[str, Account]
     accounts = {}
     for name, figure in FIGURES.items():
         needed = own if name == "average_incremental" else _older(own)
-        if np.isfinite(needed).any():
-            weights, total = figure(own), figure(routed)
-            accounts[name] = Account(total, weights, total - weights)
+        weights = figure(own) if np.isfinite(needed).any() else None
+        if weights is None or (np.isfinite(own) != np.isfinite(routed)).any():
+            accounts[name] = Account(None, weights, None)
         else:
-            accounts[name] = Account(None, None, None)
+            total = figure(routed)
+            accounts[name] = Account(total, weights, total - weights)
     return accounts

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from moleflow.calibration import alarms, images_needed
 from moleflow.continual import continual_account
 from moleflow.judging import Verdicts
 from moleflow.metrics import Ranking, alarm_metrics, mean_of_defined, pixel_ranking, ranking
@@ -46,7 +47,7 @@ def routed_verdicts(own: Verdicts, stolen: Arrays, chosen: np.ndarray, number: i
 
     Args:
         own: verdicts of the product's own expert on its N test images.
-        stolen: <thief>/row, /patch_score, /image_score and /p_value of the images each thief ever holds.
+        stolen: <thief>/row and every field of `Verdicts` of the images each thief ever holds.
         chosen: index of the chosen product by image and task, (N, T).
         number: the product's own index.
         names: all products in order of arrival.
@@ -78,8 +79,8 @@ class Grade:
 
 
 def grade(verdicts: Verdicts, labels: np.ndarray, masks: np.ndarray | None, sigma: float) -> Grade:
-    """Ranks images and pixels."""
-    image = ranking(labels, verdicts.image_score)
+    """Ranks images by their comparable score and pixels by their anomaly map: several experts may have judged them."""
+    image = ranking(labels, verdicts.comparable_score)
     if masks is None:
         return Grade(image, Ranking(None, None, None, None, "the class has no masks"))
     return Grade(image, pixel_ranking(masks, anomaly_maps(verdicts.patch_score, size=masks.shape[-1], sigma=sigma)))
@@ -123,13 +124,13 @@ def class_metrics(judged: Judged, own: Grade, routed: Grade, alarm_rate: float) 
             for key, value in rankings.items()
             if value is None
         }
-        alarms = asdict(alarm_metrics(judged.labels, (verdicts.p_value <= alarm_rate + 1e-9) & ~rejected))
+        counted = asdict(alarm_metrics(judged.labels, alarms(verdicts.p_value, alarm_rate) & ~rejected))
         reason = "no test image of the kind it needs, or no alarm"
         if np.isinf(judged.threshold):
-            alarms = dict.fromkeys(alarms)
-            reason = f"fewer than {int(1 / alarm_rate) - 1} held-out normal images"
-        metrics |= {f"{key}{suffix}": value for key, value in alarms.items()}
-        reasons |= {f"{key}{suffix}": reason for key, value in alarms.items() if value is None}
+            counted = dict.fromkeys(counted)
+            reason = f"fewer than {images_needed(alarm_rate)} held-out normal images"
+        metrics |= {f"{key}{suffix}": value for key, value in counted.items()}
+        reasons |= {f"{key}{suffix}": reason for key, value in counted.items() if value is None}
     metrics["routing_accuracy"] = float((judged.chosen[:, -1] == judged.number).mean())
     return metrics, reasons
 

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from moleflow.artifacts import ArtifactError
 from moleflow.expert_file import expert_file
 from moleflow.experts import load_expert
 from moleflow.features import ImageFeatures, StandardisedFeatures
@@ -12,7 +11,7 @@ from moleflow.flow.density import Density
 from moleflow.judging import BATCH, EXPERTS, TASKS
 from moleflow.memory import Memory
 from moleflow.prototypes import load_prototype
-from moleflow.scoring import Statistics
+from moleflow.scoring import Statistics, require_finite
 
 
 class Expert:
@@ -34,11 +33,11 @@ class Expert:
         self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
         self.dtype = dtype
 
-    def statistics(self, features: ImageFeatures) -> Statistics:
+    def statistics(self, features: StandardisedFeatures) -> Statistics:
         """What every member says of standardised features, (F, N, H, W) each.
 
         Raises:
-            ArtifactError: a likelihood is not finite.
+            ArtifactError: a statistic is not finite; names product, image and statistic.
         """
         parts = [self._statistics(member, features) for member in range(len(self.members))]
         return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
@@ -47,7 +46,7 @@ class Expert:
         """What is said of each image by the member that did not see the image's fold, (N, H, W) each.
 
         Raises:
-            ArtifactError: a likelihood is not finite.
+            ArtifactError: a statistic is not finite; names product, image and statistic.
         """
         order = np.argsort(folds, kind="stable")
         parts = [
@@ -55,7 +54,7 @@ class Expert:
         ]
         return {name: np.concatenate([part[name] for part in parts])[np.argsort(order)] for name in parts[0]}
 
-    def _statistics(self, member: int, features: ImageFeatures) -> Statistics:
+    def _statistics(self, member: int, features: StandardisedFeatures) -> Statistics:
         density = self.members[member]
         found = patch_statistics(
             density,
@@ -67,10 +66,7 @@ class Expert:
             batch_size=BATCH,
             label=self.name,
         )
-        if not np.isfinite(found["nll"]).all():
-            raise ArtifactError(
-                f"{self.name}: its expert gives likelihoods that are not finite; lower lr or couplings in params.yaml"
-            )
+        require_finite(found, self.name, features.images)
         return found
 
 

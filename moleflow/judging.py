@@ -8,7 +8,14 @@ import numpy as np
 
 from moleflow.calibration import alarm_threshold, cross_p_values
 from moleflow.scores_file import Arrays
-from moleflow.scoring import Aggregation, Statistics, image_scores, left_out_scores, patch_scores
+from moleflow.scoring import (
+    Aggregation,
+    Statistics,
+    comparable_scores,
+    image_scores,
+    left_out_scores,
+    patch_scores,
+)
 
 BATCH = 32  # images at a time through a density
 
@@ -20,12 +27,16 @@ class Verdicts:
     """What is said of images.
 
     Attributes:
-        patch_score: (N, H, W). image_score: (N,). p_value: (N,), conformal.
+        patch_score: (N, H, W), comparable between experts.
+        image_score: (N,), on its expert's own scale, that of its threshold.
+        p_value: (N,), conformal.
+        comparable_score: (N,), the image score on one scale for all experts: what image metrics rank.
     """
 
     patch_score: np.ndarray
     image_score: np.ndarray
     p_value: np.ndarray
+    comparable_score: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,8 @@ class Judge:
         reference, _ = self._reference
         scores = np.stack([image_scores(self.parts, reference, each, self.aggregation) for each in members])
         maps = np.mean([patch_scores(self.parts, self.calibration, each) for each in members], axis=0)
-        return Verdicts(maps, scores.mean(0), cross_p_values(self.normal_scores, self.folds, scores))
+        p_values = cross_p_values(self.normal_scores, self.folds, scores)
+        return Verdicts(maps, scores.mean(0), p_values, comparable_scores(self.normal_scores, scores.mean(0)))
 
     @cached_property
     def _reference(self) -> tuple[Statistics, np.ndarray]:

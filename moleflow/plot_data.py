@@ -18,7 +18,7 @@ def curve_tables(products: dict[str, Judged]) -> tuple[pd.DataFrame, pd.DataFram
     roc, pr = [], []
     for name, judged in products.items():
         if 0 < judged.labels.sum() < len(judged.labels):
-            fallout, recall, precision = roc_curve(judged.labels, judged.routed[-1].image_score)
+            fallout, recall, precision = roc_curve(judged.labels, judged.routed[-1].comparable_score)
             start = {"product": [name], "false_positive_rate": [0.0], "recall": [0.0]}
             points = pd.DataFrame({"product": name, "false_positive_rate": fallout, "recall": recall})
             roc += [pd.DataFrame(start), points]
@@ -30,7 +30,7 @@ def curve_tables(products: dict[str, Judged]) -> tuple[pd.DataFrame, pd.DataFram
 
 
 def histogram_table(products: dict[str, Judged]) -> pd.DataFrame:
-    """Image scores of normal and of defective test images in bins, with the alarm threshold.
+    """Image scores of normal and of defective test images by the product's own expert, whose threshold it is.
 
     Returns:
         Columns product, kind (normal or defective), score (left edge), score_end, images, threshold
@@ -38,7 +38,7 @@ def histogram_table(products: dict[str, Judged]) -> pd.DataFrame:
     """
     tables = []
     for name, judged in products.items():
-        scores = judged.routed[-1].image_score
+        scores = judged.own.image_score
         edges = np.histogram_bin_edges(scores, BINS)
         threshold = judged.threshold if np.isfinite(judged.threshold) else None
         for kind, label in (("normal", 0), ("defective", 1)):

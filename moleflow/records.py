@@ -1,5 +1,6 @@
 """What the stages recorded of all products, put together for evaluate and report."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Records:
         labels: per product, 1 defective, (N,).
         masks: per product (N, S, S) bool; None if nobody marked the defects.
         routes: per product the arrays that route wrote.
+        training_images: per product how many images its prototype was made of.
         stolen: what other experts say of the images that they were given.
     """
 
@@ -55,6 +57,7 @@ class Records:
         self.names, self.size, self.reject_rate = list(products), size, reject_rate
         routes, self.stolen = read_record(ROUTES), read_record(STOLEN)
         self.routes = {name: routes.group(name) for name in self.names}
+        self.training_images = dict(zip(self.names, routes.attributes["training_images"].tolist(), strict=True))
         self.scores = {name: _current_scores(name, task) for name, task in products.items()}
         self.rivals = {name: read_record(BASELINES / f"{name}.h5") for name in rivals}
         tables = {name: read_index(INDEX / f"{name}.csv") for name in self.names}
@@ -95,7 +98,7 @@ class Records:
 
     def _judged(self, name: str, test: Arrays, stolen: Arrays, threshold: float) -> Judged:
         number, chosen = self.names.index(name), self.routes[name]["chosen"]
-        own = Verdicts(test["patch_score"], test["image_score"], test["p_value"])
+        own = Verdicts(**{field.name: test[field.name] for field in fields(Verdicts)})
         return Judged(
             labels=self.labels[name],
             masks=self.masks[name],

@@ -134,7 +134,7 @@ def products_table(summary: dict[str, Any], classes: dict[str, Any], histogram: 
         bodies.append(
             f'<tbody><tr><th scope="row" data-value="{number}">{opener}</th>{cells}</tr>\n<tr class="detail" '
             f'id="detail-{number}" hidden><td colspan="{len(COLUMNS) + 1}"><div class="inner">'
-            f"<h4>Image scores</h4>{svg}{cases[name]}</div></td></tr></tbody>\n"
+            f"<h4>Image scores, by the product's own expert</h4>{svg}{cases[name]}</div></td></tr></tbody>\n"
         )
     means = "".join(f"<td>{tables.cell(summary[key])}</td>" for key in COLUMNS)
     return Html(

@@ -10,6 +10,7 @@ import pandas as pd
 from PIL import Image
 from skimage.measure import approximate_polygon, find_contours
 
+from moleflow.calibration import alarms
 from moleflow.datasets.images import image_pixels
 from moleflow.evaluation import Judged
 from moleflow.scoring import anomaly_maps
@@ -31,10 +32,10 @@ REJECTION = ("warn", "No verdict: unknown product")
 
 
 def worst(judged: Judged, label: int) -> list[int]:
-    """Rows of the images of one label that are judged most unlike it; equal p-values by image score."""
+    """Rows of the images of one label that are judged most unlike it; equal p-values by comparable score."""
     verdicts = judged.routed[-1]
     sign = 1 if label == NORMAL else -1
-    order = np.lexsort((-sign * verdicts.image_score, sign * verdicts.p_value))
+    order = np.lexsort((-sign * verdicts.comparable_score, sign * verdicts.p_value))
     return [int(row) for row in order if judged.labels[row] == label][:CASES]
 
 
@@ -144,7 +145,7 @@ def _verdict(judged: Judged, row: int, alarm_rate: float) -> tuple[str, str]:
     """Its tone and its words."""
     if judged.rejected[row]:
         return REJECTION
-    return (ALARM if judged.routed[-1].p_value[row] <= alarm_rate else SILENCE)[int(judged.labels[row])]
+    return (ALARM if alarms(judged.routed[-1].p_value, alarm_rate)[row] else SILENCE)[int(judged.labels[row])]
 
 
 def _caption(judged: Judged, index: pd.DataFrame, row: int, names: list[str], alarm_rate: float) -> str:

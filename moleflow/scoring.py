@@ -9,6 +9,7 @@ from scipy.ndimage import binary_opening, gaussian_filter1d
 from torch import Tensor
 from torch.nn import functional as F
 
+from moleflow.artifacts import ArtifactError
 from moleflow.choices import choose
 
 # A score is the statistics that it looks at; several are fused. "memory" stands for one per layer.
@@ -24,6 +25,26 @@ SCORES: dict[str, tuple[str, ...]] = {
 Statistics = dict[str, np.ndarray]
 """Per patch, higher is more anomalous, (N, H, W) each: nll, latent = ½‖z‖² and log_det, the negated
 log-determinant, in nats; memory0, memory1, ... the distance to the memory of each layer."""
+
+
+def require_finite(found: Statistics, product: str, images: list[str]) -> None:
+    """Refuses statistics that no score may be made of.
+
+    Args:
+        found: (N, H, W) each.
+        product: whose expert or baseline gave them, for the error.
+        images: names of the N images, for the error.
+
+    Raises:
+        ArtifactError: a value is NaN or infinite; names product, image and statistic.
+    """
+    for name, values in found.items():
+        finite = np.isfinite(values).reshape(len(values), -1).all(1)
+        if not finite.all():
+            raise ArtifactError(
+                f"{product}: {name} of {images[int(finite.argmin())]} is not finite; look at the image, or lower lr or "
+                "couplings in params.yaml"
+            )
 
 
 def statistics_of(score: str, found: Collection[str]) -> tuple[str, ...]:
@@ -69,6 +90,25 @@ def surprise(reference: np.ndarray, values: np.ndarray) -> np.ndarray:
     body = np.maximum(1 - np.interp(values, ordered, ranks), 1 - quantile)
     tail = (1 - quantile) * (1 + shape * np.maximum(values - start, 0) / spread) ** (-1 / shape)
     result: np.ndarray = -np.log(np.where(values > start, tail, body))
+    return result
+
+
+def comparable_scores(normal: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Image scores on one scale for all experts: their surprise among the expert's own normal scores, without ties.
+
+    Strictly increasing in the score, so that within one expert nothing is ranked anew: below the smallest normal
+    score, where `surprise` is constant, it goes on falling towards 0.
+
+    Args:
+        normal: image scores of held-out normal images by one expert, (n,).
+        scores: image scores by the same expert, (N,).
+
+    Returns:
+        (N,), in nats; larger is more anomalous.
+    """
+    least = normal.min()
+    below = np.maximum(least - scores, 0) / max(normal.std(), 1e-6 * (1 + abs(least)))
+    result: np.ndarray = surprise(normal, scores) / (1 + below)
     return result
 
 
@@ -134,8 +174,16 @@ AGGREGATIONS: dict[str, Callable[[np.ndarray, tuple[int, ...], Aggregation], np.
 
 
 def patch_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statistics) -> np.ndarray:
-    """Patch scores, (N, H, W), of some parts of what was judged, fused against the calibration images."""
-    return fuse([calibration[part] for part in parts], [judged[part] for part in parts])
+    """Patch scores, (N, H, W), of some parts of what was judged, on one scale for all experts.
+
+    Several parts are fused against the calibration images; a single one is counted in their standard deviations from
+    their mean, which changes no map but its unit.
+    """
+    if len(parts) > 1:
+        return fuse([calibration[part] for part in parts], [judged[part] for part in parts])
+    normal = calibration[parts[0]]
+    scores: np.ndarray = (judged[parts[0]] - float(normal.mean())) / (float(normal.std()) or 1.0)
+    return scores
 
 
 def image_scores(

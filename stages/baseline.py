@@ -17,7 +17,7 @@ from moleflow.probe_names import sources_of
 from moleflow.prototypes import load_prototype
 from moleflow.router import stolen_rows
 from moleflow.scores_file import Arrays, Record, read_record, write_record
-from moleflow.scoring import Statistics
+from moleflow.scoring import Statistics, require_finite
 from moleflow.store import open_split
 from stages.judge import AggregationConfig
 
@@ -50,7 +50,7 @@ def main(baseline: str) -> None:
             drawn = np.random.default_rng(config.seed).permutation(len(train))
             fitting = images_within(train, config.feature_memory)
             rival = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
-            judged: dict[str, Arrays] = {split: _distances(rival, each) for split, each in features.items()}
+            judged: dict[str, Arrays] = {split: _distances(rival, each, name) for split, each in features.items()}
             judged["calibration"]["fold"] = np.zeros(len(judged["calibration"]["distance"]), np.int64)
             for split in ("probe", "varied"):
                 judged.setdefault(split, {})["source"] = sources_of(splits[split].images)
@@ -65,14 +65,17 @@ def main(baseline: str) -> None:
                 rows = stolen_rows(routes.arrays[f"{victim}/chosen"], names.index(name))
                 if len(rows):
                     images = prototype.scaled(open_split(FEATURES / f"{victim}.zarr", "test")).take(rows)
-                    verdicts = {"row": rows, **vars(judge(_alone(_distances(rival, images))))}
+                    verdicts = {"row": rows, **vars(judge(_alone(_distances(rival, images, name))))}
                     arrays |= {f"{victim}/stolen/{name}/{key}": each for key, each in verdicts.items()}
         write_record(OUTPUT / f"{baseline}.h5", Record(arrays, {}))
 
 
-def _distances(rival: Baseline, features: StandardisedFeatures) -> Statistics:
+def _distances(rival: Baseline, features: StandardisedFeatures, name: str) -> Statistics:
+    """What a product's rival says of some images, (N, H, W)."""
     batches = (features[start : start + BATCH] for start in range(0, len(features), BATCH))
-    return {"distance": np.concatenate([rival.distances(batch).numpy() for batch in batches])}
+    found = {"distance": np.concatenate([rival.distances(batch).numpy() for batch in batches])}
+    require_finite(found, name, features.images)
+    return found
 
 
 def _alone(judged: Statistics) -> Statistics:

@@ -1,6 +1,7 @@
 """evaluate: metrics of products, forgetting, unknown products, rivals, probe and cost, with their plots."""
 
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from moleflow.params import load_params
 from moleflow.plot_data import confusion_table, curve_tables, histogram_table, matrix_table, stolen_table
 from moleflow.probing import agreement
 from moleflow.records import Records
+from moleflow.router import TAIL_IMAGES, can_reject
 from stages.grading import GradingConfig
 from stages.judge import JudgeConfig
 
@@ -38,6 +40,7 @@ def main() -> None:
     rates = {"alarm_rate": config.alarm_rate, "sigma": config.map_sigma}
     evaluation = evaluate(flow, **rates)
     rivals = {name: evaluate(records.rival(name), **rates) for name in config.baselines}
+    _warn_of_few(records.training_images, config.reject_rate)
     unknown = open_set_metrics(records.located(), config.reject_rate)
     weighed = {name: records.weighed(name, judging.aggregator, config.map_sigma) for name in records.names}
 
@@ -64,6 +67,17 @@ def main() -> None:
         for name, table in tables.items():
             table.to_csv(plots / f"{name}.csv", index=False, float_format="%.6g")
     _write_costs(config, start)
+
+
+def _warn_of_few(training_images: dict[str, int], reject_rate: float) -> None:
+    """One product of which too little is known keeps every image from being called unknown."""
+    few = [f"{name} ({count})" for name, count in training_images.items() if not can_reject(count, reject_rate)]
+    if few and reject_rate:
+        print(
+            f"warning: reject_rate: {reject_rate:g} has no effect: no image is called an unknown product as long as a "
+            f"known one has fewer than {TAIL_IMAGES} training images: {', '.join(few)}",
+            file=sys.stderr,
+        )
 
 
 def _probe(weighed: dict[str, Any]) -> dict[str, float | None]:

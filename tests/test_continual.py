@@ -1,13 +1,17 @@
 """The account of forgetting: theft is reported as theft, lost weights as lost weights."""
 
+import json
+
 import numpy as np
 import pytest
 
+from moleflow.calibration import alarm_threshold
 from moleflow.continual import Account, continual_account
 from moleflow.evaluation import Judged, calibration_summary, evaluate, mean_metrics, routed_verdicts
-from moleflow.judging import Verdicts
+from moleflow.judging import Judge, Verdicts
 from moleflow.plot_data import confusion_table, matrix_table, stolen_table
 from moleflow.scores_file import Record, read_record, write_record
+from moleflow.scoring import Aggregation
 
 NAN = np.nan
 ALARM = {"alarm_rate": 0.2, "sigma": 1.0}
@@ -47,7 +51,7 @@ def test_one_task_cannot_forget_and_an_undefined_metric_has_no_account():
 
 def verdicts(scores):
     scores = np.asarray(scores, float)
-    return Verdicts(scores[:, None, None].repeat(2, 1).repeat(2, 2), scores, 1 / (1 + scores))
+    return Verdicts(scores[:, None, None].repeat(2, 1).repeat(2, 2), scores, 1 / (1 + scores), scores)
 
 
 def product(number, chosen, stolen, masks=None):
@@ -122,6 +126,49 @@ def test_a_router_that_steals_k_images_yields_exactly_that_theft(count, nut):
     np.testing.assert_allclose(evaluation.own["image_auroc"], [[1, NAN], [1, 1]])
 
 
+@pytest.mark.parametrize("parts", [("nll",), ("nll", "latent")])
+def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
+    """A likelihood that lies some hundred nats off for the other expert moves no metric, of images or pixels."""
+    rng = np.random.default_rng(0)
+    aggregation = Aggregation("max", 3, 1.0, 90.0)
+    normal = {part: rng.normal(size=(30, 4, 4)) for part in parts} | {"fold": np.zeros(30, int)}
+    test = {part: rng.normal(size=(1, 6, 4, 4)) for part in parts}
+    masks = np.zeros((6, 8, 8), bool)
+    masks[3:, 2:4, 2:4] = True
+    for part in parts:
+        test[part][0, 3:, 1, 1] += 3
+    chosen = np.zeros((6, 2), int)
+    chosen[[1, 4], 1] = 1
+
+    def metrics(offset, scale):
+        moved = {part: offset + scale * values for part, values in normal.items() if part != "fold"}
+        other = Judge.of(parts, aggregation, moved | {"fold": normal["fold"]}, {})
+        held = other({part: offset + scale * values[:, [1, 4]] for part, values in test.items()})
+        own = Judge.of(parts, aggregation, normal, {})(test)
+        thief = {f"nut/{key}": value for key, value in {"row": np.array([1, 4]), **vars(held)}.items()}
+        routed = routed_verdicts(own, thief, chosen, 0, ["bolt", "nut"])
+        bolt = Judged(nut.labels, masks, own, routed, chosen, np.zeros(6, bool), 0, 4.0)
+        found = evaluate({"bolt": bolt, "nut": nut}, **ALARM).classes["bolt"]
+        return {key: found[key] for key in ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")}
+
+    assert metrics(300.0, 20.0) == pytest.approx(metrics(0.0, 1.0), abs=1e-6)
+    assert metrics(-300.0, 1.0) == pytest.approx(metrics(0.0, 1.0), abs=1e-6)
+
+
+def test_a_metric_that_misrouting_leaves_undefined_has_no_account():
+    """All scores equal after the second task: no NaN reaches a file, and no mean is taken over fewer products."""
+    own = np.array([[0.9, NAN], [0.9, 0.8]])
+    routed = np.array([[0.9, NAN], [NAN, 0.8]])
+    for figure, account in continual_account(own, routed).items():
+        assert account.total is account.routing is None, figure
+        assert account.weights is not None
+    flat = Verdicts(np.ones((6, 2, 2)), np.ones(6), np.ones(6), np.ones(6))
+    bolt = product(0, [[0, 1]] * 6, {f"nut/{key}": value for key, value in {"row": np.arange(6), **vars(flat)}.items()})
+    summary = evaluate({"bolt": bolt, "nut": product(1, [[1]] * 6, {})}, **ALARM).summary
+    json.dumps(summary, allow_nan=False)
+    assert summary["continual"]["image_auroc"]["forgetting"]["total"] is None
+
+
 def test_theft_shows_in_pixel_matrices_too(nut):
     masks = np.zeros((6, 8, 8), bool)
     masks[3:, 2:4, 2:4] = True
@@ -166,6 +213,15 @@ def test_too_few_calibration_images_leave_the_rates_undefined(nut):
     metrics = evaluate({"nut": unwarranted}, alarm_rate=0.05, sigma=1.0).classes["nut"]
     assert metrics["false_alarm_rate"] is metrics["f1"] is None
     assert "19" in metrics["undefined"]["f1"]
+
+
+@pytest.mark.parametrize(("rate", "images"), [(0.05, 19), (0.03, 33), (0.07, 14), (0.15, 6), (0.3, 3), (0.5, 1)])
+def test_the_number_of_images_that_is_said_is_the_number_that_is_needed(nut, rate, images):
+    assert np.isinf(alarm_threshold(np.arange(images - 1.0), rate))
+    assert np.isfinite(alarm_threshold(np.arange(float(images)), rate))
+    unwarranted = Judged(**{**vars(nut), "threshold": np.inf, "number": 0, "chosen": nut.chosen * 0})
+    reason = evaluate({"nut": unwarranted}, alarm_rate=rate, sigma=1.0).classes["nut"]["undefined"]["f1"]
+    assert reason == f"fewer than {images} held-out normal images"
 
 
 def test_calibration_summary_by_hand():

@@ -77,16 +77,27 @@ def test_verdicts_of_several_members_are_their_means(load):
     judge = Judge(("nll",), TOP, expert.statistics_by_fold(features, folds), folds, {}, np.empty(0, int))
     every = expert.statistics(features.take(np.arange(5)))
     verdicts = judge(every)
-    np.testing.assert_allclose(verdicts.patch_score, every["nll"].mean(0), rtol=1e-5)
+    normal = judge.calibration["nll"]
+    standardised = (every["nll"].mean(0) - normal.mean()) / normal.std()
+    np.testing.assert_allclose(verdicts.patch_score, standardised, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(verdicts.image_score, every["nll"].max((2, 3)).mean(0), rtol=1e-5)
     assert ((verdicts.p_value > 0) & (verdicts.p_value <= 1)).all()
 
 
-def test_likelihoods_that_are_not_finite_name_the_product(load, members):
+def test_likelihoods_that_are_not_finite_name_product_image_and_statistic(load, members):
     broken = {name: torch.full_like(value, torch.nan) for name, value in members[0].items()}
     expert, features = load([broken])
-    with pytest.raises(ArtifactError, match="bolt: its expert gives likelihoods that are not finite; lower lr"):
+    with pytest.raises(ArtifactError, match=r"bolt: nll of 000\.png is not finite; look at the image, or lower lr"):
         expert.statistics(features)
+
+
+def test_every_statistic_is_checked_not_the_likelihood_alone(load):
+    expert, features = load()
+    expert.memories[1].patches[0][:] = torch.nan
+    with pytest.raises(ArtifactError, match=r"bolt: memory0 of 004\.png is not finite"):
+        expert.statistics(features.take(np.arange(4, 9)))
+    with pytest.raises(ArtifactError, match=r"bolt: memory0 of 007\.png is not finite"):
+        expert.statistics_by_fold(features.take(np.arange(4, 9)), np.array([0, 0, 2, 1, 1]))
 
 
 def with_varied(rng, count=30):

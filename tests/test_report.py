@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def judged(number: int, *, normal: int = 4, defective: int = 8, masks: bool = Tr
     count = normal + defective
     scores = np.arange(count) * (1.0 + number)
     patches = scores[:, None, None] + np.arange(16.0).reshape(4, 4)
-    verdicts = Verdicts(patches, scores, 1 / (1 + scores))
+    verdicts = Verdicts(patches, scores, 1 / (1 + scores), scores)
     labels = np.repeat([0, 1], [normal, defective])
     marked = np.zeros((count, SIZE, SIZE), bool)
     marked[labels == 1, 4:9, :6] = True
@@ -149,7 +150,7 @@ def test_worst_cases_come_first():
     one = judged(0)
     assert worst(one, 1) == [4, 5, 6, 7, 8, 9]
     assert worst(one, 0) == [3, 2, 1, 0]
-    ties = Verdicts(one.own.patch_score, one.own.image_score, np.full(12, 0.5))
+    ties = replace(one.own, p_value=np.full(12, 0.5))
     tied = Judged(**{**vars(one), "routed": [ties]})
     assert worst(tied, 1) == [4, 5, 6, 7, 8, 9]
     assert worst(tied, 0) == [3, 2, 1, 0]
@@ -167,9 +168,19 @@ def test_cases_say_what_happened(make_page):
     assert "Of 2 defective images 1 raised an alarm, 0 did not, and 1 got no verdict" in bolt
 
 
+def test_the_page_counts_the_alarms_that_the_metrics_count(make_page):
+    """A p-value that a rounding error lifts above the rate, as 3/10 is above 0.3, is an alarm in both."""
+    one = judged(0, normal=6, defective=2)
+    rounded = replace(one.own, p_value=np.repeat([RATE * (1 + 1e-12), 0.9], [6, 2]))
+    product = Judged(**{**vars(one), "own": rounded, "routed": [rounded] * 2, "rejected": np.zeros(8, bool)})
+    assert "Of 6 normal images 6 raised an alarm, 0 did not" in make_page(bolt=product)
+    metrics = evaluate({"bolt": product, "nut": judged(1)}, alarm_rate=RATE, sigma=1.0).classes["bolt"]
+    assert metrics["false_alarm_rate"] == 1
+
+
 def test_a_loss_is_written_into_the_matrix(make_page):
     forgetful = judged(0)
-    worse = Verdicts(forgetful.own.patch_score, -forgetful.own.image_score, forgetful.own.p_value)
+    worse = replace(forgetful.own, comparable_score=-forgetful.own.comparable_score)
     lost = Judged(**{**vars(forgetful), "routed": [forgetful.own, worse], "chosen": np.tile([0, 1], (12, 1))})
     assert "0.000<small>−1.000</small>" in make_page(bolt=lost)
 
@@ -184,7 +195,7 @@ def test_contours_close_around_regions_and_none_is_drawn_without_one():
 
 
 def test_heat_is_common_to_a_product_and_survives_equal_scores():
-    flat = Verdicts(np.ones((12, 4, 4)), np.ones(12), np.ones(12))
+    flat = Verdicts(np.ones((12, 4, 4)), np.ones(12), np.ones(12), np.ones(12))
     low, high = heat_scale(Judged(**{**vars(judged(0)), "routed": [flat]}))
     assert high > low
     assert heat_colours(np.array([-1.0, 0.0, 1.0, 2.0])).tolist() == [[0, 0, 4]] * 2 + [[252, 255, 164]] * 2
