@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from moleflow.batch_norm import folded
+from moleflow.batch_norm import folded, trial_images
 from moleflow.packaged_weights import packaged_weights
 from moleflow.torchvision_repair import repair_torchvision
 
@@ -66,8 +66,8 @@ class Backbone(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(config["std"]).view(1, 3, 1, 1))
         self.weights_digest = _digest(self.model)
         self.eval()
-        sample = torch.rand(1, 3, img_size, img_size, generator=torch.Generator().manual_seed(0))
-        self.model = folded(self.model, sample).requires_grad_(False)
+        images = (trial_images(img_size) - self.mean) / self.std  # as forward does
+        self.model = folded(self.model, images).requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.to(self.device)
 
