@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from moleflow.batch_norm import folded, trial_images
-from moleflow.packaged_weights import packaged_weights
+from moleflow.packaged_weights import PACKAGED, packaged_weights
 from moleflow.torchvision_repair import repair_torchvision
 
 repair_torchvision()
@@ -52,9 +52,7 @@ class Backbone(nn.Module):
             BackboneError: name, layer, size, weights or device are not to be had; the message says what is.
         """
         super().__init__()
-        if not timm.is_model(name):
-            close = ", ".join(timm.list_models(f"*{name.split('.')[0]}*")[:5]) or "timm.list_models()"
-            raise BackboneError(f"params.yaml: backbone: timm has no model {name!r}; see {close}")
+        _require_known(name)
         self.name, self.layers = name, list(layers)
         self.device = find_device(device)
         self.model = _feature_maps(name, layers, weights, img_size)
@@ -105,6 +103,46 @@ def find_device(name: str) -> torch.device:
         raise BackboneError(f"params.yaml: device: {name!r} is not to be had ({reason}); use auto or cpu") from error
 
 
+def check_backbone(name: str, layers: list[int], weights: str, img_size: int, device: str) -> list[Tensor]:
+    """Everything about a backbone that can be told without its weights.
+
+    Returns:
+        Its maps of one image, (1, C_l, H_l, W_l) each, without values (device "meta").
+
+    Raises:
+        BackboneError: name, layer, size, weights' place or device are not to be had; the message says what is.
+    """
+    _require_known(name)
+    _timm_config(name)
+    find_device(device)
+    if weights == "package" and name not in PACKAGED:
+        raise BackboneError(
+            f"params.yaml: backbone_weights: no package carries {name}, only {', '.join(PACKAGED)}; "
+            "use 'hub' or the path of a safetensors file"
+        )
+    if weights not in {"package", "hub"}:
+        _require_file(name, weights)
+    with torch.device("meta"), torch.inference_mode():
+        model = _untrained(name, layers, img_size).eval()
+        maps: list[Tensor] = model(torch.empty(1, 3, img_size, img_size))
+    last = getattr(model, "output_fmt", None) == Format.NHWC
+    return [each.permute(0, 3, 1, 2) for each in maps] if last else maps
+
+
+def _require_known(name: str) -> None:
+    if not timm.is_model(name):
+        close = ", ".join(timm.list_models(f"*{name.split('.')[0]}*")[:5]) or "timm.list_models()"
+        raise BackboneError(f"params.yaml: backbone: timm has no model {name!r}; see {close}")
+
+
+def _require_file(name: str, weights: str) -> None:
+    if not Path(weights).is_file():
+        raise BackboneError(
+            f"params.yaml: backbone_weights: {weights!r} is no file; use 'package', 'hub' or the path of a "
+            f"safetensors file with the weights of {name}"
+        )
+
+
 def _timm_config(name: str) -> Any:
     try:
         return timm.get_pretrained_cfg(name, allow_unregistered=False)
@@ -115,19 +153,29 @@ def _timm_config(name: str) -> Any:
         ) from error
 
 
-def _feature_maps(name: str, layers: list[int], weights: str, img_size: int) -> nn.Module:
-    config = _timm_config(name)
-    source: dict[str, Any] = {} if weights == "hub" else {"state_dict": _read_weights(name, weights)}
-    size: dict[str, Any] = {"img_size": img_size} if config.fixed_input_size else {}
+def _untrained(name: str, layers: list[int], img_size: int) -> Any:
+    """timm's model with random weights; refuses layers and sizes that it cannot have."""
+    fixed = _timm_config(name).fixed_input_size
     try:
-        untrained: Any = timm.create_model(name, features_only=True, out_indices=layers, **size)
-        coarsest = max(untrained.feature_info.reduction())
-        if config.fixed_input_size and img_size % coarsest:
+        model: Any = timm.create_model(name, features_only=True, out_indices=layers, **_size(name, img_size))
+        coarsest = max(model.feature_info.reduction())
+        if fixed and img_size % coarsest:
             raise ValueError(f"img_size must be a multiple of {coarsest}")
     except (IndexError, AssertionError, ValueError, RuntimeError) as error:
         raise BackboneError(
             f"params.yaml: backbone: {name} has no feature maps for layers: {layers}, img_size: {img_size} ({error})"
         ) from error
+    return model
+
+
+def _size(name: str, img_size: int) -> dict[str, Any]:
+    return {"img_size": img_size} if _timm_config(name).fixed_input_size else {}
+
+
+def _feature_maps(name: str, layers: list[int], weights: str, img_size: int) -> nn.Module:
+    _untrained(name, layers, img_size)
+    source: dict[str, Any] = {} if weights == "hub" else {"state_dict": _read_weights(name, weights)}
+    size = _size(name, img_size)
     try:
         return timm.create_model(
             name, features_only=True, out_indices=layers, pretrained=True, pretrained_cfg_overlay=source, **size
@@ -145,11 +193,7 @@ def _read_weights(name: str, weights: str) -> dict[str, Tensor]:
     expected = timm.create_model(name).state_dict()
     if weights == "package":
         return packaged_weights(name, expected)
-    if not Path(weights).is_file():
-        raise BackboneError(
-            f"params.yaml: backbone_weights: {weights!r} is no file; use 'package', 'hub' or the path of a "
-            f"safetensors file with the weights of {name}"
-        )
+    _require_file(name, weights)
     try:
         state = load_file(weights)
     except SafetensorError as error:

@@ -9,13 +9,13 @@ from moleflow.artifacts import ArtifactError
 from moleflow.choices import choose
 from moleflow.comparison import comparison_table
 from moleflow.errors import told_plainly
+from moleflow.params import PARAMS
 from moleflow.params_writer import write_params, write_products
+from moleflow.paths import METRICS
 from moleflow.presets import PRESETS
 from moleflow.scenarios import DATASETS, scenario
 from moleflow.tables import results
-from moleflow.tasks import remove_strays
 
-METRICS = Path("metrics")
 GRADED = ("image_auroc", "pixel_ap", "aupro")
 COMPARED = ("image_auroc", "pixel_ap", "aupro", "routing_accuracy", "continual.image_auroc.forgetting.total")
 
@@ -55,7 +55,6 @@ def main() -> None:
 def _write_scenario(arguments: argparse.Namespace) -> None:
     products = scenario(arguments.dataset, arguments.scenario, root=arguments.root, order=arguments.order)
     write_products(products)
-    remove_strays({name: each.task for name, each in products.items()})
     missing = [each.path for each in products.values() if not Path(each.path).is_dir()]
     if missing and arguments.root is not None:
         print(f"warning: {missing[0]} does not exist; --root is the folder that holds the products", file=sys.stderr)
@@ -73,8 +72,10 @@ def _write_preset(arguments: argparse.Namespace) -> None:
 
 
 def _print_plan() -> None:
-    from moleflow.plan import planned_stages  # takes DVC a second to import
+    from moleflow.plan import planned_stages  # takes DVC a second to import, and check the backbones another
+    from stages.check import write_check
 
+    write_check(PARAMS)
     planned = planned_stages()
     print("\n`dvc repro` will run" + (":" if planned else " nothing."))
     for kind, parts in planned.items():

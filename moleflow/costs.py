@@ -1,81 +1,111 @@
-"""What a stage cost: kept beside the artifacts, never inside them."""
+"""What the stages cost: one file that Git tracks and no stage owns, so that dvc.lock says what was computed only."""
 
 import json
 import resource
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from moleflow.artifacts import write_json
 
-COSTS = Path("data/costs")
+COSTS = Path("metrics/costs.json")
+PER_PRODUCT = ("index", "extract", "probe", "prototype", "statistics", "score")  # stages of one product each
+
+Cost = dict[str, float]
 
 
 @contextmanager
 def measured(stage: str, item: str, outputs: list[Path]) -> Iterator[None]:
-    """Measures the enclosed work and writes data/costs/<stage>/<item>.json if it succeeds.
+    """Measures the enclosed work and enters it in metrics/costs.json if it succeeds.
+
+    A stage that DVC restores from its cache does not run, and keeps the entry it has.
 
     Args:
         stage: name of the stage.
-        item: its product or task.
+        item: its product, task or baseline; "all" for a stage without such parts.
         outputs: files or folders whose bytes count.
     """
     start = time.perf_counter()
     yield
-    write_json(COSTS / stage / f"{item}.json", cost_since(start, outputs))
-
-
-def cost_since(start: float, outputs: list[Path]) -> dict[str, float]:
-    """Seconds since `start` (of time.perf_counter), the process's peak memory and the outputs' bytes."""
-    return {
+    cost = {
         "seconds": round(time.perf_counter() - start, 3),
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "bytes": sum(_size(path) for path in outputs),
     }
+    with _opened() as costs:
+        costs["stages"].setdefault(stage, {})[item] = cost
 
 
-def read_costs(
-    products: dict[str, str], first_task: str, baselines: list[str]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What every product cost, and every stage.
+def summarize_costs(
+    products: dict[str, str], first_task: str, baselines: list[str], parameters: dict[str, int]
+) -> None:
+    """Brings the sums of metrics/costs.json up to date, and drops what is no longer listed.
 
     Args:
         products: product to task.
         first_task: the task that the stage base learns.
-        baselines: names of the rivals.
-
-    Returns:
-        Per product its own stages and its share of its task's: seconds, bytes, peak_memory_bytes. Per
-        stage and item the same.
+        baselines: their names.
+        parameters: of each product's expert.
     """
-    current = {*products, *products.values(), *baselines, "all"}  # files of removed ones may lie beside
-    stages: dict[str, dict[str, Any]] = defaultdict(dict)
-    for path in sorted(COSTS.glob("*/*.json")):
-        if path.stem in current:
-            stages[path.parent.name][path.stem] = json.loads(path.read_text())
-    costs = {}
-    for name, task in products.items():
-        share = 1 / list(products.values()).count(task)
-        own = [stages[stage][name] for stage in ("index", "extract", "probe", "prototype", "score")]
-        learning = stages["base" if task == first_task else "train"][task]
-        costs[name] = {key: sum(cost[key] for cost in own) + share * learning[key] for key in ("seconds", "bytes")}
-        costs[name]["peak_memory_bytes"] = max(cost["peak_memory_bytes"] for cost in [*own, learning])
-    return costs, stages
+    with _opened() as costs:
+        listed = {*products, *products.values(), *baselines, "all"}
+        kept = {stage: {item: each for item, each in runs.items() if item in listed} for stage, runs in _stages(costs)}
+        costs["stages"] = {stage: runs for stage, runs in kept.items() if runs}
+        costs["products"] = {
+            name: {**_product_cost(costs["stages"], products, name, first_task), "parameters": parameters[name]}
+            for name in products
+        }
+        costs["total"] = _total(costs["products"], costs["stages"].get("extract", {}))
 
 
-def total_costs(products: dict[str, Any], stages: dict[str, Any]) -> dict[str, float]:
-    """What all products cost together, and of that their extraction: extract_seconds and extract_bytes.
+@contextmanager
+def _opened() -> Iterator[dict[str, Any]]:
+    """The file's content, written back in the end; two runs of DVC may want it at once."""
+    COSTS.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(COSTS.with_name(".costs.lock")):
+        costs: dict[str, Any] = {"total": {}, "products": {}, "stages": {}}
+        costs |= json.loads(COSTS.read_text(encoding="utf-8")) if COSTS.is_file() else {}
+        yield costs
+        costs["stages"] = {stage: dict(sorted(runs.items())) for stage, runs in _stages(costs)}
+        write_json(COSTS, costs)
 
-    Args:
-        products: seconds, bytes and parameters of each.
-        stages: per stage and item seconds and bytes; of extract those of `products`.
-    """
-    extract = [stages["extract"][name] for name in products]
-    total = {key: sum(each[key] for each in products.values()) for key in ("seconds", "bytes", "parameters")}
-    return total | {f"extract_{key}": sum(each[key] for each in extract) for key in ("seconds", "bytes")}
+
+def _stages(costs: dict[str, Any]) -> list[tuple[str, dict[str, Cost]]]:
+    return sorted(costs["stages"].items())
+
+
+def _product_cost(
+    stages: dict[str, dict[str, Cost]], products: dict[str, str], name: str, first_task: str
+) -> dict[str, float | None]:
+    """A product's own stages and its share of its task's; None where a stage's entry is missing."""
+    task = products[name]
+    share = 1 / list(products.values()).count(task)
+    own = [stages.get(stage, {}).get(name) for stage in PER_PRODUCT]
+    learning = stages.get("base" if task == first_task else "train", {}).get(task)
+    if learning is None or None in own:
+        return {"seconds": None, "bytes": None, "peak_memory_bytes": None}
+    runs = [run for run in own if run is not None]
+    return {
+        "seconds": round(sum(run["seconds"] for run in runs) + share * learning["seconds"], 3),
+        "bytes": round(sum(run["bytes"] for run in runs) + share * learning["bytes"]),
+        "peak_memory_bytes": max(run["peak_memory_bytes"] for run in [*runs, learning]),
+    }
+
+
+def _total(products: dict[str, dict[str, float | None]], extract: dict[str, Cost]) -> dict[str, float | None]:
+    """What all products cost together, and of that their extraction; None where a product's cost is."""
+    total: dict[str, float | None] = {}
+    for key in ("seconds", "bytes", "parameters"):
+        values = [each[key] for each in products.values()]
+        total[key] = None if None in values else round(sum(value for value in values if value is not None), 3)
+    for key in ("seconds", "bytes"):
+        known = products.keys() <= extract.keys()
+        total[f"extract_{key}"] = round(sum(extract[name][key] for name in products), 3) if known else None
+    return total
 
 
 def _size(path: Path) -> int:

@@ -7,9 +7,8 @@ import numpy as np
 
 from moleflow.calibration import alarms, images_needed
 from moleflow.continual import continual_account
-from moleflow.judging import Verdicts
 from moleflow.metrics import Ranking, alarm_metrics, mean_of_defined, pixel_ranking, ranking
-from moleflow.scores_file import Arrays
+from moleflow.scorer import Verdicts
 from moleflow.scoring import anomaly_maps
 
 Metrics = dict[str, float | None]
@@ -30,6 +29,7 @@ class Judged:
         rejected: images that show no known product, says the router after the last task, (N,).
         number: the product's own index.
         threshold: alarm above this image score of its own expert; infinite if it cannot be warranted.
+        alarm_rate: p-values up to this raise an alarm.
     """
 
     labels: np.ndarray
@@ -40,14 +40,17 @@ class Judged:
     rejected: np.ndarray
     number: int
     threshold: float
+    alarm_rate: float
 
 
-def routed_verdicts(own: Verdicts, stolen: Arrays, chosen: np.ndarray, number: int, names: list[str]) -> list[Verdicts]:
-    """The own verdicts after each task, with the thieves' on the images that they hold then.
+def routed_verdicts(
+    own: Verdicts, others: dict[str, tuple[np.ndarray, Verdicts]], chosen: np.ndarray, number: int, names: list[str]
+) -> list[Verdicts]:
+    """The own verdicts after each task, with other experts' on the images that are sent to them then.
 
     Args:
         own: verdicts of the product's own expert on its N test images.
-        stolen: <thief>/row and every field of `Verdicts` of the images each thief ever holds.
+        others: per other product the rows of the images that are ever sent to it, (n,), and its verdicts on them.
         chosen: index of the chosen product by image and task, (N, T).
         number: the product's own index.
         names: all products in order of arrival.
@@ -55,11 +58,11 @@ def routed_verdicts(own: Verdicts, stolen: Arrays, chosen: np.ndarray, number: i
     steps = []
     for step in chosen.T:
         arrays = {key: value.copy() for key, value in vars(own).items()}
-        for thief in np.setdiff1d(step, [number]):
-            rows = stolen[f"{names[thief]}/row"]
-            held = step[rows] == thief
+        for other in np.setdiff1d(step, [number]):
+            rows, verdicts = others[names[other]]
+            held = step[rows] == other
             for key, values in arrays.items():
-                values[rows[held]] = stolen[f"{names[thief]}/{key}"][held]
+                values[rows[held]] = getattr(verdicts, key)[held]
         steps.append(Verdicts(**arrays))
     return steps
 
@@ -99,7 +102,7 @@ def grades(judged: Judged, sigma: float) -> tuple[Grade, list[Grade]]:
     return own, routed
 
 
-def class_metrics(judged: Judged, own: Grade, routed: Grade, alarm_rate: float) -> tuple[Metrics, dict[str, str]]:
+def class_metrics(judged: Judged, own: Grade, routed: Grade) -> tuple[Metrics, dict[str, str]]:
     """All metrics of one product, routed and (with the suffix _oracle) judged by its own expert.
 
     A rejected image gets no verdict: it is neither a false alarm nor a found defect.
@@ -124,13 +127,14 @@ def class_metrics(judged: Judged, own: Grade, routed: Grade, alarm_rate: float) 
             for key, value in rankings.items()
             if value is None
         }
-        counted = asdict(alarm_metrics(judged.labels, alarms(verdicts.p_value, alarm_rate) & ~rejected))
+        counted = asdict(alarm_metrics(judged.labels, alarms(verdicts.p_value, judged.alarm_rate) & ~rejected))
         reason = "no test image of the kind it needs, or no alarm"
         if np.isinf(judged.threshold):
             counted = dict.fromkeys(counted)
-            reason = f"fewer than {images_needed(alarm_rate)} held-out normal images"
+            reason = f"fewer than {images_needed(judged.alarm_rate)} held-out normal images"
         metrics |= {f"{key}{suffix}": value for key, value in counted.items()}
         reasons |= {f"{key}{suffix}": reason for key, value in counted.items() if value is None}
+    metrics["alarm_rate"] = judged.alarm_rate
     metrics["routing_accuracy"] = float((judged.chosen[:, -1] == judged.number).mean())
     return metrics, reasons
 
@@ -151,7 +155,7 @@ class Evaluation:
     routed: dict[str, np.ndarray]
 
 
-def evaluate(products: dict[str, Judged], *, alarm_rate: float, sigma: float) -> Evaluation:
+def evaluate(products: dict[str, Judged], *, sigma: float) -> Evaluation:
     """Evaluates a method on all products.
 
     The own experts' part of R is constant in time because their artifacts are: score wrote the
@@ -159,7 +163,6 @@ def evaluate(products: dict[str, Judged], *, alarm_rate: float, sigma: float) ->
 
     Args:
         products: test images by product, in order of arrival.
-        alarm_rate: p-values up to this raise an alarm.
         sigma: smoothing of the anomaly maps in pixels.
     """
     tasks = max(len(judged.routed) for judged in products.values())
@@ -167,7 +170,7 @@ def evaluate(products: dict[str, Judged], *, alarm_rate: float, sigma: float) ->
     classes: dict[str, dict[str, Any]] = {}
     for column, (name, judged) in enumerate(products.items()):
         own_grade, routed_grades = grades(judged, sigma)
-        metrics, reasons = class_metrics(judged, own_grade, routed_grades[-1], alarm_rate)
+        metrics, reasons = class_metrics(judged, own_grade, routed_grades[-1])
         classes[name] = {**metrics, "undefined": reasons}
         arrival = tasks - len(routed_grades)
         for metric in CONTINUAL:
@@ -178,34 +181,32 @@ def evaluate(products: dict[str, Judged], *, alarm_rate: float, sigma: float) ->
         metric: {name: asdict(account) for name, account in continual_account(own[metric], routed[metric]).items()}
         for metric in CONTINUAL
     }
-    summary["calibration"] = calibration_summary(classes, alarm_rate)
+    summary["calibration"] = calibration_summary(classes)
     return Evaluation(classes, summary, own, routed)
 
 
 def mean_metrics(classes: dict[str, dict[str, Any]]) -> Metrics:
     """Mean of each metric over the products that have it; None if none has. Ends of intervals have no mean."""
-    ends = ("undefined", "false_alarm_low", "false_alarm_high")
-    keys = [key for key in next(iter(classes.values())) if not key.startswith(ends)]
+    left_out = ("undefined", "alarm_rate", "false_alarm_low", "false_alarm_high")
+    keys = [key for key in next(iter(classes.values())) if not key.startswith(left_out)]
     return {key: mean_of_defined(metrics[key] for metrics in classes.values()) for key in keys}
 
 
-def calibration_summary(classes: dict[str, dict[str, Any]], alarm_rate: float) -> Metrics:
-    """The promised rate of false alarms against the realised ones, each product given.
+def calibration_summary(classes: dict[str, dict[str, Any]]) -> Metrics:
+    """The promised rates of false alarms against the realised ones, each product given.
 
     Returns:
-        target; mean_gap, the mean of |realised − target|; kept, the share of the products whose
-        realised rate is not surely (by its 95 % interval) above the target.
+        target, the mean of the promised rates; mean_gap, the mean of |realised − promised|; kept, the share of
+        the products whose realised rate is not surely (by its 95 % interval) above the promised one.
     """
-    rates = [
-        (metrics["false_alarm_rate_oracle"], metrics["false_alarm_low_oracle"])
-        for metrics in classes.values()
-        if metrics["false_alarm_rate_oracle"] is not None
-    ]
+    target = float(np.mean([metrics["alarm_rate"] for metrics in classes.values()]))
+    keys = ("alarm_rate", "false_alarm_rate_oracle", "false_alarm_low_oracle")
+    rates = [[metrics[key] for key in keys] for metrics in classes.values() if metrics[keys[1]] is not None]
     if not rates:
-        return {"target": alarm_rate, "mean_gap": None, "kept": None}
-    realised, low = np.array(rates).T
+        return {"target": target, "mean_gap": None, "kept": None}
+    promised, realised, low = np.array(rates).T
     return {
-        "target": alarm_rate,
-        "mean_gap": float(np.abs(realised - alarm_rate).mean()),
-        "kept": float((low <= alarm_rate).mean()),
+        "target": target,
+        "mean_gap": float(np.abs(realised - promised).mean()),
+        "kept": float((low <= promised).mean()),
     }

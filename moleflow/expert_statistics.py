@@ -1,4 +1,4 @@
-"""What a product's expert says of patches: what score asks of its own images and route of stolen ones."""
+"""What a product's expert says of patches: of its own images, and of those that were sent to it."""
 
 import numpy as np
 import torch
@@ -8,10 +8,12 @@ from moleflow.expert_file import expert_file
 from moleflow.experts import load_expert
 from moleflow.features import ImageFeatures, StandardisedFeatures
 from moleflow.flow.density import Density
-from moleflow.judging import BATCH, EXPERTS, TASKS
 from moleflow.memory import Memory
+from moleflow.paths import BASE, EXPERTS, prototype_path
 from moleflow.prototypes import load_prototype
 from moleflow.scoring import Statistics, require_finite
+
+BATCH = 32  # images at a time through a density
 
 
 class Expert:
@@ -28,9 +30,8 @@ class Expert:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
         self.name = name
-        base, expert = EXPERTS / "base.safetensors", expert_file(EXPERTS / task, name)
-        self.members, self.memories = load_expert(base, expert, product=name)
-        self.prototype = load_prototype(TASKS / task / f"{name}.safetensors")
+        self.members, self.memories = load_expert(BASE, expert_file(EXPERTS / task, name), product=name)
+        self.prototype = load_prototype(prototype_path(name, task))
         self.dtype = dtype
 
     def statistics(self, features: StandardisedFeatures) -> Statistics:

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from moleflow.order import Order
+
 PARAMS = Path("params.yaml")
 
 Count = Annotated[int, Field(ge=0)]
@@ -35,21 +37,31 @@ OddOrZero = Annotated[int, Field(ge=0), AfterValidator(lambda value: value and _
 class Config(BaseModel):
     """What one stage reads of params.yaml: its fields are the keys. Subclasses give no defaults."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class ProductClass(Config):
-    """One line under `classes`."""
+    """One line under `classes`.
+
+    Behind the three that every product has, keys that a product may set for itself alone; None leaves it
+    with what params.yaml says for all.
+    """
 
     task: Annotated[str, Field(pattern=r"^\w+$")]
     layout: str
     path: str
+    alarm_rate: OpenFraction | None = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The keys that this product sets for itself."""
+        return self.model_dump(exclude={"task", "layout", "path"}, exclude_none=True)
 
 
 class Products(Config):
-    """The products and the order of their tasks; every stage checks them, whatever else it reads."""
+    """The products and the order of their tasks."""
 
-    classes: dict[Annotated[str, Field(pattern=r"^\w+$")], ProductClass]
+    classes: Annotated[dict[Annotated[str, Field(pattern=r"^\w+$")], ProductClass], Field(min_length=1)]
     first_task: str
     later_tasks: list[str]
 
@@ -59,10 +71,10 @@ class Products(Config):
         return [self.first_task, *self.later_tasks]
 
     @property
-    def by_arrival(self) -> dict[str, str]:
-        """Product to task in order of arrival: by task, then as listed under `classes`."""
-        order = sorted(self.classes, key=lambda name: self.tasks.index(self.classes[name].task))
-        return {name: self.classes[name].task for name in order}
+    def order(self) -> Order:
+        """Products in order of arrival: by task, then as listed under `classes`."""
+        names = sorted(self.classes, key=lambda name: self.tasks.index(self.classes[name].task))
+        return Order(self.tasks, {name: self.classes[name].task for name in names})
 
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)
@@ -72,12 +84,37 @@ def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
     """Reads the keys that `config` names.
 
     Args:
-        config: the stage's Config; its field names are keys of params.yaml.
-        path: the file to read.
+        config: the stage's Config; its field names are keys of the file.
+        path: params.yaml, or what it comes to for one stage of one product (`paths.product_params`).
 
     Raises:
-        ParamsError: the file is unreadable, a key is missing, has the wrong type or an impossible
-            value, or a class's task is not listed (or a listed task has no class).
+        ParamsError: the file is unreadable, a key is missing, has the wrong type or an impossible value.
+    """
+    content = read_params(path)
+    wrong = mistakes(config, content)
+    if wrong:
+        raise ParamsError(f"{path}: " + "; ".join(wrong))
+    return config(**_own(config, content))
+
+
+def load_products(path: Path = PARAMS) -> Products:
+    """Reads the products and tasks.
+
+    Raises:
+        ParamsError: as `load_params`, or a class's task is not listed, or a listed task has no class.
+    """
+    products = load_params(Products, path)
+    wrong = task_mistakes(products)
+    if wrong:
+        raise ParamsError(f"{path}: " + "; ".join(wrong))
+    return products
+
+
+def read_params(path: Path = PARAMS) -> dict[str, Any]:
+    """All keys and values of a file.
+
+    Raises:
+        ParamsError: it is missing, or no YAML with keys that are text.
     """
     try:
         content = _parsed(path.read_text(encoding="utf-8"))
@@ -85,8 +122,15 @@ def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
         raise ParamsError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{path} has no keys")
-    _check_tasks(_validated(Products, content, path), path)
-    return _validated(config, content, path)
+    classes = content.get("classes")
+    keys = [*content, *(classes if isinstance(classes, dict) else [])]
+    odd = [key for key in keys if not isinstance(key, str)]
+    if odd:
+        raise ParamsError(
+            f"{path}: the keys {', '.join(map(repr, odd))} are no text to YAML, and DVC drops the stages of such a "
+            "product; quote them, as in '01':"
+        )
+    return content
 
 
 @lru_cache(maxsize=1)
@@ -95,33 +139,36 @@ def _parsed(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
 
 
-def classes_of(task: str, path: Path = PARAMS) -> list[str]:
-    """Names of a task's classes, in the order of arrival."""
-    return [name for name, its_task in load_params(Products, path).by_arrival.items() if its_task == task]
-
-
-def _validated(config: type[AnyConfig], content: dict[str, Any], path: Path) -> AnyConfig:
+def mistakes(config: type[Config], content: dict[str, Any]) -> list[str]:
+    """What is wrong with the keys that `config` names, in words."""
     try:
-        return config(**{key: content[key] for key in config.model_fields if key in content})
+        config(**_own(config, content))
     except ValidationError as error:
-        raise ParamsError(f"{path}: " + "; ".join(map(_in_words, error.errors()))) from error
+        return [_in_words(each) for each in error.errors()]
+    return []
+
+
+def _own(config: type[Config], content: dict[str, Any]) -> dict[str, Any]:
+    return {key: content[key] for key in config.model_fields if key in content}
+
+
+def task_mistakes(products: Products) -> list[str]:
+    """What is wrong with the order of the tasks, in words."""
+    listed, used = products.tasks, {entry.task for entry in products.classes.values()}
+    wrong = [
+        f"classes.{name}.task: {entry.task!r} is not listed; add it to later_tasks {products.later_tasks}"
+        for name, entry in products.classes.items()
+        if entry.task not in listed
+    ]
+    if len(set(listed)) < len(listed):
+        wrong.append(f"a task is listed twice in first_task and later_tasks: {listed}")
+    empty = sorted(set(listed) - used)
+    if empty:
+        wrong.append(f"no class has task {empty}; remove it from later_tasks or add its class")
+    return wrong
 
 
 def _in_words(mistake: Any) -> str:
     """One of pydantic's findings; one of several keys together names them itself."""
     said = mistake["msg"].removeprefix("Value error, ")
     return f"{'.'.join(map(str, mistake['loc']))}: {said}, not {mistake['input']!r}" if mistake["loc"] else said
-
-
-def _check_tasks(tasks: Products, path: Path) -> None:
-    listed = tasks.tasks
-    if len(set(listed)) < len(listed):
-        raise ParamsError(f"{path}: a task is listed twice in first_task and later_tasks: {listed}")
-    for name, entry in tasks.classes.items():
-        if entry.task not in listed:
-            raise ParamsError(
-                f"{path}: classes.{name}.task: {entry.task!r} is not listed; add it to later_tasks {tasks.later_tasks}"
-            )
-    empty = set(listed) - {entry.task for entry in tasks.classes.values()}
-    if empty:
-        raise ParamsError(f"{path}: no class has task {sorted(empty)}; remove it from later_tasks or add its class")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap
 
 from moleflow.artifacts import write_text
-from moleflow.params import PARAMS, ProductClass, Products, load_params
+from moleflow.params import PARAMS, ProductClass, load_products
 
 
 def write_products(products: dict[str, ProductClass], path: Path = PARAMS) -> None:
@@ -22,7 +22,7 @@ def write_products(products: dict[str, ProductClass], path: Path = PARAMS) -> No
         ParamsError: the file as it stands is wrong.
     """
     tasks = list(dict.fromkeys(each.task for each in products.values()))
-    lines = {name: _flow(each.model_dump()) for name, each in products.items()}
+    lines = {name: _flow(each.model_dump(exclude_none=True)) for name, each in products.items()}
     write_params({"classes": CommentedMap(lines), "first_task": tasks[0], "later_tasks": tasks[1:]}, path)
 
 
@@ -33,7 +33,7 @@ def write_params(changes: dict[str, Any], path: Path = PARAMS) -> None:
         ParamsError: the file as it stands is wrong.
         KeyError: it has no such key.
     """
-    load_params(Products, path)
+    load_products(path)
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
@@ -50,7 +50,7 @@ def write_params(changes: dict[str, Any], path: Path = PARAMS) -> None:
     write_text(path, text.getvalue())
 
 
-def _flow(value: Any) -> Any:
-    flow: Any = CommentedSeq(value) if isinstance(value, list) else CommentedMap(value)
+def _flow(value: dict[str, Any]) -> Any:
+    flow: Any = CommentedMap(value)
     flow.fa.set_flow_style()
     return flow

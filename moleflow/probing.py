@@ -9,10 +9,10 @@ from scipy.stats import spearmanr
 from torch.nn import functional as F
 
 from moleflow.evaluation import Metrics, grade
-from moleflow.judging import Judge, Verdicts
 from moleflow.metrics import mean_of_defined, pixel_ranking, ranking
 from moleflow.probe_names import kinds_of
-from moleflow.scoring import Statistics, anomaly_maps, patch_scores
+from moleflow.scorer import Scorer, Verdicts
+from moleflow.scoring import Statistics, anomaly_maps
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,13 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
     return Probe(kinds_of(images), (scaled >= 0.5).numpy())
 
 
-def probe_metrics(judge: Judge, judged: Statistics, sources: np.ndarray, probe: Probe, sigma: float) -> dict[str, Any]:
+def probe_metrics(
+    scorer: Scorer, judged: Statistics, sources: np.ndarray, probe: Probe, sigma: float
+) -> dict[str, Any]:
     """How well the defects of each kind are told from normal images, changed or not, and found in their images.
 
     Args:
-        judge: the candidate, with the held-out normals and the varied ones.
+        scorer: the candidate, with the held-out normals and the varied ones.
         judged: its statistics of the probe images, (M, H, W) each.
         sources: row of the held-out image that each was painted on, (M,).
         probe: kinds and masks.
@@ -53,10 +55,10 @@ def probe_metrics(judge: Judge, judged: Statistics, sources: np.ndarray, probe: 
     Returns:
         probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind.
     """
-    scores = judge.left_out_scores(judged, sources)
-    patches = patch_scores(judge.parts, judge.calibration, judged)
+    scores = scorer.left_out_scores(judged, sources)
+    patches = scorer.patch_scores(judged)
     maps = anomaly_maps(patches, size=probe.masks.shape[-1], sigma=sigma)
-    normal = np.concatenate([judge.normal_scores, judge.varied_scores])
+    normal = np.concatenate([scorer.normal_scores, scorer.varied_scores])
     kinds: dict[str, Metrics] = {}
     for kind in dict.fromkeys(probe.kinds.tolist()):
         rows = probe.kinds == kind

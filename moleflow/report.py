@@ -84,8 +84,7 @@ def page(numbers: dict[str, Any], plots: dict[str, Rows], cases: dict[str, str],
     """The whole page.
 
     Args:
-        numbers: content of the files in metrics/ by stem: summary, classes, baselines, probe, costs
-            and stage_costs.
+        numbers: content of the files in metrics/ by stem: summary, classes, baselines, probe.
         plots: rows of histogram, matrix, confusion and stolen.
         cases: per product, in order of arrival, what `report_cases.cases_html` returned.
         params: text of params.yaml.
@@ -96,14 +95,21 @@ def page(numbers: dict[str, Any], plots: dict[str, Rows], cases: dict[str, str],
         commit=escape(commit),
         headlines=headlines(summary),
         products=products_table(summary, classes, plots["histogram"], cases),
-        target=f"{summary['calibration']['target']:g}",
+        target=targets(classes),
         forgetting=forgetting(summary, plots["matrix"]),
         rivals=rivals(summary, classes, numbers["baselines"]),
         probe=probe(numbers["probe"]),
         router=router(classes, plots["confusion"], plots["stolen"]),
-        costs=from_markdown(tables.costs_table(numbers["costs"]["products"])) + stages(numbers["stage_costs"]),
         params=escape(params),
     )
+
+
+def targets(classes: dict[str, Any]) -> str:
+    """The promised rates of false alarms, in words."""
+    rates = {name: f"{metrics['alarm_rate']:g}" for name, metrics in classes.items()}
+    if len(set(rates.values())) == 1:
+        return next(iter(rates.values()))
+    return ", ".join(f"{rate} for {escape(name)}" for name, rate in rates.items())
 
 
 def headlines(summary: dict[str, Any]) -> Html:
@@ -123,12 +129,11 @@ def headlines(summary: dict[str, Any]) -> Html:
 
 def products_table(summary: dict[str, Any], classes: dict[str, Any], histogram: Rows, cases: dict[str, str]) -> Html:
     """A row per product that opens into its histogram and its worst cases; sorted by the page's script."""
-    target = summary["calibration"]["target"]
     header = '<th scope="col" class="text" aria-sort="ascending"><button>Product</button></th>'
     header += "".join(f'<th scope="col" aria-sort="none"><button>{title}</button></th>' for title in COLUMNS.values())
     bodies = []
     for number, (name, metrics) in enumerate(classes.items()):
-        cells = "".join(_metric(metrics, key, target) for key in COLUMNS)
+        cells = "".join(_metric(metrics, key) for key in COLUMNS)
         svg = histogram_svg([row for row in histogram if row["product"] == name])
         opener = f'<button class="opener" aria-expanded="false" aria-controls="detail-{number}">{escape(name)}</button>'
         bodies.append(
@@ -143,7 +148,7 @@ def products_table(summary: dict[str, Any], classes: dict[str, Any], histogram: 
     )
 
 
-def _metric(metrics: dict[str, Any], key: str, target: float) -> str:
+def _metric(metrics: dict[str, Any], key: str) -> str:
     value = metrics[key]
     if value is None:
         reason = escape(metrics["undefined"].get(key, "undefined"))
@@ -151,7 +156,7 @@ def _metric(metrics: dict[str, Any], key: str, target: float) -> str:
     note = ""
     if key == "false_alarm_rate":
         low, high = metrics["false_alarm_low"], metrics["false_alarm_high"]
-        above = " above" if low > target else ""
+        above = " above" if low > metrics["alarm_rate"] else ""
         note = f'<small class="{above.strip()}">{low:.3f} to {high:.3f}{above}</small>'
     return f'<td data-value="{value:.6g}">{tables.cell(value)}{note}</td>'
 
@@ -237,14 +242,3 @@ def router(classes: dict[str, Any], confusion: Rows, stolen: Rows) -> Html:
     shares = [[name, *(tables.cell(each[key]) for key in OPEN_SET)] for name, each in classes.items()]
     parts += ["<h3>Unknown products</h3>", table(["product", *OPEN_SET.values()], shares)]
     return Html("".join(parts))
-
-
-def stages(costs: dict[str, Any]) -> Html:
-    """Where the time went, stage by stage."""
-    rows = []
-    for stage, runs in costs.items():
-        seconds = [run["seconds"] for run in runs.values()]
-        size, peak = sum(run["bytes"] for run in runs.values()), max(run["peak_memory_bytes"] for run in runs.values())
-        times = [f"{sum(seconds):.1f}", f"{max(seconds):.1f}"]
-        rows.append([stage, str(len(runs)), *times, f"{size / 1e6:.1f}", f"{peak / 1e9:.2f}"])
-    return table(["stage", "runs", "seconds", "longest run", "MB written", "peak memory in GB"], rows)

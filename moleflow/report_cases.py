@@ -39,9 +39,7 @@ def worst(judged: Judged, label: int) -> list[int]:
     return [int(row) for row in order if judged.labels[row] == label][:CASES]
 
 
-def cases_html(
-    judged: Judged, index: pd.DataFrame, names: list[str], *, resize: str, alarm_rate: float, sigma: float, size: int
-) -> str:
+def cases_html(judged: Judged, index: pd.DataFrame, names: list[str], *, resize: str, sigma: float, size: int) -> str:
     """The worst cases of a product, as the routed experts judge them after the last task.
 
     Args:
@@ -49,7 +47,6 @@ def cases_html(
         index: path and defect of the same images.
         names: all products in order of arrival.
         resize: how the backbone's view was cut, see `image_pixels`.
-        alarm_rate: p-values up to this raise an alarm.
         sigma: smoothing of the anomaly maps in pixels of `size`.
         size: side of the masks and anomaly maps in pixels.
     """
@@ -64,9 +61,9 @@ def cases_html(
             heat = heat_colours((anomaly - low) / (high - low))
             contour = "" if judged.masks is None else contour_svg(judged.masks[row])
             pictures = _picture(photo, "Image", contour) + _picture(heat, "Heat map of the anomaly map", contour)
-            cards.append(f'<li class="case">{pictures}{_caption(judged, index, row, names, alarm_rate)}</li>')
+            cards.append(f'<li class="case">{pictures}{_caption(judged, index, row, names)}</li>')
         shown = f'<ul class="cases">{"".join(cards)}</ul>' if cards else ""
-        parts.append(f"<h4>{title}</h4><p>{_counts(judged, label, alarm_rate)}</p>{shown}")
+        parts.append(f"<h4>{title}</h4><p>{_counts(judged, label)}</p>{shown}")
     line = "The product has no masks." if judged.masks is None else "Blue line: the true mask."
     scale = (
         f'<p class="note"><span class="ramp" aria-hidden="true"></span> Heat maps: from the median ({low:.4g}) to the '
@@ -141,15 +138,15 @@ def _picture(pixels: np.ndarray, name: str, contour: str) -> str:
     return f'<span class="picture"><img {source} alt="{name}" decoding="async" loading="lazy">{contour}</span>'
 
 
-def _verdict(judged: Judged, row: int, alarm_rate: float) -> tuple[str, str]:
+def _verdict(judged: Judged, row: int) -> tuple[str, str]:
     """Its tone and its words."""
     if judged.rejected[row]:
         return REJECTION
-    return (ALARM if alarms(judged.routed[-1].p_value, alarm_rate)[row] else SILENCE)[int(judged.labels[row])]
+    return (ALARM if alarms(judged.routed[-1].p_value, judged.alarm_rate)[row] else SILENCE)[int(judged.labels[row])]
 
 
-def _caption(judged: Judged, index: pd.DataFrame, row: int, names: list[str], alarm_rate: float) -> str:
-    tone, words = _verdict(judged, row, alarm_rate)
+def _caption(judged: Judged, index: pd.DataFrame, row: int, names: list[str]) -> str:
+    tone, words = _verdict(judged, row)
     path = Path(index.path.iloc[row])
     routed, verdicts = int(judged.chosen[row, -1]), judged.routed[-1]
     facts = {
@@ -163,11 +160,11 @@ def _caption(judged: Judged, index: pd.DataFrame, row: int, names: list[str], al
     return f'<b class="{tone}">{words}</b><dl title="{escape(str(path))}">{lines}</dl>'
 
 
-def _counts(judged: Judged, label: int, alarm_rate: float) -> str:
+def _counts(judged: Judged, label: int) -> str:
     rows = np.flatnonzero(judged.labels == label)
     if not len(rows):
         return f"The test set has no {KINDS[label]} images."
-    verdicts = [_verdict(judged, row, alarm_rate)[1] for row in rows.tolist()]
+    verdicts = [_verdict(judged, row)[1] for row in rows.tolist()]
     alarms, silent = verdicts.count(ALARM[label][1]), verdicts.count(SILENCE[label][1])
     return (
         f"Of {len(rows)} {KINDS[label]} images {alarms} raised an alarm, {silent} did not, and "

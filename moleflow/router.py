@@ -151,14 +151,20 @@ def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor
     return torch.stack([distances[:, :count].argmin(1) for count in known], dim=1)
 
 
-def stolen_rows(chosen: np.ndarray, thief: int) -> np.ndarray:
-    """Rows of another product's images that a prototype attracts after any task.
+def misrouted_rows(chosen: dict[str, np.ndarray], names: list[str], product: str) -> dict[str, np.ndarray]:
+    """Which test images of other products a product's prototype attracts after any task.
 
     Args:
-        chosen: where each image goes after each task, (N, T).
-        thief: number of the prototype.
+        chosen: per product, where each of its images goes after each task since it arrived, (N, T).
+        names: all products in order of arrival.
+        product: the product that attracts.
+
+    Returns:
+        Per other product the rows of these images, where there are any.
     """
-    return np.flatnonzero((chosen == thief).any(1))
+    number = names.index(product)
+    rows = {name: np.flatnonzero((its == number).any(1)) for name, its in chosen.items() if name != product}
+    return {name: each for name, each in rows.items() if len(each)}
 
 
 def can_reject(training_images: int, reject_rate: float) -> bool:

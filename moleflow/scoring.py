@@ -186,43 +186,28 @@ def patch_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statis
     return scores
 
 
-def image_scores(
-    parts: tuple[str, ...], reference: Statistics, judged: Statistics, aggregation: Aggregation
+def scores_among_others(
+    reference: list[np.ndarray], reference_sources: np.ndarray, values: list[np.ndarray], sources: np.ndarray
 ) -> np.ndarray:
-    """Image scores, (N,): each part is aggregated first, then fused against the reference images."""
-    return fuse([aggregation(reference[part]) for part in parts], [aggregation(judged[part]) for part in parts])
-
-
-def left_out_scores(
-    parts: tuple[str, ...],
-    reference: Statistics,
-    reference_sources: np.ndarray,
-    judged: Statistics,
-    sources: np.ndarray,
-    aggregation: Aggregation,
-) -> np.ndarray:
-    """Image scores, (N,), each against the reference images of other sources only.
+    """Image scores, (N,), each fused against the reference images of other sources only.
 
     Judged against themselves, or against what was made of them, held-out images would look more ordinary than a
     new normal image, and the threshold would promise fewer false alarms than it keeps. With one statistic the
     promise is exact; with several a new image meets one reference more, and the rate stays a little below the
-    promised one (tests/test_judging.py).
+    promised one (tests/test_scorer.py).
 
     Args:
-        parts: names of the statistics.
-        reference: statistics of the reference images, (m, H, W) each.
+        reference: of each statistic the aggregated values of the reference images, (m,).
         reference_sources: number of the image that each of them is or was made of, (m,).
-        judged: statistics of the images, (N, H, W) each.
+        values: of each statistic the aggregated values of the images, (N,).
         sources: the same for these, (N,).
-        aggregation: from patches to images.
     """
-    known, values = ([aggregation(each[part]) for part in parts] for each in (reference, judged))
     scores = np.empty(len(sources))
     for source in np.unique(sources):
         own, others = sources == source, reference_sources != source
         if not others.any():  # it is the only one
             others = ~others
-        scores[own] = fuse([each[others] for each in known], [each[own] for each in values])
+        scores[own] = fuse([each[others] for each in reference], [each[own] for each in values])
     return scores
 
 

@@ -34,11 +34,10 @@ def accuracy_table(classes: dict[str, Any], summary: dict[str, Any]) -> str:
 
 def alarms_table(classes: dict[str, Any], summary: dict[str, Any]) -> str:
     """Promised and realised false alarms with their interval, and what the threshold finds."""
-    target = summary["calibration"]["target"]
     rows = []
-    for name, each in [*classes.items(), ("mean", summary)]:
+    for name, each in [*classes.items(), ("mean", {**summary, "alarm_rate": summary["calibration"]["target"]})]:
         interval = f"{cell(each['false_alarm_low'])} to {cell(each['false_alarm_high'])}" if name != "mean" else ""
-        row = [name, f"{target:g}", cell(each["false_alarm_rate"]), interval]
+        row = [name, f"{each['alarm_rate']:g}", cell(each["false_alarm_rate"]), interval]
         rows.append(row + [cell(each[key]) for key in ALARMS])
     header = ["product", "target", "false alarm rate", "95 % interval", *map(_title, ALARMS)]
     return table(header, rows)
@@ -94,18 +93,24 @@ def agreement_table(probe: dict[str, Any]) -> str:
 
 
 def costs_table(costs: dict[str, Any]) -> str:
-    """Seconds, megabytes, parameters and peak memory per product."""
-    rows = [
-        [
-            name,
-            f"{each['seconds']:.0f}",
-            f"{each['bytes'] / 1e6:.1f}",
-            f"{each['parameters']:,}",
-            f"{each['peak_memory_bytes'] / 1e9:.2f}",
-        ]
-        for name, each in costs.items()
-    ]
+    """Seconds, megabytes, parameters and peak memory per product; a dash where a stage's entry is missing."""
+    rows = []
+    for name, each in costs.items():
+        units = [(each["seconds"], 1, ",.0f"), (each["bytes"], 1e6, ",.1f"), (each["parameters"], 1, ",.0f")]
+        units.append((each["peak_memory_bytes"], 1e9, ",.2f"))
+        rows.append([name, *("–" if value is None else format(value / unit, style) for value, unit, style in units)])
     return table(["product", "seconds", "MB written", "parameters", "peak memory in GB"], rows)
+
+
+def stage_costs_table(stages: dict[str, Any]) -> str:
+    """Where the time went, stage by stage."""
+    rows = []
+    for stage, runs in stages.items():
+        seconds = [run["seconds"] for run in runs.values()]
+        size, peak = sum(run["bytes"] for run in runs.values()), max(run["peak_memory_bytes"] for run in runs.values())
+        times = [f"{sum(seconds):.1f}", f"{max(seconds):.1f}"]
+        rows.append([stage, str(len(runs)), *times, f"{size / 1e6:.1f}", f"{peak / 1e9:.2f}"])
+    return table(["stage", "runs", "seconds", "longest run", "MB written", "peak memory in GB"], rows)
 
 
 def results(metrics: dict[str, Any]) -> str:
@@ -131,4 +136,5 @@ def results(metrics: dict[str, Any]) -> str:
         [agreement_table(metrics["probe"]), probe_table(metrics["probe"])]
     )
     parts["Cost of each product"] = costs_table(metrics["costs"]["products"])
+    parts["Cost of each stage"] = stage_costs_table(metrics["costs"]["stages"])
     return "\n\n".join(f"### {title}\n\n{body}" for title, body in parts.items())

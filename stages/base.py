@@ -1,7 +1,6 @@
 """base: learns the shared flow together with the first task's experts, then freezes it."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,11 +11,10 @@ from moleflow.errors import told_plainly
 from moleflow.experts import save_base, save_expert
 from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.params import Above, Config, Count, OddOrZero, Positive, load_params
+from moleflow.paths import BASE, CURVES, EXPERTS
 from moleflow.tasks import load_task, normal_features
 from moleflow.training import train
 from stages.recipe import ExpertConfig, GroupConfig, MemoryConfig, RecipeConfig
-
-EXPERTS = Path("data/experts")
 
 
 class BaseConfig(Config):
@@ -36,7 +34,7 @@ def main(task: str) -> None:
     """Writes data/experts/base.safetensors and data/experts/<first task>/<class or task>.safetensors."""
     structure, grouping = load_params(BaseConfig), load_params(GroupConfig)
     size, memory, recipe = load_params(ExpertConfig), load_params(MemoryConfig), load_params(RecipeConfig)
-    base, folder, curve = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task / "base.csv"
+    base, folder, curve = BASE, EXPERTS / task, CURVES / task / "base.csv"
     with measured("base", task, [base, folder]):
         prototypes = load_task(task)
         features = {

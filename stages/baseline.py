@@ -1,33 +1,33 @@
-"""baseline: fits one rival on every product's features and judges the same images as the flow, routed alike."""
+"""baseline: fits one baseline on every product's features and measures the same images as the experts."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from moleflow.baselines import BASELINES, Baseline
+from moleflow.baselines import BASELINES as METHODS
+from moleflow.baselines import Baseline
 from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.features import StandardisedFeatures, images_within
-from moleflow.judging import BATCH, TASKS
-from moleflow.params import Above, Count, OpenFraction, Positive, Products, load_params
+from moleflow.order import read_order
+from moleflow.params import Above, Config, Count, Positive, load_params
+from moleflow.paths import BASELINES, FEATURES, PROBES, ROUTES, TASKS, prototype_path
 from moleflow.probe_names import sources_of
 from moleflow.prototypes import load_prototype
-from moleflow.router import stolen_rows
+from moleflow.router import misrouted_rows
 from moleflow.scores_file import Arrays, Record, read_record, write_record
 from moleflow.scoring import Statistics, require_finite
 from moleflow.store import open_split
-from stages.judge import AggregationConfig
+from moleflow.tidying import tidy
 
-FEATURES, OUTPUT = Path("data/features"), Path("data/baselines")
+BATCH = 32  # images at a time
 
 
-class BaselineConfig(Products):
-    """What this stage reads of params.yaml, besides stages/judge.py."""
+class BaselineConfig(Config):
+    """What this stage reads of params.yaml."""
 
-    alarm_rate: OpenFraction
     coreset_size: Positive
     feature_memory: Above
     seed: Count
@@ -35,52 +35,44 @@ class BaselineConfig(Products):
 
 @told_plainly
 def main(baseline: str) -> None:
-    """Writes data/baselines/<baseline>.h5: per product what its rival says, and of the images its prototype steals."""
-    config, judging = load_params(BaselineConfig), load_params(AggregationConfig)
-    fit = choose(BASELINES, baseline, "baselines")
-    routes, names = read_record(Path("data/routes.h5")), list(config.by_arrival)
-    arrays: Arrays = {}
-    with measured("baseline", baseline, [OUTPUT / f"{baseline}.h5"]):
-        for name, task in tqdm(config.by_arrival.items(), desc=baseline):
-            prototype = load_prototype(TASKS / task / f"{name}.safetensors")
+    """Writes data/baselines/<baseline>.h5: patch distances of every product's images, and of those sent to it."""
+    config, order = load_params(BaselineConfig), read_order()
+    fit = choose(METHODS, baseline, "baselines")
+    tidy(order, FEATURES, PROBES, TASKS)
+    output = BASELINES / f"{baseline}.h5"
+    with measured("baseline", baseline, [output]):
+        routes = read_record(ROUTES)
+        chosen = {name: routes.arrays[f"{name}/chosen"] for name in order.products}
+        arrays: Arrays = {}
+        for name, task in tqdm(order.products.items(), desc=baseline):
+            prototype = load_prototype(prototype_path(name, task))
             splits = {split: open_split(FEATURES / f"{name}.zarr", split) for split in ("calibration", "test")}
-            splits |= {split: open_split(Path("data/probes") / f"{name}.zarr", split) for split in ("probe", "varied")}
-            features = {split: prototype.scaled(each) for split, each in splits.items() if each.images}
+            splits |= {split: open_split(PROBES / f"{name}.zarr", split) for split in ("probe", "varied")}
             train = prototype.scaled(*(open_split(FEATURES / f"{name}.zarr", split) for split in ("train", "rotated")))
             drawn = np.random.default_rng(config.seed).permutation(len(train))
             fitting = images_within(train, config.feature_memory)
-            rival = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
-            judged: dict[str, Arrays] = {split: _distances(rival, each, name) for split, each in features.items()}
-            judged["calibration"]["fold"] = np.zeros(len(judged["calibration"]["distance"]), np.int64)
-            for split in ("probe", "varied"):
-                judged.setdefault(split, {})["source"] = sources_of(splits[split].images)
-            judge = judging.judge_by(("distance",), judged["calibration"], judged["varied"])
-            alone = _alone(judged["test"])
-            judged["test"] = alone | vars(judge(alone))
-            arrays |= {
-                f"{name}/{split}/{key}": values for split, each in judged.items() for key, values in each.items()
+            fitted = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
+            found: dict[str, Arrays] = {
+                split: _distances(fitted, prototype.scaled(each), name) for split, each in splits.items() if each.images
             }
-            arrays[f"{name}/threshold"] = np.array(judge.threshold(config.alarm_rate))
-            for victim in (other for other in names if other != name):
-                rows = stolen_rows(routes.arrays[f"{victim}/chosen"], names.index(name))
-                if len(rows):
-                    images = prototype.scaled(open_split(FEATURES / f"{victim}.zarr", "test")).take(rows)
-                    verdicts = {"row": rows, **vars(judge(_alone(_distances(rival, images, name))))}
-                    arrays |= {f"{victim}/stolen/{name}/{key}": each for key, each in verdicts.items()}
-        write_record(OUTPUT / f"{baseline}.h5", Record(arrays, {}))
+            found["calibration"]["fold"] = np.zeros(len(splits["calibration"].images), np.int64)
+            for split in ("probe", "varied"):
+                found.setdefault(split, {})["source"] = sources_of(splits[split].images)
+            found["test"] = {key: values[None] for key, values in found["test"].items()}  # by one member
+            for other, rows in misrouted_rows(chosen, list(order.products), name).items():
+                images = prototype.scaled(open_split(FEATURES / f"{other}.zarr", "test")).take(rows)
+                distances = {key: values[None] for key, values in _distances(fitted, images, name).items()}
+                arrays |= {f"{other}/misrouted/{name}/{key}": each for key, each in {"row": rows, **distances}.items()}
+            arrays |= {f"{name}/{split}/{key}": each for split, group in found.items() for key, each in group.items()}
+        write_record(output, Record(arrays, {}))
 
 
-def _distances(rival: Baseline, features: StandardisedFeatures, name: str) -> Statistics:
-    """What a product's rival says of some images, (N, H, W)."""
+def _distances(fitted: Baseline, features: StandardisedFeatures, name: str) -> Statistics:
+    """What a product's baseline says of some images, (N, H, W)."""
     batches = (features[start : start + BATCH] for start in range(0, len(features), BATCH))
-    found = {"distance": np.concatenate([rival.distances(batch).numpy() for batch in batches])}
+    found = {"distance": np.concatenate([fitted.distances(batch).numpy() for batch in batches])}
     require_finite(found, name, features.images)
     return found
-
-
-def _alone(judged: Statistics) -> Statistics:
-    """What a single member says: one more axis, (1, N, H, W)."""
-    return {part: values[None] for part, values in judged.items()}
 
 
 if __name__ == "__main__":

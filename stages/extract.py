@@ -15,6 +15,7 @@ from moleflow.datasets.index import read_index
 from moleflow.errors import told_plainly
 from moleflow.extraction import extract
 from moleflow.params import Config, load_params
+from moleflow.paths import FEATURES, INDEX, product_params
 from moleflow.store import SPLITS, write_split
 from stages.view import ViewConfig
 
@@ -30,9 +31,10 @@ class ExtractConfig(Config):
 @told_plainly
 def main(name: str) -> None:
     """Writes data/features/<class>.zarr with the groups train, rotated, calibration and test."""
-    config, view = load_params(ExtractConfig), load_params(ViewConfig)
-    table = read_index(Path("data/index") / f"{name}.csv")
-    output = Path("data/features") / f"{name}.zarr"
+    params = product_params(name, "extract")
+    config, view = load_params(ExtractConfig, params), load_params(ViewConfig, params)
+    table = read_index(INDEX / f"{name}.csv")
+    output = FEATURES / f"{name}.zarr"
     groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}
     turned = _turned(list(groups["train"]), config.rotation_degrees)
     groups["rotated"] = {f"{path} turned by {degrees}": degrees for path, degrees in turned}

@@ -4,13 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from moleflow.params import Fraction, NonNegative, OpenFraction, Products
+from moleflow.params import Config, Fraction, NonNegative
 
 
-class GradingConfig(Products):
+class GradingConfig(Config):
     """How verdicts are graded."""
 
-    alarm_rate: OpenFraction
     reject_rate: Fraction
     eval_size: Annotated[int, Field(ge=16)]
     map_sigma: NonNegative

@@ -8,6 +8,7 @@ from moleflow.costs import measured
 from moleflow.datasets.index import build_index
 from moleflow.errors import told_plainly
 from moleflow.params import Config, OpenFraction, load_params
+from moleflow.paths import INDEX, product_params
 
 
 class IndexConfig(Config):
@@ -19,8 +20,8 @@ class IndexConfig(Config):
 @told_plainly
 def main(name: str, layout: str, root: str) -> None:
     """Writes data/index/<class>.csv."""
-    config = load_params(IndexConfig)
-    output = Path("data/index") / f"{name}.csv"
+    config = load_params(IndexConfig, product_params(name, "index"))
+    output = INDEX / f"{name}.csv"
     with measured("index", name, [output]):
         table = build_index(Path(root), layout=layout, calibration_fraction=config.calibration_fraction)
         write_text(output, table.to_csv(index=False))

@@ -17,6 +17,7 @@ from moleflow.errors import told_plainly
 from moleflow.extraction import extract
 from moleflow.nuisances import vary
 from moleflow.params import Config, Positive, load_params
+from moleflow.paths import INDEX, PROBES, product_params
 from moleflow.probe_names import kinds_of, probe_names, sources_of
 from moleflow.store import write_masks, write_split
 from stages.view import ViewConfig
@@ -36,10 +37,11 @@ def main(name: str) -> None:
 
     Their images are named as in moleflow/probe_names.py.
     """
-    config, view = load_params(ProbeConfig), load_params(ViewConfig)
-    table = read_index(Path("data/index") / f"{name}.csv")
+    params = product_params(name, "probe")
+    config, view = load_params(ProbeConfig, params), load_params(ViewConfig, params)
+    table = read_index(INDEX / f"{name}.csv")
     normal = [Path(path) for path in table.path[table.split == "calibration"]]
-    output = Path("data/probes") / f"{name}.zarr"
+    output = PROBES / f"{name}.zarr"
     painted = probe_names(config.probe_defects, config.probe_images, len(normal))
     varied = probe_names(config.probe_nuisances, config.probe_images, len(normal))
     masks = np.empty((len(painted), view.img_size, view.img_size), bool)

@@ -1,11 +1,11 @@
 """prototype: what a product's normal images have in common, for the router and for standardisation."""
 
 import sys
-from pathlib import Path
 
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
 from moleflow.params import Config, Count, Odd, Positive, load_params
+from moleflow.paths import FEATURES, product_params, prototype_path
 from moleflow.prototypes import build_prototype, save_prototype
 from moleflow.store import NORMAL, open_split
 
@@ -24,11 +24,11 @@ class PrototypeConfig(Config):
 @told_plainly
 def main(name: str, task: str) -> None:
     """Writes data/tasks/<task>/<class>.safetensors."""
-    config = load_params(PrototypeConfig)
-    output = Path("data/tasks") / task / f"{name}.safetensors"
+    config = load_params(PrototypeConfig, product_params(name, "prototype"))
+    output = prototype_path(name, task)
     with measured("prototype", name, [output]):
         prototype = build_prototype(
-            *(open_split(Path("data/features") / f"{name}.zarr", split) for split in NORMAL),
+            *(open_split(FEATURES / f"{name}.zarr", split) for split in NORMAL),
             patching=config.model_dump(include={"neighbourhood", "embed_dim", "grid", "layer_merge"}),
             standardize=config.standardize,
             router_rank=config.router_rank,

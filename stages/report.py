@@ -8,34 +8,36 @@ from pathlib import Path
 
 from moleflow.artifacts import ArtifactError, write_text, written_whole
 from moleflow.errors import told_plainly
+from moleflow.order import read_order
 from moleflow.params import PARAMS, load_params
+from moleflow.paths import EXPERTS, INDEX, METRICS, SCORERS, SCORES
 from moleflow.records import Records
 from moleflow.report import page
 from moleflow.report_cases import cases_html
+from moleflow.tidying import tidy
 from stages.grading import GradingConfig
 
-METRICS = Path("metrics")
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
 
 
 @told_plainly
 def main() -> None:
     """Writes metrics/report/index.html."""
-    config = load_params(GradingConfig)
-    records = Records(config.by_arrival, [], size=config.eval_size, reject_rate=config.reject_rate)
+    config, order = load_params(GradingConfig), read_order()
+    tidy(order, INDEX, EXPERTS, SCORES, SCORERS)
+    records = Records(order, size=config.eval_size, reject_rate=config.reject_rate)
     cases = {
         name: cases_html(
             judged,
             records.tests[name],
             records.names,
             resize=records.resize(name),
-            alarm_rate=config.alarm_rate,
             sigma=config.map_sigma,
             size=config.eval_size,
         )
         for name, judged in records.flow().items()
     }
-    stems = ("summary", "classes", "baselines", "probe", "costs", "stage_costs")
+    stems = ("summary", "classes", "baselines", "probe")
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "stolen")
     text = page(
         {stem: json.loads(_read(f"{stem}.json")) for stem in stems},

@@ -1,23 +1,14 @@
-"""score: judges a product's held-out normal, probe, varied and test images by its own expert."""
+"""score: makes scores, p-values and a threshold of what a product's expert said."""
 
 import sys
-from pathlib import Path
 
-import numpy as np
-
-from moleflow.artifacts import digest
-from moleflow.calibration import fold_numbers
-from moleflow.choices import choose
 from moleflow.costs import measured
 from moleflow.errors import told_plainly
-from moleflow.expert_file import expert_file
-from moleflow.expert_statistics import Expert
-from moleflow.judging import EXPERTS, SCORES
-from moleflow.params import Config, OpenFraction, load_params
-from moleflow.probe_names import sources_of
-from moleflow.scores_file import Arrays, Record, write_record
-from moleflow.store import open_split
-from moleflow.training import PRECISIONS
+from moleflow.params import Config, OpenFraction, ParamsError, load_params
+from moleflow.paths import SCORERS, SCORES, STATISTICS, product_params
+from moleflow.scorer import Scorer, save_scorer
+from moleflow.scores_file import Record, read_record, write_record
+from moleflow.scoring import statistics_of
 from stages.judge import JudgeConfig
 
 
@@ -25,46 +16,26 @@ class ScoreConfig(Config):
     """What this stage reads of params.yaml, besides stages/judge.py."""
 
     alarm_rate: OpenFraction
-    precision: str
 
 
 @told_plainly
-def main(name: str, task: str) -> None:
-    """Writes data/scores/<class>.h5."""
-    config, judging = load_params(ScoreConfig), load_params(JudgeConfig)
-    output, store, probes = (
-        SCORES / f"{name}.h5", Path("data/features") / f"{name}.zarr", Path("data/probes") / f"{name}.zarr",
-    )  # fmt: skip
-    with measured("score", name, [output]):
-        expert = Expert(name, task, choose(PRECISIONS, config.precision, "precision"))
-        prototype, test = expert.prototype, open_split(store, "test")
-        normal = prototype.standardised(open_split(store, "calibration"))
-        folds, first = np.zeros(len(normal), np.int64), 0
-        if len(expert.members) > 1:  # calibration: cross; the members see no image of their own fold
-            held_out = len(normal)
-            normal = prototype.standardised(open_split(store, "train"), open_split(store, "calibration"))
-            folds = fold_numbers(len(normal), len(expert.members))
-            first = len(normal) - held_out  # row of the first held-out one
-        found: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
-        for split in ("probe", "varied"):
-            made = open_split(probes, split)
-            sources = first + sources_of(made.images)
-            found[split] = {"source": sources}
-            if made.images:
-                found[split] |= expert.statistics_by_fold(prototype.standardised(made), folds[sources])
-        judge = judging.judge(found["calibration"], found["varied"])
-        judged = expert.statistics(prototype.standardised(test))
-        found["test"] = judged | vars(judge(judged)) | {"image": np.array(test.images, dtype=bytes)}
-        found["calibration"]["image_score"] = judge.normal_scores
-        arrays = {f"{split}/{name}": values for split, each in found.items() for name, values in each.items()}
-        attributes = {
-            "alarm_rate": config.alarm_rate,
-            "threshold": judge.threshold(config.alarm_rate),
-            "base_digest": digest(EXPERTS / "base.safetensors"),
-            "expert_digest": digest(expert_file(EXPERTS / task, name)),
-            "resize": prototype.origin.resize,
-        }
-        write_record(output, Record(arrays, attributes))
+def main(name: str) -> None:
+    """Writes data/scores/<class>.h5 and data/scorers/<class>.safetensors."""
+    params = product_params(name, "score")
+    config, judging = load_params(ScoreConfig, params), load_params(JudgeConfig, params)
+    scores, scorers = SCORES / f"{name}.h5", SCORERS / f"{name}.safetensors"
+    with measured("score", name, [scores, scorers]):
+        record = read_record(STATISTICS / f"{name}.h5")
+        calibration = record.group("calibration")
+        parts = statistics_of(judging.score, calibration)
+        if not parts:
+            raise ParamsError(f"params.yaml: score: {judging.score} looks at a memory; set memory_size above 0")
+        scorer = Scorer.of(parts, judging.aggregator, calibration, record.group("varied"))
+        arrays = {f"test/{key}": values for key, values in vars(scorer(record.group("test"))).items()}
+        arrays["calibration/image_score"] = scorer.normal_scores
+        attributes = {"alarm_rate": config.alarm_rate, "threshold": scorer.threshold(config.alarm_rate)}
+        write_record(scores, Record(arrays, record.attributes | attributes))
+        save_scorer(scorers, scorer)
 
 
 if __name__ == "__main__":

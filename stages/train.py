@@ -1,7 +1,6 @@
 """train: learns the experts of a later task over the frozen base, one product after another."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,12 +14,11 @@ from moleflow.experts import load_base, save_expert
 from moleflow.features import StandardisedFeatures
 from moleflow.flow.density import expert_state
 from moleflow.params import Config, load_params
+from moleflow.paths import BASE, CURVES, EXPERTS
 from moleflow.prototypes import Prototype
 from moleflow.tasks import load_task, normal_features
 from moleflow.training import train
 from stages.recipe import ExpertConfig, Folds, GroupConfig, MemoryConfig, RecipeConfig
-
-EXPERTS = Path("data/experts")
 
 
 class TrainConfig(Config):
@@ -60,7 +58,7 @@ def main(task: str) -> None:
     config, grouping = load_params(TrainConfig), load_params(GroupConfig)
     size, memory, recipe = load_params(ExpertConfig), load_params(MemoryConfig), load_params(RecipeConfig)
     members_of = choose(CALIBRATIONS, config.calibration, "calibration")
-    base, folder, curves = EXPERTS / "base.safetensors", EXPERTS / task, Path("data/curves") / task
+    base, folder, curves = BASE, EXPERTS / task, CURVES / task
     with measured("train", task, [folder]), written_whole(folder) as partial, written_whole(curves) as partial_curves:
         partial_curves.mkdir()
         prototypes = load_task(task)

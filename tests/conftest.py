@@ -1,11 +1,13 @@
 """Fixtures that several test files share."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from clones import Clone
 from PIL import Image
 
 from moleflow.flow.density import Density
@@ -75,3 +77,27 @@ def product(tmp_path) -> Path:
         mask = save_image(root / f"ground_truth/dent/{number}_mask.png")
         Image.new("L", (20, 16), 255).save(mask)
     return root
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory) -> Clone:
+    """A clone whose pipeline ran once and was committed."""
+    clone = Clone.of_small_products(tmp_path_factory.mktemp("clone"))
+    clone.repro()
+    clone.commit()
+    return clone
+
+
+@pytest.fixture
+def done(original) -> Iterator[Clone]:
+    """The same, to read from: a test that changes it fails, and takes a `copy`."""
+    before = original.files()
+    yield original
+    assert {path for path, _ in before.items() ^ original.files().items()} == set(), "the shared clone changed"
+
+
+@pytest.fixture
+def copy(done, tmp_path) -> Iterator[Clone]:
+    """A copy of `done` to change."""
+    yield done.copy(tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy")  # 100 MB

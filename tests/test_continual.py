@@ -1,6 +1,7 @@
 """The account of forgetting: theft is reported as theft, lost weights as lost weights."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,13 +9,13 @@ import pytest
 from moleflow.calibration import alarm_threshold
 from moleflow.continual import Account, continual_account
 from moleflow.evaluation import Judged, calibration_summary, evaluate, mean_metrics, routed_verdicts
-from moleflow.judging import Judge, Verdicts
 from moleflow.plot_data import confusion_table, matrix_table, stolen_table
+from moleflow.scorer import Scorer, Verdicts
 from moleflow.scores_file import Record, read_record, write_record
 from moleflow.scoring import Aggregation
 
 NAN = np.nan
-ALARM = {"alarm_rate": 0.2, "sigma": 1.0}
+RATE = 0.2
 
 
 def test_account_by_hand():
@@ -66,11 +67,12 @@ def product(number, chosen, stolen, masks=None):
         rejected=np.zeros(6, bool),
         number=number,
         threshold=4.0,
+        alarm_rate=RATE,
     )
 
 
 def stolen(rows, scores):
-    return {f"nut/{key}": value for key, value in {"row": np.array(rows), **vars(verdicts(scores))}.items()}
+    return {"nut": (np.array(rows), verdicts(scores))}
 
 
 @pytest.fixture
@@ -95,13 +97,13 @@ def test_a_thief_has_an_image_only_while_it_holds_it():
     own, chosen = verdicts([1, 2, 3, 10, 11, 12]), np.zeros((6, 3), int)
     chosen[3], chosen[4] = [0, 1, 2], [0, 0, 1]
     thieves = stolen([3, 4], [0.3, 0.4])
-    thieves |= {f"washer/{key}": value for key, value in {"row": np.array([3]), **vars(verdicts([0.5]))}.items()}
+    thieves |= {"washer": (np.array([3]), verdicts([0.5]))}
     steps = routed_verdicts(own, thieves, chosen, 0, ["bolt", "nut", "washer"])
     assert [step.image_score[[3, 4]].tolist() for step in steps] == [[10, 11], [0.3, 11], [0.5, 0.4]]
 
 
 def test_theft_is_in_the_routed_metrics_and_not_in_the_oracles(bolt, nut):
-    metrics = evaluate({"bolt": bolt, "nut": nut}, **ALARM).classes["bolt"]
+    metrics = evaluate({"bolt": bolt, "nut": nut}, sigma=1.0).classes["bolt"]
     assert metrics["image_auroc_oracle"] == 1
     assert metrics["image_auroc"] == pytest.approx((0 + 2 + 3) / 9)
     assert metrics["routing_accuracy"] == pytest.approx(4 / 6)
@@ -119,7 +121,7 @@ def test_a_router_that_steals_k_images_yields_exactly_that_theft(count, nut):
     chosen = np.zeros((6, 2), int)
     chosen[rows, 1] = 1
     thieves = stolen(rows, [0.0] * count) if count else {}
-    evaluation = evaluate({"bolt": product(0, chosen, thieves), "nut": nut}, **ALARM)
+    evaluation = evaluate({"bolt": product(0, chosen, thieves), "nut": nut}, sigma=1.0)
     lost = evaluation.summary["continual"]["image_auroc"]["forgetting"]
     assert lost == pytest.approx({"total": count / 3, "weights": 0, "routing": count / 3})
     np.testing.assert_allclose(evaluation.routed["image_auroc"], [[1, NAN], [1 - count / 3, 1]])
@@ -142,13 +144,12 @@ def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
 
     def metrics(offset, scale):
         moved = {part: offset + scale * values for part, values in normal.items() if part != "fold"}
-        other = Judge.of(parts, aggregation, moved | {"fold": normal["fold"]}, {})
+        other = Scorer.of(parts, aggregation, moved | {"fold": normal["fold"]}, {})
         held = other({part: offset + scale * values[:, [1, 4]] for part, values in test.items()})
-        own = Judge.of(parts, aggregation, normal, {})(test)
-        thief = {f"nut/{key}": value for key, value in {"row": np.array([1, 4]), **vars(held)}.items()}
-        routed = routed_verdicts(own, thief, chosen, 0, ["bolt", "nut"])
-        bolt = Judged(nut.labels, masks, own, routed, chosen, np.zeros(6, bool), 0, 4.0)
-        found = evaluate({"bolt": bolt, "nut": nut}, **ALARM).classes["bolt"]
+        own = Scorer.of(parts, aggregation, normal, {})(test)
+        routed = routed_verdicts(own, {"nut": (np.array([1, 4]), held)}, chosen, 0, ["bolt", "nut"])
+        bolt = Judged(nut.labels, masks, own, routed, chosen, np.zeros(6, bool), 0, 4.0, RATE)
+        found = evaluate({"bolt": bolt, "nut": nut}, sigma=1.0).classes["bolt"]
         return {key: found[key] for key in ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")}
 
     assert metrics(300.0, 20.0) == pytest.approx(metrics(0.0, 1.0), abs=1e-6)
@@ -163,8 +164,8 @@ def test_a_metric_that_misrouting_leaves_undefined_has_no_account():
         assert account.total is account.routing is None, figure
         assert account.weights is not None
     flat = Verdicts(np.ones((6, 2, 2)), np.ones(6), np.ones(6), np.ones(6))
-    bolt = product(0, [[0, 1]] * 6, {f"nut/{key}": value for key, value in {"row": np.arange(6), **vars(flat)}.items()})
-    summary = evaluate({"bolt": bolt, "nut": product(1, [[1]] * 6, {})}, **ALARM).summary
+    bolt = product(0, [[0, 1]] * 6, {"nut": (np.arange(6), flat)})
+    summary = evaluate({"bolt": bolt, "nut": product(1, [[1]] * 6, {})}, sigma=1.0).summary
     json.dumps(summary, allow_nan=False)
     assert summary["continual"]["image_auroc"]["forgetting"]["total"] is None
 
@@ -174,7 +175,7 @@ def test_theft_shows_in_pixel_matrices_too(nut):
     masks[3:, 2:4, 2:4] = True
     chosen = np.zeros((6, 2), int)
     chosen[3:, 1] = 1
-    evaluation = evaluate({"bolt": product(0, chosen, stolen([3, 4, 5], [0, 0, 0]), masks), "nut": nut}, **ALARM)
+    evaluation = evaluate({"bolt": product(0, chosen, stolen([3, 4, 5], [0, 0, 0]), masks), "nut": nut}, sigma=1.0)
     for metric in ("pixel_ap", "aupro"):
         assert evaluation.routed[metric][0, 0] > evaluation.routed[metric][1, 0]
         assert evaluation.own[metric][0, 0] == evaluation.own[metric][1, 0]
@@ -192,16 +193,17 @@ def test_order_of_the_images_changes_nothing(bolt, nut):
         rejected=bolt.rejected,
         number=0,
         threshold=4.0,
+        alarm_rate=RATE,
     )
-    straight, permuted = (evaluate({"bolt": each, "nut": nut}, **ALARM).summary for each in (bolt, shuffled))
+    straight, permuted = (evaluate({"bolt": each, "nut": nut}, sigma=1.0).summary for each in (bolt, shuffled))
     assert permuted == straight
 
 
 def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
     rejected = np.array([True, False, False, True, True, False])
     own = verdicts([9, 1, 2, 10, 11, 12])
-    judged = Judged(nut.labels, None, own, [own], np.zeros((6, 1), int), rejected, 0, 4.0)
-    metrics = evaluate({"bolt": judged}, **ALARM).classes["bolt"]
+    judged = Judged(nut.labels, None, own, [own], np.zeros((6, 1), int), rejected, 0, 4.0, RATE)
+    metrics = evaluate({"bolt": judged}, sigma=1.0).classes["bolt"]
     assert metrics["false_alarm_rate"] == 0
     assert metrics["false_alarm_rate_oracle"] == pytest.approx(1 / 3)
     assert metrics["recall"] == pytest.approx(1 / 3)
@@ -209,8 +211,8 @@ def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
 
 
 def test_too_few_calibration_images_leave_the_rates_undefined(nut):
-    unwarranted = Judged(**{**vars(nut), "threshold": np.inf, "number": 0, "chosen": nut.chosen * 0})
-    metrics = evaluate({"nut": unwarranted}, alarm_rate=0.05, sigma=1.0).classes["nut"]
+    changes = {"threshold": np.inf, "number": 0, "chosen": nut.chosen * 0, "alarm_rate": 0.05}
+    metrics = evaluate({"nut": replace(nut, **changes)}, sigma=1.0).classes["nut"]
     assert metrics["false_alarm_rate"] is metrics["f1"] is None
     assert "19" in metrics["undefined"]["f1"]
 
@@ -219,19 +221,29 @@ def test_too_few_calibration_images_leave_the_rates_undefined(nut):
 def test_the_number_of_images_that_is_said_is_the_number_that_is_needed(nut, rate, images):
     assert np.isinf(alarm_threshold(np.arange(images - 1.0), rate))
     assert np.isfinite(alarm_threshold(np.arange(float(images)), rate))
-    unwarranted = Judged(**{**vars(nut), "threshold": np.inf, "number": 0, "chosen": nut.chosen * 0})
-    reason = evaluate({"nut": unwarranted}, alarm_rate=rate, sigma=1.0).classes["nut"]["undefined"]["f1"]
+    unwarranted = replace(nut, threshold=np.inf, number=0, chosen=nut.chosen * 0, alarm_rate=rate)
+    reason = evaluate({"nut": unwarranted}, sigma=1.0).classes["nut"]["undefined"]["f1"]
     assert reason == f"fewer than {images} held-out normal images"
 
 
+def test_every_product_alarms_at_its_own_rate(bolt, nut):
+    """p-values are 1/2, 1/3, 1/4 and 1/11 to 1/13: at 0.3 one normal image alarms, at 0.2 none, at 0.08 one defect."""
+    alone = {"routed": [bolt.own] * 2, "chosen": bolt.chosen * 0}
+    products = {"bolt": replace(bolt, **alone, alarm_rate=0.3), "nut": replace(nut, alarm_rate=0.08)}
+    evaluation = evaluate(products, sigma=1.0)
+    assert evaluation.classes["bolt"]["false_alarm_rate"] == pytest.approx(1 / 3)
+    assert evaluation.classes["nut"]["recall"] == pytest.approx(1 / 3)
+    assert [evaluation.classes[name]["alarm_rate"] for name in products] == [0.3, 0.08]
+    assert evaluation.summary["calibration"]["target"] == pytest.approx(0.19)
+
+
 def test_calibration_summary_by_hand():
-    classes = {
-        "a": {"false_alarm_rate_oracle": 0.05, "false_alarm_low_oracle": 0.01},
-        "b": {"false_alarm_rate_oracle": 0.45, "false_alarm_low_oracle": 0.30},
-        "c": {"false_alarm_rate_oracle": None, "false_alarm_low_oracle": None},
-    }
-    assert calibration_summary(classes, 0.05) == pytest.approx({"target": 0.05, "mean_gap": 0.2, "kept": 0.5})
-    assert calibration_summary({"c": classes["c"]}, 0.05)["kept"] is None
+    rates = {"a": (0.05, 0.05, 0.01), "b": (0.05, 0.45, 0.30), "c": (0.05, None, None), "d": (0.3, 0.4, 0.2)}
+    keys = ("alarm_rate", "false_alarm_rate_oracle", "false_alarm_low_oracle")
+    classes = {name: dict(zip(keys, values, strict=True)) for name, values in rates.items()}
+    found = calibration_summary(classes)
+    assert found == pytest.approx({"target": 0.45 / 4, "mean_gap": 0.5 / 3, "kept": 2 / 3})
+    assert calibration_summary({"c": classes["c"]})["kept"] is None
 
 
 def test_means_are_over_the_products_that_have_the_metric():
@@ -252,7 +264,7 @@ def test_tables_behind_the_plots_name_the_theft(bolt, nut):
     ]
     counts = confusion_table(products).value_counts().to_dict()
     assert counts == {("bolt", "bolt"): 4, ("bolt", "nut"): 2, ("nut", "nut"): 6}
-    matrix = matrix_table(evaluate(products, **ALARM), ["t0", "t1"])
+    matrix = matrix_table(evaluate(products, sigma=1.0), ["t0", "t1"])
     assert matrix[["metric", "after", "product"]].values.tolist() == [
         ["image_auroc", "t0", "bolt"],
         ["image_auroc", "t1", "bolt"],

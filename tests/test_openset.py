@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 
-from moleflow.judging import Judge
 from moleflow.openset import Located, open_set_metrics
 from moleflow.probing import Probe, agreement, probe_metrics, probe_of
+from moleflow.scorer import Scorer
 from moleflow.scoring import Aggregation
 
-NONE = np.empty(0, int)  # no varied images
+TOP = Aggregation("max", 3, 1.0, 90.0)
+
+
+def scorer_of(normal, varied=None):
+    """By nll alone; every varied image is made of the normal one of its row."""
+    changed = {} if varied is None else {"nll": varied, "source": np.arange(len(varied))}
+    return Scorer.of(("nll",), TOP, {"nll": normal, "fold": np.zeros(len(normal), int)}, changed)
 
 
 def located(own, count=10, labels=None):
@@ -56,8 +62,7 @@ def test_probe_tells_kinds_apart_and_needs_no_label():
     masks[:, 8:12, 8:12] = True
     probe = probe_of(["loud/0"] * 4 + ["silent/0"] * 4, masks, 16)
     assert probe.masks.shape == (8, 16, 16)
-    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": normal}, np.zeros(12, int), {}, NONE)
-    found = probe_metrics(judge, {"nll": judged}, np.zeros(8, int), probe, 0.0)
+    found = probe_metrics(scorer_of(normal), {"nll": judged}, np.zeros(8, int), probe, 0.0)
     assert found["kinds"]["loud"]["image_auroc"] == 1
     assert found["kinds"]["silent"]["image_auroc"] < 0.7
     assert found["kinds"]["loud"]["pixel_ap"] > 0.9 > 0.1 > found["kinds"]["silent"]["pixel_ap"]
@@ -72,10 +77,8 @@ def test_defects_have_to_be_told_from_changed_normals_too():
     changed[:, 5, 5] += 9
     judged = rng.normal(size=(8, 8, 8))
     judged[:, 2, 2] += 9
-    judge = Judge(("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": normal}, np.zeros(12, int),
-                  {"nll": changed}, np.arange(12))  # fmt: skip
     probe = Probe(np.array(["loud"] * 8), np.zeros((8, 16, 16), bool))
-    found = probe_metrics(judge, {"nll": judged}, np.zeros(8, int), probe, 0.0)
+    found = probe_metrics(scorer_of(normal, changed), {"nll": judged}, np.zeros(8, int), probe, 0.0)
     assert 0.6 < found["probe_image_auroc"] < 0.9
 
 
@@ -83,11 +86,9 @@ def test_order_of_probe_images_changes_nothing():
     rng = np.random.default_rng(0)
     judged, kinds = rng.normal(size=(6, 4, 4)), np.array(["a", "b"] * 3)
     masks, order = rng.random((6, 8, 8)) < 0.2, rng.permutation(6)
-    judge = Judge(
-        ("nll",), Aggregation("max", 3, 1.0, 90.0), {"nll": rng.normal(size=(9, 4, 4))}, np.zeros(9, int), {}, NONE
-    )
-    straight = probe_metrics(judge, {"nll": judged}, np.arange(6), Probe(kinds, masks), 1.0)
-    permuted = probe_metrics(judge, {"nll": judged[order]}, order, Probe(kinds[order], masks[order]), 1.0)
+    scorer = scorer_of(rng.normal(size=(9, 4, 4)))
+    straight = probe_metrics(scorer, {"nll": judged}, np.arange(6), Probe(kinds, masks), 1.0)
+    permuted = probe_metrics(scorer, {"nll": judged[order]}, order, Probe(kinds[order], masks[order]), 1.0)
     assert permuted["probe_pixel_ap"] == pytest.approx(straight["probe_pixel_ap"])
     assert permuted["probe_image_auroc"] == pytest.approx(straight["probe_image_auroc"])
 

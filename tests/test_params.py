@@ -8,9 +8,8 @@ from moleflow.params import (
     Odd,
     OddOrZero,
     ParamsError,
-    Products,
-    classes_of,
     load_params,
+    load_products,
 )
 
 HEAD = """
@@ -59,10 +58,6 @@ def test_reads_its_own_keys_only_and_numbers_as_numbers(load):
         ("kernel: 0", "kernel: 4", r"kernel: must be odd, not 4"),
         ("neighbourhood: 3", "neighbourhood: 2", r"neighbourhood: must be odd"),
         ("lora_rank: 4\n", "", r"lora_rank: Field required"),
-        ("task: t1", "task: t9", r"classes\.nut\.task: 't9' is not listed; add it to later_tasks"),
-        ("later_tasks: [t1]", "later_tasks: [t1, t2]", r"no class has task \['t2'\]"),
-        ("later_tasks: [t1]", "later_tasks: [t1, t1]", r"listed twice"),
-        ("task: t1", "tusk: t1", r"nut"),
         ("later_tasks: [t1]", "later_tasks: [t1", r"cannot be read"),
     ],
 )
@@ -82,15 +77,56 @@ def test_config_is_frozen(load):
         load(GOOD).lr = 1.0
 
 
-def test_classes_of_a_task_in_order_of_arrival(tmp_path):
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("task: t1", "task: t9", r"classes\.nut\.task: 't9' is not listed; add it to later_tasks"),
+        ("later_tasks: [t1]", "later_tasks: [t1, t2]", r"no class has task \['t2'\]"),
+        ("later_tasks: [t1]", "later_tasks: [t1, t1]", r"listed twice"),
+        ("task: t1", "tusk: t1", r"nut"),
+    ],
+)
+def test_mistakes_in_products_name_the_product(tmp_path, old, new, said):
+    path = tmp_path / "params.yaml"
+    path.write_text(HEAD.replace(old, new))
+    with pytest.raises(ParamsError, match=said):
+        load_products(path)
+
+
+@pytest.mark.parametrize("key", ["01", "1e3", "null", "true", "1.0", "2026-01-01"])
+def test_a_key_that_is_no_text_is_refused_because_dvc_drops_it(tmp_path, key):
+    path = tmp_path / "params.yaml"
+    path.write_text(HEAD.replace("nut:", f"{key}:"))
+    with pytest.raises(ParamsError, match=r"no text to YAML.* quote them"):
+        load_products(path)
+    path.write_text(
+        HEAD.replace("nut:", f"'{key}':").replace("1.0", "1_0").replace("2026-", "d2026_").replace("-", "_")
+    )
+    load_products(path)
+
+
+def test_products_of_a_task_in_order_of_arrival(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(HEAD.replace("task: t1", "task: t0").replace("[t1]", "[]"))
-    assert classes_of("t0", path) == ["bolt", "nut"]
+    order = load_products(path).order
+    assert order.of_task("t0") == ["bolt", "nut"]
+    assert order.known_after() == [2]
 
 
 def test_products_arrive_task_by_task_whatever_the_order_of_their_lines(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(HEAD.replace("first_task: t0", "first_task: t1").replace("[t1]", "[t0]"))
-    products = load_params(Products, path)
-    assert products.tasks == ["t1", "t0"]
-    assert list(products.by_arrival.items()) == [("nut", "t1"), ("bolt", "t0")]
+    order = load_products(path).order
+    assert order.tasks == ["t1", "t0"]
+    assert list(order.products.items()) == [("nut", "t1"), ("bolt", "t0")]
+    assert order.known_after() == [1, 2]
+
+
+def test_a_product_may_set_its_own_rate(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(HEAD.replace("path: y}", "path: y, alarm_rate: 0.01}"))
+    products = load_products(path)
+    assert [each.overrides for each in products.classes.values()] == [{}, {"alarm_rate": 0.01}]
+    path.write_text(HEAD.replace("path: y}", "path: y, alarm_rate: 1.5}"))
+    with pytest.raises(ParamsError, match=r"classes\.nut\.alarm_rate: .*less than 1"):
+        load_products(path)

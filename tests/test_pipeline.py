@@ -1,14 +1,15 @@
 """Law 4: dvc.yaml says exactly what the stages read and import; modules keep to their place."""
 
 import ast
-import importlib
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from moleflow.params import Config
+from moleflow.costs import PER_PRODUCT
+from stages.check import NAMES, keys_read
+from stages.check import STAGES as CHECKED
 from stages.view import ViewConfig
 
 ROOT = Path(__file__).parents[1]
@@ -39,23 +40,18 @@ def closure(path: Path) -> set[Path]:
     return seen
 
 
-def keys_read(stage: str) -> set[str]:
-    """Keys of params.yaml that the stage's Configs name, its own and the shared ones it imports."""
-    module = importlib.import_module(f"stages.{stage}")
-    configs = {value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Config)}
-    own = {config for config in configs if config.__module__.startswith("stages.")}
-    return {key for config in own for key in config.model_fields}
-
-
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_listed_are_the_params_read(stage):
     listed = STAGES[stage].get("params", [])
-    assert set(listed) == keys_read(stage)
+    assert set(listed) == (keys_read(stage) if stage in CHECKED else set())
     assert len(listed) == len(set(listed))
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_code_listed_is_the_code_imported(stage):
+    if stage == "check":  # it asks every stage what it reads, and every family what it has
+        assert {"params.yaml", "moleflow", "stages"} == set(STAGES[stage]["deps"])
+        return
     folders = {path for path in map(Path, STAGES[stage]["deps"]) if path.parts[0] == "moleflow" and not path.suffix}
     listed = {Path(dep) for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
     listed |= {path for path in SOURCES if path.parent in folders and path.stem != "__init__"}
@@ -64,8 +60,19 @@ def test_code_listed_is_the_code_imported(stage):
 
 def test_every_key_has_a_reader():
     text = (ROOT / "dvc.yaml").read_text()
-    read = set().union(*(keys_read(stage) for stage in STAGES)) | {key for key in PARAMS if f"${{{key}}}" in text}
+    read = set().union(*map(keys_read, CHECKED)) | {key for key in PARAMS if f"${{{key}}}" in text}
     assert set(PARAMS) == read
+
+
+def test_check_knows_every_stage_and_every_name():
+    assert set(CHECKED) == set(STAGES) - {"check", "demo"}
+    text = {key for key, value in PARAMS.items() if isinstance(value, str | list) and value != PARAMS["layers"]}
+    assert text - set(NAMES) == {"first_task", "later_tasks", "backbone", "backbone_weights", "device"}
+
+
+@pytest.mark.parametrize("stage", PER_PRODUCT)
+def test_a_stage_of_one_product_depends_on_what_params_come_to_for_it(stage):
+    assert f"data/check/products/${{key}}/{stage}.json" in STAGES[stage]["deps"]
 
 
 def test_packages_hold_no_code_that_no_stage_would_list():
@@ -81,6 +88,7 @@ def test_packages_hold_no_code_that_no_stage_would_list():
         ("zarr", {"store.py"}),
         ("h5py", {"scores_file.py"}),
         ("ruamel", {"params.py", "params_writer.py"}),
+        ("filelock", {"costs.py"}),
         ("dvc", {"experiments.py", "plan.py"}),
     ],
 )
@@ -90,12 +98,13 @@ def test_a_package_behind_a_seam_is_imported_there_alone(package, homes):
 
 
 def test_leaves_do_not_import_what_is_built_on_them():
-    order = [{"artifacts", "choices", "params", "metrics", "calibration", "losses", "defects", "baselines"}]
+    order = [{"artifacts", "choices", "paths", "metrics", "calibration", "losses", "defects", "baselines"}]
+    order += [{"order"}, {"params", "tidying", "costs"}]
     order += [{"store", "patches", "backbones", "router", "continual"}, {"features"}]
     order += [
         {"flow", "prototypes", "openset"},
         {"training", "scoring", "experts"},
-        {"judging", "tasks"},
+        {"scorer", "tasks"},
         {"evaluation", "expert_statistics"},
         {"probing", "plot_data"},
     ]
@@ -108,19 +117,20 @@ def test_leaves_do_not_import_what_is_built_on_them():
             assert max((level.get(name, 0) for name in used), default=0) <= own, path
 
 
-@pytest.mark.parametrize("stage", ["baseline", "evaluate", "report"])
-def test_a_change_of_the_flow_runs_no_rival_and_no_metric_anew_by_its_code(stage):
+@pytest.mark.parametrize("stage", ["baseline", "score", "route", "evaluate", "report"])
+def test_a_change_of_the_flow_runs_no_baseline_score_or_metric_anew_by_its_code(stage):
     assert not [
         path for path in closure(Path("stages") / f"{stage}.py") if "flow" in path.parts or path.stem == "training"
     ]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_stage_before_score_depends_on_no_test_image(stage):
+def test_stage_before_statistics_depends_on_no_test_image(stage):
     """Law 6: prototype sees the normal groups alone; base and train see prototypes, not stores."""
     features = [dep for dep in STAGES[stage]["deps"] if "data/features" in dep]
     normal = [f"data/features/${{key}}.zarr/{group}" for group in ("train", "rotated", "calibration")]
-    after = {"score": ["data/features/${key}.zarr"], "route": ["data/features"], "baseline": ["data/features"]}
+    after = {"statistics": ["data/features/${key}.zarr"]}
+    after |= {each: ["data/features"] for each in ("route", "misrouted", "baseline")}
     assert features == {"prototype": normal, **after}.get(stage, [])
 
 

@@ -12,10 +12,10 @@ import pytest
 from conftest import save_image
 
 from moleflow.evaluation import Evaluation, Judged, evaluate
-from moleflow.judging import Verdicts
 from moleflow.plot_data import confusion_table, histogram_table, matrix_table
 from moleflow.report import page, table
 from moleflow.report_cases import CASES, cases_html, contour_svg, heat_colours, heat_scale, histogram_svg, worst
+from moleflow.scorer import Verdicts
 from stages.report import commit_line
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -43,25 +43,23 @@ def judged(number: int, *, normal: int = 4, defective: int = 8, masks: bool = Tr
         rejected=np.arange(count) == count - 1,
         number=number,
         threshold=threshold,
+        alarm_rate=RATE,
     )
 
 
 def numbers_of(flow: dict[str, Judged], evaluation: Evaluation, baselines: tuple[str, ...]) -> dict[str, Any]:
-    """What evaluate writes into metrics/*.json, with invented probes and costs."""
+    """What evaluate writes into metrics/*.json, with invented probes."""
     rejections = dict.fromkeys(("rejected_normal", "rejected_defective", "unknown_rejected", "open_set_auroc"), 0.1)
     summary = evaluation.summary | rejections
     classes = {name: each | rejections for name, each in evaluation.classes.items()}
     candidate = {"probe_image_auroc": 0.9, "probe_pixel_ap": 0.5, "test_image_auroc": 0.8, "test_pixel_ap": None}
     candidate["kinds"] = {"blob": {"image_auroc": 0.9, "pixel_ap": 0.5}}
     agreement = dict.fromkeys(("image_auroc", "pixel_ap"), dict.fromkeys(("spearman", "chosen", "best", "cost")))
-    cost = {"seconds": 1.0, "bytes": 10, "peak_memory_bytes": 10}
     return {
         "summary": summary,
         "classes": classes,
         "baselines": {name: {"summary": summary, "classes": classes} for name in baselines},
         "probe": {name: {"candidates": {"nll": candidate}, "agreement": agreement} for name in flow},
-        "costs": {"products": {name: cost | {"parameters": 7} for name in flow}, "total": {}},
-        "stage_costs": {"score": {name: cost for name in flow}},
     }
 
 
@@ -75,9 +73,9 @@ def make_page(tmp_path):
         for name, each in flow.items():
             paths = [save_image(tmp_path / name / f"{row}.png").as_posix() for row in range(len(each.labels))]
             index = pd.DataFrame({"path": paths, "defect": np.where(each.labels == 1, defect, "good")})
-            settings = {"resize": "stretch", "alarm_rate": RATE, "sigma": 1.0, "size": SIZE}
+            settings = {"resize": "stretch", "sigma": 1.0, "size": SIZE}
             cases[name] = cases_html(each, index, list(flow), **settings)
-        evaluation = evaluate(flow, alarm_rate=RATE, sigma=1.0)
+        evaluation = evaluate(flow, sigma=1.0)
         row = {"product": "bolt", "image": "a.png", "thief": "nut", "distance_own": "2", "distance_thief": "1.5"}
         plots = {
             "histogram": rows(histogram_table(flow)),
@@ -174,8 +172,13 @@ def test_the_page_counts_the_alarms_that_the_metrics_count(make_page):
     rounded = replace(one.own, p_value=np.repeat([RATE * (1 + 1e-12), 0.9], [6, 2]))
     product = Judged(**{**vars(one), "own": rounded, "routed": [rounded] * 2, "rejected": np.zeros(8, bool)})
     assert "Of 6 normal images 6 raised an alarm, 0 did not" in make_page(bolt=product)
-    metrics = evaluate({"bolt": product, "nut": judged(1)}, alarm_rate=RATE, sigma=1.0).classes["bolt"]
+    metrics = evaluate({"bolt": product, "nut": judged(1)}, sigma=1.0).classes["bolt"]
     assert metrics["false_alarm_rate"] == 1
+
+
+def test_every_products_own_rate_is_told(make_page):
+    assert "is at most 0.2, so that" in make_page()
+    assert "is at most 0.2 for bolt, 0.05 for nut, so that" in make_page(nut=replace(judged(1), alarm_rate=0.05))
 
 
 def test_a_loss_is_written_into_the_matrix(make_page):

@@ -18,9 +18,9 @@ from moleflow.router import (
     held_out_strangeness,
     known_p_values,
     mahalanobis,
+    misrouted_rows,
     nearest_by_task,
     rejected,
-    stolen_rows,
 )
 from moleflow.store import StoreError
 
@@ -240,7 +240,14 @@ def test_features_of_another_backbone_are_refused_wherever_they_meet_a_prototype
             use(other)
 
 
-def test_stolen_rows_are_those_that_a_prototype_ever_attracts():
-    chosen = np.array([[0, 0], [0, 1], [1, 0], [2, 2]])
-    assert stolen_rows(chosen, 1).tolist() == [1, 2]
-    assert stolen_rows(chosen, 3).tolist() == []
+def test_misrouted_rows_are_those_that_a_prototype_ever_attracts():
+    chosen = {
+        "bolt": np.array([[0, 0], [0, 1], [1, 0], [2, 2]]),
+        "nut": np.array([[1], [2]]),
+        "washer": np.array([[2]]),
+    }
+    names = list(chosen)
+    assert {name: rows.tolist() for name, rows in misrouted_rows(chosen, names, "nut").items()} == {"bolt": [1, 2]}
+    sent = misrouted_rows(chosen, names, "washer")
+    assert {name: rows.tolist() for name, rows in sent.items()} == {"bolt": [3], "nut": [1]}
+    assert misrouted_rows(chosen, names, "bolt") == {}

@@ -1,24 +1,19 @@
 """Protocols and presets: what they write, that comments stay, and what is refused."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
+from clones import ROOT, Clone, git
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from moleflow import presets
 from moleflow.backbones import timm
 from moleflow.datasets.index import LAYOUTS
-from moleflow.params import Products, load_params
+from moleflow.params import load_products
 from moleflow.params_writer import write_params, write_products
 from moleflow.patches import patch_features
 from moleflow.scenarios import DATASETS, ScenarioError, scenario
-from moleflow.tasks import remove_strays
 
-ROOT = Path(__file__).parents[1]
 PUBLISHED = [(dataset, name) for dataset, data in DATASETS.items() for name in data.scenarios]
 SIZES = {"mvtec": 15, "visa": 12, "mpdd": 6, "demo": 5}
 
@@ -97,29 +92,25 @@ def test_the_defaults_are_the_demo_one_by_one(params):
 def test_a_scenario_changes_the_products_alone(params):
     before = params.read_text().splitlines()
     write_products(scenario("mvtec", "5-5", root="/data/mvtec/", order="texture_first"), params)
-    products = load_params(Products, params)
+    products = load_products(params)
     assert products.tasks == ["t00", "t01", "t02"]
-    assert [name for name, task in products.by_arrival.items() if task == "t00"] == [
-        "carpet", "grid", "leather", "tile", "wood",
-    ]  # fmt: skip
+    assert products.order.of_task("t00") == ["carpet", "grid", "leather", "tile", "wood"]
     assert products.classes["wood"].path == "/data/mvtec/wood"
     after = params.read_text().splitlines()
     assert "  carpet: {task: t00, layout: mvtec, path: /data/mvtec/carpet}" in after
     lost = [line for line in before if line not in after]
-    assert all("path: data/raw/demo" in line or line.startswith("later_tasks") for line in lost)
+    assert all("path: data/raw/demo" in line or line.startswith("- t0") for line in lost)
+    assert "later_tasks:\n- t01\n- t02\n" in params.read_text()
 
 
 def test_the_command_says_what_is_written_and_what_will_run(tmp_path):
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-    run = [sys.executable, "-m", "moleflow", "scenario", "mvtec", "3-3", "--root", "/no/such/place"]
-    done = subprocess.run(run, cwd=clone, capture_output=True, text=True, check=True)
+    clone = Clone.of_working_tree(tmp_path)
+    done = clone.run("moleflow", "scenario", "mvtec", "3-3", "--root", "/no/such/place")
     assert "t04  transistor, wood, zipper" in done.stdout
     assert "/no/such/place/bottle does not exist" in done.stderr
     assert "  train      t01, t02, t03, t04\n" in done.stdout
-    changed = subprocess.run(["git", "diff", "--name-only"], cwd=clone, capture_output=True, text=True, check=True)
-    assert changed.stdout.split() == ["params.yaml"]
-    wrong = subprocess.run([*run[:5], "4-3", *run[6:]], cwd=clone, capture_output=True, text=True, check=False)
+    assert git(tmp_path, "diff", "--name-only").split() == ["params.yaml"]
+    wrong = clone.run("moleflow", "scenario", "mvtec", "4-3", "--root", "/no/such/place", check=False)
     assert wrong.returncode == 1
     assert wrong.stderr.startswith("error: 4-3 does not add up")
 
@@ -150,16 +141,6 @@ def test_a_preset_after_an_experiment_and_back_leaves_the_defaults(params, name)
     write_params(presets.PRESETS["lite0"], params)
     assert YAML(typ="safe").load(params) == default
     assert "# bound of a channel's log-scale" in params.read_text()
-
-
-def test_a_scenario_removes_prototypes_from_the_tasks_that_products_left(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for path in ("t00/bolt", "t01/nut", "t02/washer"):
-        file = tmp_path / f"data/tasks/{path}.safetensors"
-        file.parent.mkdir(parents=True)
-        file.touch()
-    remove_strays({"bolt": "t00", "nut": "t00"})
-    assert [path.stem for path in (tmp_path / "data/tasks").rglob("*.safetensors")] == ["bolt"]
 
 
 def test_records_of_the_diary_have_their_grids():

@@ -7,15 +7,15 @@ from torch.nn import functional as F
 from moleflow.choices import ChoiceError
 from moleflow.expert_statistics import patch_statistics
 from moleflow.memory import Memory
+from moleflow.scorer import Scorer
 from moleflow.scoring import (
     AGGREGATIONS,
     SCORES,
     Aggregation,
     anomaly_maps,
     fuse,
-    image_scores,
-    left_out_scores,
     patch_scores,
+    scores_among_others,
     statistics_of,
     surprise,
 )
@@ -27,6 +27,15 @@ def statistics(count, seed, shift=None):
     rng = np.random.default_rng(seed)
     made = {name: rng.normal(size=(count, 4, 4)) for name in ("nll", "latent", "log_det", "memory0", "memory1")}
     return {name: values + (shift or {}).get(name, 0) for name, values in made.items()}
+
+
+def scorer(parts, calibration):
+    return Scorer.of(parts, TOP3, calibration | {"fold": np.zeros(len(calibration["nll"]), int)}, {})
+
+
+def image_scores(parts, calibration, judged):
+    """As a scorer of these calibration images gives them."""
+    return scorer(parts, calibration)({name: values[None] for name, values in judged.items()}).image_score
 
 
 def named(name):
@@ -64,14 +73,14 @@ def test_single_scores_are_the_statistics_themselves():
         normal = statistics(9, 0)[name]
         standardised = (judged[name] - normal.mean()) / normal.std()
         np.testing.assert_allclose(patch_scores(SCORES[name], statistics(9, 0), judged), standardised)
-        np.testing.assert_array_equal(image_scores(SCORES[name], statistics(9, 0), judged, TOP3), TOP3(judged[name]))
+        np.testing.assert_array_equal(image_scores(SCORES[name], statistics(9, 0), judged), TOP3(judged[name]))
 
 
 @pytest.mark.parametrize("name", SCORES)
 def test_every_score_finds_what_is_unusual_in_all_statistics(name):
     shift = dict.fromkeys(("nll", "latent", "log_det", "memory0", "memory1"), 6.0)
     parts = statistics_of(name, shift)
-    normal, odd = (image_scores(parts, statistics(40, 0), statistics(20, 1, each), TOP3) for each in ({}, shift))
+    normal, odd = (image_scores(parts, statistics(40, 0), statistics(20, 1, each)) for each in ({}, shift))
     assert odd.min() > normal.max()
 
 
@@ -88,9 +97,7 @@ def test_a_score_looks_at_the_memory_of_every_layer_there_is():
 def test_fused_sees_what_one_half_alone_is_blind_to(blind):
     seeing = {"nll": "log_det", "log_det": "nll"}[blind]
     shift = {seeing: 8.0, blind: -1.0}
-    normal, odd = (
-        image_scores(SCORES["fused"], statistics(40, 0), statistics(20, 1, each), TOP3) for each in ({}, shift)
-    )
+    normal, odd = (image_scores(SCORES["fused"], statistics(40, 0), statistics(20, 1, each)) for each in ({}, shift))
     assert odd.min() > normal.max()
 
 
@@ -122,22 +129,22 @@ def test_calibration_images_are_judged_against_the_others():
     rates = []
     for seed in range(200):
         held, fresh = statistics(20, 2 * seed), statistics(50, 2 * seed + 1)
-        own = np.sort(left_out_scores(SCORES["fused"], held, np.arange(20), held, np.arange(20), TOP3))
-        rates.append((image_scores(SCORES["fused"], held, fresh, TOP3) > own[-2]).mean())
+        own = np.sort(scorer(SCORES["fused"], held).normal_scores)
+        rates.append((image_scores(SCORES["fused"], held, fresh) > own[-2]).mean())
     assert 0.05 < np.mean(rates) <= 2 / 21
 
 
 def test_an_image_is_not_judged_against_what_was_made_of_it():
     """Copies of an image among the reference would make it look ordinary."""
-    held, sources = statistics(4, 0), np.array([2, 0, 0])
-    copies = {part: values[sources] for part, values in held.items()}
-    scores = left_out_scores(SCORES["fused"], copies, sources, held, np.arange(4), TOP3)
+    rng, sources = np.random.default_rng(0), np.array([2, 0, 0])
+    values = [rng.normal(size=4) for _ in range(2)]
+    copies = [each[sources] for each in values]
+    scores = scores_among_others(copies, sources, values, np.arange(4))
     for row in range(4):
-        others = {part: values[sources != row] for part, values in copies.items()}
-        one = {part: values[row : row + 1] for part, values in held.items()}
-        assert scores[row] == pytest.approx(image_scores(SCORES["fused"], others, one, TOP3)[0])
-    alone = left_out_scores(SCORES["fused"], held, np.zeros(4, int), held, np.zeros(4, int), TOP3)
-    np.testing.assert_allclose(alone, image_scores(SCORES["fused"], held, held, TOP3))
+        others = [each[sources != row] for each in copies]
+        assert scores[row] == pytest.approx(fuse(others, [each[row : row + 1] for each in values])[0])
+    alone = scores_among_others(values, np.zeros(4, int), values, np.zeros(4, int))
+    np.testing.assert_allclose(alone, fuse(values, values))
 
 
 def test_patch_statistics_count_the_standardisation(make_density):

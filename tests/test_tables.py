@@ -8,6 +8,7 @@ from moleflow.experiments import ExperimentsError, repetition_table
 from moleflow.tables import ACCURACY, ALARMS, RIVALS, results
 
 PRODUCT = {**dict.fromkeys([*ACCURACY, *ALARMS, *RIVALS, "false_alarm_low", "false_alarm_high"], 0.5), "aupro": None}
+PRODUCT["alarm_rate"] = 0.01
 ACCOUNT = {"total": 0.1, "weights": 0.0, "routing": 0.1}
 SUMMARY = {**PRODUCT, "continual": {"image_auroc": {"forgetting": ACCOUNT}}, "calibration": {"target": 0.05}}
 CANDIDATE = {"probe_image_auroc": 0.9, "test_image_auroc": 0.8, "probe_pixel_ap": None, "test_pixel_ap": None}
@@ -18,7 +19,13 @@ METRICS = {
     "baselines": {"knn": {"summary": {**SUMMARY, "f1": 0.25}, "classes": {"bolt": {**PRODUCT, "image_auroc": 0.75}}}},
     "probe": {"bolt": {"candidates": {"nll": CANDIDATE}, "agreement": AGREEMENT}},
     "costs": {
-        "products": {"bolt": {"seconds": 61.4, "bytes": 2.5e6, "parameters": 1234567, "peak_memory_bytes": 1.5e9}}
+        "products": {
+            "bolt": {"seconds": 61.4, "bytes": 2.5e6, "parameters": 1234567, "peak_memory_bytes": 1.5e9},
+            "nut": {"seconds": None, "bytes": None, "parameters": 7, "peak_memory_bytes": None},
+        },
+        "stages": {
+            "score": {each: {"seconds": 2.0, "bytes": 1e6, "peak_memory_bytes": 1e9} for each in ("bolt", "nut")}
+        },
     },
 }
 
@@ -26,13 +33,16 @@ METRICS = {
 def test_results_show_every_product_method_and_cost():
     lines = results(METRICS).splitlines()
     assert "| bolt | 0.500 | 0.500 | 0.500 | 0.500 | – | 0.500 | 0.500 |" in lines
-    assert "| bolt | 0.05 | 0.500 | 0.500 to 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 |" in lines
+    assert "| bolt | 0.01 | 0.500 | 0.500 to 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 |" in lines
     assert "| image auroc | forgetting | 0.100 | 0.000 | 0.100 |" in lines
     assert "| knn | 0.500 | 0.500 | – | 0.250 | 0.500 |" in lines
     assert "| knn | 0.750 |" in lines
     assert "| bolt | image auroc | 0.250 | nll | knn | 0.125 |" in lines
     assert "| nll | 0.900 | 0.800 | – | – |" in lines
+    assert "| mean | 0.05 |" in "\n".join(lines)
     assert "| bolt | 61 | 2.5 | 1,234,567 | 1.50 |" in lines
+    assert "| nut | – | – | 7 | – |" in lines
+    assert "| score | 2 | 4.0 | 2.0 | 2.0 | 1.00 |" in lines
 
 
 def test_without_rivals_their_tables_are_left_out():

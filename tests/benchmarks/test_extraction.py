@@ -14,11 +14,11 @@ from moleflow.datasets.images import image_pixels
 from moleflow.expert_statistics import patch_statistics
 from moleflow.extraction import extract
 from moleflow.flow.density import Density
-from moleflow.judging import Judge
 from moleflow.memory import Memory, memorise
 from moleflow.patches import embeddings, patch_features
 from moleflow.prototypes import build_prototype
 from moleflow.router import Gaussian, fit_gaussian, mahalanobis
+from moleflow.scorer import Scorer
 from moleflow.scoring import Aggregation, statistics_of
 from moleflow.store import SHARD, Origin, open_split, write_split
 
@@ -186,7 +186,7 @@ def test_inference(benchmark, lite0, tmp_path, way):
 
     calibration = statistics(normal)
     aggregation = Aggregation("top_k", 3, 2.0, 98.0)
-    judge = Judge.of(statistics_of("hybrid", calibration), aggregation, calibration | {"fold": np.zeros(32, int)}, {})
+    judge = Scorer.of(statistics_of("hybrid", calibration), aggregation, calibration | {"fold": np.zeros(32, int)}, {})
     assert len(judge.normal_scores) == 32  # computed once
 
     def verdict():

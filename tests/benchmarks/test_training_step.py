@@ -14,9 +14,9 @@ from moleflow.expert_statistics import patch_statistics
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.subnets import zero_mlp
-from moleflow.judging import Judge
 from moleflow.losses import tail_aware_loss
 from moleflow.memory import Memory, memorise
+from moleflow.scorer import Scorer
 from moleflow.scoring import Aggregation, statistics_of
 from moleflow.training import PRECISIONS, Recipe, train
 
@@ -185,7 +185,7 @@ def test_product(benchmark, way):
             label="x",
         )  # fmt: skip
         parts = statistics_of("hybrid", found)
-        return Judge.of(parts, Aggregation("top_k", 3, 2.0, 98.0), found | {"fold": np.zeros(75, int)}, {}).threshold(
+        return Scorer.of(parts, Aggregation("top_k", 3, 2.0, 98.0), found | {"fold": np.zeros(75, int)}, {}).threshold(
             0.05
         )
 
