@@ -105,10 +105,12 @@ class Clone:
         """Runs `dvc repro`; returns the stages that ran."""
         return stages_run(self.dvc("repro", target))
 
+    def lock(self):
+        return YAML(typ="safe").load(self.root / "dvc.lock")
+
     def hashes(self):
         """Hash of every output in dvc.lock but the report, which names the commit."""
-        lock = YAML(typ="safe").load(self.root / "dvc.lock")
-        outs = [out for entry in lock["stages"].values() for out in entry["outs"]]
+        outs = [out for entry in self.lock()["stages"].values() for out in entry["outs"]]
         return {out["path"]: out["md5"] for out in outs if out["path"] != "metrics/report"}
 
     def metrics(self, name):
