@@ -19,6 +19,11 @@ class Order:
     tasks: list[str]
     products: dict[str, str]
 
+    @classmethod
+    def of(cls, tasks: list[str], products: dict[str, str]) -> "Order":
+        """Brings products, each with its task, into their order of arrival: by task, then as listed."""
+        return cls(tasks, dict(sorted(products.items(), key=lambda item: tasks.index(item[1]))))
+
     def of_task(self, task: str) -> list[str]:
         """The products of a task, in order of arrival."""
         return [name for name, its in self.products.items() if its == task]

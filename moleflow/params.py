@@ -8,8 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from moleflow.order import Order
-
 PARAMS = Path("params.yaml")
 
 Count = Annotated[int, Field(ge=0)]
@@ -69,12 +67,6 @@ class Products(Config):
     def tasks(self) -> list[str]:
         """All tasks, in order of arrival."""
         return [self.first_task, *self.later_tasks]
-
-    @property
-    def order(self) -> Order:
-        """Products in order of arrival: by task, then as listed under `classes`."""
-        names = sorted(self.classes, key=lambda name: self.tasks.index(self.classes[name].task))
-        return Order(self.tasks, {name: self.classes[name].task for name in names})
 
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)

@@ -19,6 +19,7 @@ from moleflow.flow.adapters import ALIGNMENTS
 from moleflow.flow.context import SPATIAL_MIXERS
 from moleflow.flow.positions import POSITIONS
 from moleflow.nuisances import NUISANCES
+from moleflow.order import Order
 from moleflow.params import PARAMS, Config, ParamsError, Products, mistakes, read_params, task_mistakes
 from moleflow.patches import LAYER_MERGES, layer_channels
 from moleflow.paths import CHECK, ORDER, product_params
@@ -82,7 +83,7 @@ def write_check(params: Path) -> None:
 def write_resolved(content: dict[str, Any]) -> None:
     """The second half of `write_check`, for content that is right."""
     products = Products(**{key: content[key] for key in Products.model_fields})
-    order = products.order
+    order = Order.of(products.tasks, {name: line.task for name, line in products.classes.items()})
     texts = {CHECK / "ok": "ok\n", ORDER: order.text()}
     texts |= {CHECK / "tasks" / task: "".join(f"{name}\n" for name in order.of_task(task)) for task in order.tasks}
     for name in order.products:

@@ -1,5 +1,6 @@
 import pytest
 
+from moleflow.order import Order
 from moleflow.params import (
     Config,
     Count,
@@ -105,10 +106,15 @@ def test_a_key_that_is_no_text_is_refused_because_dvc_drops_it(tmp_path, key):
     load_products(path)
 
 
+def order_of(path):
+    products = load_products(path)
+    return Order.of(products.tasks, {name: line.task for name, line in products.classes.items()})
+
+
 def test_products_of_a_task_in_order_of_arrival(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(HEAD.replace("task: t1", "task: t0").replace("[t1]", "[]"))
-    order = load_products(path).order
+    order = order_of(path)
     assert order.of_task("t0") == ["bolt", "nut"]
     assert order.known_after() == [2]
 
@@ -116,7 +122,7 @@ def test_products_of_a_task_in_order_of_arrival(tmp_path):
 def test_products_arrive_task_by_task_whatever_the_order_of_their_lines(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(HEAD.replace("first_task: t0", "first_task: t1").replace("[t1]", "[t0]"))
-    order = load_products(path).order
+    order = order_of(path)
     assert order.tasks == ["t1", "t0"]
     assert list(order.products.items()) == [("nut", "t1"), ("bolt", "t0")]
     assert order.known_after() == [1, 2]
