@@ -130,6 +130,7 @@ def test_held_out_strangeness_is_to_the_centre_of_the_others():
 def test_an_image_near_any_prototype_is_not_rejected():
     p = np.array([[0.01, 0.5], [0.01, 0.01], [0.3, 0.02]])
     assert rejected(p, 0.05).tolist() == [False, True, False]
+    assert not rejected(np.full((1, 2), 1e-12), 0.0).any()
 
 
 def test_rank_beyond_images_and_channels_is_cut(products):

@@ -13,6 +13,7 @@ from moleflow.scoring import (
     SCORES,
     Aggregation,
     anomaly_maps,
+    comparable_scores,
     fuse,
     patch_scores,
     scores_among_others,
@@ -115,6 +116,17 @@ def test_surprise_never_falls_and_has_no_ties_in_the_tail():
     assert (np.diff(values) >= 0).all()
     assert (np.diff(values[-800:]) > 0).all()
     assert np.isfinite(surprise(np.ones(5), np.array([0.0, 1.0, 2.0]))).all()
+
+
+def test_comparable_scores_rank_as_the_scores_do_and_have_no_ties():
+    """Below every normal score too, where surprises are all alike."""
+    rng = np.random.default_rng(0)
+    normal, scores = rng.normal(size=30), np.sort(rng.normal(0, 3, 200))
+    found = comparable_scores(normal, scores)
+    assert (np.diff(found) > 0).all()
+    above = scores >= normal.min()
+    np.testing.assert_array_equal(found[above], surprise(normal, scores[above]))
+    assert (np.diff(comparable_scores(np.ones(3), np.array([0.0, 0.5, 1.0, 2.0]))) > 0).all()
 
 
 def test_fuse_sums_surprises():
