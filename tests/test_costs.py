@@ -74,9 +74,9 @@ def test_two_runs_at_once_lose_no_entry(folder):
     """Two `dvc repro` of disjoint stages write the same file."""
     script = (
         "import sys\nfrom moleflow.costs import measured\n"
-        "for number in range(40):\n"
+        "for number in range(300):\n"
         "    with measured('score', f'{sys.argv[1]}{number}', []):\n        pass\n"
     )
     processes = [subprocess.Popen([sys.executable, "-c", script, name]) for name in "ab"]
     assert [process.wait() for process in processes] == [0, 0]
-    assert len(costs()["stages"]["score"]) == 80
+    assert len(costs()["stages"]["score"]) == 600
