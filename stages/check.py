@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.artifacts import written_whole
-from moleflow.backbones import BackboneError, check_backbone
+from moleflow.backbones.backbone import BackboneError, check_backbone
 from moleflow.baselines import BASELINES
 from moleflow.costs import PER_PRODUCT
 from moleflow.datasets.images import RESIZES

@@ -9,11 +9,11 @@ from pydantic import Field
 from tqdm import tqdm
 
 from moleflow.artifacts import written_whole
+from moleflow.backbones.extraction import extract
 from moleflow.costs import measured
 from moleflow.datasets.images import image_pixels, rotated
 from moleflow.datasets.index import read_index
 from moleflow.errors import told_plainly
-from moleflow.extraction import extract
 from moleflow.params import Config, load_params
 from moleflow.paths import FEATURES, INDEX, product_params
 from moleflow.store import SPLITS, write_split

@@ -9,12 +9,12 @@ from pydantic import Field
 from tqdm import tqdm
 
 from moleflow.artifacts import written_whole
+from moleflow.backbones.extraction import extract
 from moleflow.costs import measured
 from moleflow.datasets.images import image_pixels
 from moleflow.datasets.index import read_index
 from moleflow.defects import paint
 from moleflow.errors import told_plainly
-from moleflow.extraction import extract
 from moleflow.nuisances import vary
 from moleflow.params import Config, Positive, load_params
 from moleflow.paths import INDEX, PROBES, product_params

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from moleflow.backbones import Backbone
+from moleflow.backbones.backbone import Backbone
 from moleflow.params import Config, Count, Positive
 from moleflow.store import Origin
 

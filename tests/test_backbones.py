@@ -10,11 +10,11 @@ from conftest import save_image
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from moleflow.backbones import Backbone, BackboneError, find_device, timm
+from moleflow.backbones.backbone import Backbone, BackboneError, find_device, timm
+from moleflow.backbones.extraction import extract
+from moleflow.backbones.packaged_weights import PACKAGED, packaged_weights
 from moleflow.choices import ChoiceError
 from moleflow.datasets.images import image_pixels
-from moleflow.extraction import extract
-from moleflow.packaged_weights import PACKAGED, packaged_weights
 
 LITE0 = "tf_efficientnet_lite0.in1k"
 

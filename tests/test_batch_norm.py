@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from moleflow.backbones import Backbone, timm
-from moleflow.batch_norm import folded
-from moleflow.packaged_weights import packaged_weights
+from moleflow.backbones.backbone import Backbone, timm
+from moleflow.backbones.batch_norm import folded
+from moleflow.backbones.packaged_weights import packaged_weights
 
 IMAGES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 

@@ -85,7 +85,7 @@ def test_packages_hold_no_code_that_no_stage_would_list():
 @pytest.mark.parametrize(
     ("package", "homes"),
     [
-        ("timm", {"backbones.py"}),
+        ("timm", {"backbone.py"}),
         ("zarr", {"store.py"}),
         ("h5py", {"scores_file.py"}),
         ("ruamel", {"params.py", "params_writer.py"}),

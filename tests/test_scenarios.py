@@ -7,7 +7,7 @@ from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
 from moleflow import presets
-from moleflow.backbones import timm
+from moleflow.backbones.backbone import timm
 from moleflow.datasets.index import LAYOUTS
 from moleflow.params import load_products
 from moleflow.params_writer import write_params, write_products

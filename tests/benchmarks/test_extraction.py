@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from moleflow.backbones import Backbone, timm
+from moleflow.backbones.backbone import Backbone, timm
+from moleflow.backbones.extraction import extract
 from moleflow.datasets.images import image_pixels
 from moleflow.expert_statistics import patch_statistics
-from moleflow.extraction import extract
 from moleflow.flow.density import Density
 from moleflow.memory import Memory, memorise
 from moleflow.patches import embeddings, patch_features

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from moleflow.backbones import Backbone
+from moleflow.backbones.backbone import Backbone
 
 Image = TypeVar("Image")
 

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from moleflow.batch_norm import folded, trial_images
-from moleflow.packaged_weights import PACKAGED, packaged_weights
-from moleflow.torchvision_repair import repair_torchvision
+from moleflow.backbones.batch_norm import folded, trial_images
+from moleflow.backbones.packaged_weights import PACKAGED, packaged_weights
+from moleflow.backbones.torchvision_repair import repair_torchvision
 
 repair_torchvision()
 

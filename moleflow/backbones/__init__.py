@@ -1,0 +1,1 @@
+"""Frozen backbones: loading them, folding their normalizations, running them over images."""
