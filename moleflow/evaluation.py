@@ -158,7 +158,7 @@ class Evaluation:
 def evaluate(products: dict[str, Judged], *, sigma: float) -> Evaluation:
     """Evaluates a method on all products.
 
-    The own experts' part of R is constant in time because their artifacts are: score wrote the
+    The own experts' part of R is constant in time because their artifacts are: statistics wrote the
     digests of base and expert, and the stage refuses scores of any others.
 
     Args:

@@ -82,11 +82,10 @@ def load_params(config: type[AnyConfig], path: Path = PARAMS) -> AnyConfig:
     Raises:
         ParamsError: the file is unreadable, a key is missing, has the wrong type or an impossible value.
     """
-    content = read_params(path)
-    wrong = mistakes(config, content)
-    if wrong:
-        raise ParamsError(f"{path}: " + "; ".join(wrong))
-    return config(**_own(config, content))
+    try:
+        return _made(config, read_params(path))
+    except ValidationError as error:
+        raise ParamsError(f"{path}: " + "; ".join(map(_in_words, error.errors()))) from error
 
 
 def load_products(path: Path = PARAMS) -> Products:
@@ -134,14 +133,14 @@ def _parsed(text: str) -> Any:
 def mistakes(config: type[Config], content: dict[str, Any]) -> list[str]:
     """What is wrong with the keys that `config` names, in words."""
     try:
-        config(**_own(config, content))
+        _made(config, content)
     except ValidationError as error:
         return [_in_words(each) for each in error.errors()]
     return []
 
 
-def _own(config: type[Config], content: dict[str, Any]) -> dict[str, Any]:
-    return {key: content[key] for key in config.model_fields if key in content}
+def _made(config: type[AnyConfig], content: dict[str, Any]) -> AnyConfig:
+    return config(**{key: content[key] for key in config.model_fields if key in content})
 
 
 def task_mistakes(products: Products) -> list[str]:

@@ -131,10 +131,7 @@ class Records:
         statistics = read_record(STATISTICS / f"{name}.h5")
         found = statistics.group("calibration")
         candidates = {member: (statistics_of(member, found), statistics) for member in MEMBERS}
-        candidates |= {
-            baseline: (("distance",), Record(read_record(BASELINES / f"{baseline}.h5").group(name), {}))
-            for baseline in baselines
-        }
+        candidates |= {each: (("distance",), read_record(BASELINES / f"{each}.h5", name)) for each in baselines}
         weighed = {}
         for candidate, (parts, record) in candidates.items():
             if not parts:  # there is no memory

@@ -151,18 +151,17 @@ def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor
     return torch.stack([distances[:, :count].argmin(1) for count in known], dim=1)
 
 
-def misrouted_rows(chosen: dict[str, np.ndarray], names: list[str], product: str) -> dict[str, np.ndarray]:
+def misrouted_rows(chosen: dict[str, np.ndarray], product: str) -> dict[str, np.ndarray]:
     """Which test images of other products a product's prototype attracts after any task.
 
     Args:
-        chosen: per product, where each of its images goes after each task since it arrived, (N, T).
-        names: all products in order of arrival.
+        chosen: per product, in order of arrival, where each of its images goes after each task since then, (N, T).
         product: the product that attracts.
 
     Returns:
         Per other product the rows of these images, where there are any.
     """
-    number = names.index(product)
+    number = list(chosen).index(product)
     rows = {name: np.flatnonzero((its == number).any(1)) for name, its in chosen.items() if name != product}
     return {name: each for name, each in rows.items() if len(each)}
 

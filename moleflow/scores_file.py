@@ -34,8 +34,12 @@ def write_record(path: Path, record: Record) -> None:
             file.attrs[name] = record.attributes[name]
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path, group: str = "/") -> Record:
     """Reads what `write_record` wrote.
+
+    Args:
+        path: the file.
+        group: read the arrays below this name alone, without that prefix.
 
     Raises:
         ArtifactError: the file is missing or broken.
@@ -50,7 +54,7 @@ def read_record(path: Path) -> Record:
 
     try:
         with h5py.File(path) as file:
-            file.visititems(collect)
+            file[group].visititems(collect)
             return Record(arrays, dict(file.attrs))
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read ({error}); delete it and run `dvc repro`") from error

@@ -59,7 +59,7 @@ def main(baseline: str) -> None:
             for split in ("probe", "varied"):
                 found.setdefault(split, {})["source"] = sources_of(splits[split].images)
             found["test"] = {key: values[None] for key, values in found["test"].items()}  # by one member
-            for other, rows in misrouted_rows(chosen, list(order.products), name).items():
+            for other, rows in misrouted_rows(chosen, name).items():
                 images = prototype.scaled(open_split(FEATURES / f"{other}.zarr", "test")).take(rows)
                 distances = {key: values[None] for key, values in _distances(fitted, images, name).items()}
                 arrays |= {f"{other}/misrouted/{name}/{key}": each for key, each in {"row": rows, **distances}.items()}

@@ -170,8 +170,10 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
             f"only with layer_merge: concat and all their channels as embed_dim, {sum(channels)}; 0 takes everything"
         )
     modelled = sum(layers[: content["flow_layers"]] or layers)
-    if content["position"] == "sincos" and modelled % 4:
-        wrong.append(f"position: sincos needs a multiple of 4 channels; embed_dim and flow_layers give {modelled}")
+    try:
+        POSITIONS[content["position"]](1, 1, modelled)
+    except ParamsError as error:
+        wrong.append(str(error).removeprefix("params.yaml: "))
     return wrong
 
 

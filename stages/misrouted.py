@@ -34,7 +34,7 @@ def main() -> None:
         chosen = {name: routes.arrays[f"{name}/chosen"] for name in order.products}
         arrays: Arrays = {}
         for expert_name, task in tqdm(order.products.items(), desc="misrouted"):
-            sent = misrouted_rows(chosen, list(order.products), expert_name)
+            sent = misrouted_rows(chosen, expert_name)
             arrays |= _statistics(Expert(expert_name, task, precision), sent) if sent else {}
         write_record(MISROUTED, Record(arrays, {}))
 

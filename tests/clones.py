@@ -83,7 +83,7 @@ class Clone:
 
     def environment(self):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        hashes = self.root / ".dvc/tmp/site_cache"  # in /var/tmp they would stay for good
+        hashes = self.root / ".dvc/tmp/site_cache"  # outside they would stay for good
         return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "2", "DVC_SITE_CACHE_DIR": str(hashes)}
 
     def run(self, module, *arguments, check=True):

@@ -282,4 +282,7 @@ def test_record_is_read_back_and_bytes_repeat(tmp_path):
     read = read_record(tmp_path / "one.h5")
     assert read.attributes == record.attributes
     np.testing.assert_array_equal(read.group("test")["a"], record.arrays["test/a"])
+    below = read_record(tmp_path / "one.h5", "test").arrays
+    assert below.keys() == {"a"}
+    np.testing.assert_array_equal(below["a"], record.arrays["test/a"])
     assert read.arrays["b"].tolist() == [b"x", b"yz"]

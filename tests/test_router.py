@@ -23,6 +23,7 @@ from moleflow.router import (
     rejected,
 )
 from moleflow.store import StoreError
+from stages import route
 
 PATCHING = {"neighbourhood": 3, "embed_dim": 12, "grid": 4, "layer_merge": "concat"}
 WHOLE = {**PATCHING, "embed_dim": 16}  # 6 + 10 channels, layers kept apart
@@ -247,8 +248,14 @@ def test_misrouted_rows_are_those_that_a_prototype_ever_attracts():
         "nut": np.array([[1], [2]]),
         "washer": np.array([[2]]),
     }
-    names = list(chosen)
-    assert {name: rows.tolist() for name, rows in misrouted_rows(chosen, names, "nut").items()} == {"bolt": [1, 2]}
-    sent = misrouted_rows(chosen, names, "washer")
+    assert {name: rows.tolist() for name, rows in misrouted_rows(chosen, "nut").items()} == {"bolt": [1, 2]}
+    sent = misrouted_rows(chosen, "washer")
     assert {name: rows.tolist() for name, rows in sent.items()} == {"bolt": [3], "nut": [1]}
-    assert misrouted_rows(chosen, names, "bolt") == {}
+    assert misrouted_rows(chosen, "bolt") == {}
+
+
+def test_the_stage_refuses_a_prototype_of_another_backbone_among_the_others(products):
+    made = prototype(products[0])
+    other = replace(made, origin=replace(ORIGIN, backbone="other.tag"))
+    with pytest.raises(StoreError, match=r"instead of 'other\.tag'"):
+        route._distances("euclidean", {"bolt": made, "nut": other}, products[0], "bolt")

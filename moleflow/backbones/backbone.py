@@ -56,7 +56,6 @@ class Backbone(nn.Module):
         self.name, self.layers = name, list(layers)
         self.device = find_device(device)
         self.model = _feature_maps(name, layers, weights, img_size)
-        self.channels_are_last = getattr(self.model, "output_fmt", None) == Format.NHWC
         config = resolve_data_config({}, pretrained_cfg=_timm_config(name).to_dict())
         self.mean: Tensor
         self.std: Tensor
@@ -85,7 +84,7 @@ class Backbone(nn.Module):
         """
         pixels = (images.to(self.device) - self.mean) / self.std
         maps: list[Tensor] = self.model(pixels.contiguous(memory_format=torch.channels_last))
-        return [each.permute(0, 3, 1, 2) for each in maps] if self.channels_are_last else maps
+        return _channels_first(self.model, maps)
 
 
 def find_device(name: str) -> torch.device:
@@ -125,6 +124,10 @@ def check_backbone(name: str, layers: list[int], weights: str, img_size: int, de
     with torch.device("meta"), torch.inference_mode():
         model = _untrained(name, layers, img_size).eval()
         maps: list[Tensor] = model(torch.empty(1, 3, img_size, img_size))
+    return _channels_first(model, maps)
+
+
+def _channels_first(model: Any, maps: list[Tensor]) -> list[Tensor]:
     last = getattr(model, "output_fmt", None) == Format.NHWC
     return [each.permute(0, 3, 1, 2) for each in maps] if last else maps
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clones import ROOT, Clone, git
 from ruamel.yaml import YAML
 
 from moleflow.store import Origin, write_masks, write_split
 from stages import base, prototype, route, score, statistics, train
 from stages.check import write_resolved
 
-ROOT = Path(__file__).parents[2]
 ORIGIN = Origin("synthetic", "0" * 64, [1], 224, "stretch")
 SMALL = {"layers": [1], "embed_dim": 64, "flow_layers": 0, "memory_size": 200, "grid": 14, "epochs": 2}
 SMALL |= {"warmup_epochs": 1.0, "baselines": []}
@@ -126,23 +126,17 @@ def write_dummies(project):
 
 
 def checked_out(project, commit):
-    """The files of a commit, or of the working tree."""
+    """A repository with the files of a commit, or of the working tree."""
     if commit == "this":
-        for file in git("ls-files", "-co", "--exclude-standard").split():
-            if (ROOT / file).is_file():
-                (project / file).parent.mkdir(parents=True, exist_ok=True)
-                (project / file).write_bytes((ROOT / file).read_bytes())
+        Clone.of_working_tree(project)
     else:
         try:
             archive = subprocess.run(["git", "archive", commit], cwd=ROOT, check=True, capture_output=True).stdout
         except subprocess.CalledProcessError:
             pytest.skip(f"the repository has no commit {commit}")
         subprocess.run(["tar", "-x"], input=archive, cwd=project, check=True)
+        git(project, "init", "-q")
     (project / "dvc.lock").unlink(missing_ok=True)
-
-
-def git(*arguments):
-    return subprocess.check_output(["git", *arguments], cwd=ROOT, text=True)
 
 
 @pytest.mark.benchmark(group="`dvc repro` with nothing to do")
@@ -152,7 +146,6 @@ def test_repro_of_nothing(benchmark, tmp_path, classes, commit):
     checked_out(tmp_path, commit)
     write_params(tmp_path, classes)
     run = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
-    subprocess.run(["git", "init", "-q"], **run)
     write_dummies(tmp_path)
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run([*dvc, "commit", "-f", "-q"], **run)
