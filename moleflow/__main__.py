@@ -1,5 +1,5 @@
 """`python -m moleflow results` prints the results of the checked-out commit."""
 
-from moleflow.cli import main
+from moleflow.cli.main import main
 
 main()

@@ -1,24 +1,25 @@
 """base: learns the shared flow together with the first task's experts, then freezes it."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from moleflow.artifacts import write_text, written_whole
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.experts import save_base, save_expert
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Above, Config, Count, OddOrZero, Positive, load_params
+from moleflow.files.artifacts import write_text, written_whole
+from moleflow.files.costs import measured
+from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, base_parameters, expert_state
-from moleflow.params import Above, Config, Count, OddOrZero, Positive, load_params
-from moleflow.paths import BASE, CURVES, EXPERTS
-from moleflow.tasks import load_task, normal_features
-from moleflow.training import train
-from stages.recipe import ExpertConfig, GroupConfig, MemoryConfig, RecipeConfig
+from moleflow.flow.expert_files import save_base, save_expert
+from moleflow.learning.tasks import load_task, normal_features
+from moleflow.learning.training import Recipe, train
+from stages.learning import ExpertConfig, GroupConfig, MemoryConfig
 
 
 class BaseConfig(Config):
-    """What this stage reads of params.yaml, besides stages/recipe.py."""
+    """What this stage reads of params.yaml, besides `Recipe` and stages/learning.py."""
 
     flow_layers: Count
     couplings: Positive
@@ -31,38 +32,41 @@ class BaseConfig(Config):
 
 @told_plainly
 def main(task: str) -> None:
-    """Writes data/experts/base.safetensors and data/experts/<first task>/<class or task>.safetensors."""
-    structure, grouping = load_params(BaseConfig), load_params(GroupConfig)
-    size, memory, recipe = load_params(ExpertConfig), load_params(MemoryConfig), load_params(RecipeConfig)
-    base, folder, curve = BASE, EXPERTS / task, CURVES / task / "base.csv"
-    with measured("base", task, [base, folder]):
-        prototypes = load_task(task)
-        features = {
-            name: normal_features(name, prototype, "train", "rotated") for name, prototype in prototypes.items()
-        }
-        channels = next(iter(prototypes.values())).modelled(structure.flow_layers)
-        modelled = {name: each.first(channels) for name, each in features.items()}
-        arguments: dict[str, Any] = {
-            "channels": channels,
-            **structure.model_dump(exclude={"flow_layers"}),
-            **size.model_dump(),
-            "first": True,
-            "seed": recipe.seed,
-        }
+    """Writes data/experts/base.safetensors, data/experts/<task>/<product or task>.safetensors and the learning curve.
+
+    Args:
+        task: the first task.
+    """
+    paths = Paths(Path())
+    base, size = load_params(BaseConfig, paths.params), load_params(ExpertConfig, paths.params)
+    grouping, memory = load_params(GroupConfig, paths.params), load_params(MemoryConfig, paths.params)
+    recipe = load_params(Recipe, paths.params)
+    folder = paths.experts / task
+    with measured(paths.costs, "base", task, [paths.base, folder]):
+        prototypes = load_task(paths, task)
+        features = {name: normal_features(paths, name, each, "train", "rotated") for name, each in prototypes.items()}
+        channels = next(iter(prototypes.values())).modeled(base.flow_layers)
+        modeled = {name: each.first(channels) for name, each in features.items()}
+        settings = base.model_dump() | size.model_dump()
+        arguments: dict[str, Any] = {"channels": channels, "settings": settings, "first": True, "seed": recipe.seed}
         density = Density(**arguments)
         groups = grouping.groups(task, list(features))
         experts = {group: expert_state(Density(**arguments)) for group in groups}
-        expert_of = {name: experts[group] for group, members in groups.items() for name in members}
+        expert_of = {name: experts[group] for group, names in groups.items() for name in names}
         trained = [*base_parameters(density), *(named for expert in experts.values() for named in expert.items())]
-        rows = train(density, expert_of, modelled, trained, recipe.recipe(), label=task)
-        save_base(base, density, arguments)
+        rows = train(density, expert_of, modeled, trained, recipe, label=task)
+        save_base(paths.base, density, arguments)
         with written_whole(folder) as partial:
-            for group, members in groups.items():
-                digests = {name: prototypes[name].features_digest for name in members}
-                memories = [memory.memorise({name: features[name] for name in members}, prototypes)]
-                path = partial / f"{group}.safetensors"
-                save_expert(path, [experts[group]], arguments, memories=memories, base=base, features=digests)
-        write_text(curve, pd.DataFrame(rows).to_csv(index=False))
+            for group, names in groups.items():
+                save_expert(
+                    partial / f"{group}.safetensors",
+                    [experts[group]],
+                    arguments,
+                    memory_banks=[memory.memorize({name: features[name] for name in names}, prototypes)],
+                    base=paths.base,
+                    features={name: prototypes[name].features_digest for name in names},
+                )
+        write_text(paths.curves / task / "base.csv", pd.DataFrame(rows).to_csv(index=False))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,26 @@
-"""baseline: fits one baseline on every product's features and measures the same images as the experts."""
+"""baseline: fits one baseline on every product's features and applies it to the same images as the experts."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from moleflow.baselines import BASELINES as METHODS
-from moleflow.baselines import Baseline
-from moleflow.choices import choose
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.features import StandardisedFeatures, images_within
-from moleflow.order import read_order
-from moleflow.params import Above, Config, Count, Positive, load_params
-from moleflow.paths import BASELINES, FEATURES, PROBES, ROUTES, TASKS, prototype_path
-from moleflow.probe_names import sources_of
-from moleflow.prototypes import load_prototype
-from moleflow.router import misrouted_rows
-from moleflow.scores_file import Arrays, Record, read_record, write_record
-from moleflow.scoring import Statistics, require_finite
-from moleflow.store import open_split
-from moleflow.tidying import tidy
+from moleflow.baselines import BASELINES, Baseline
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Above, Config, Count, Positive, load_params
+from moleflow.config.registry import choose, make
+from moleflow.features.prototype import load_prototype
+from moleflow.features.standardized import StandardizedFeatures, images_within
+from moleflow.files.costs import measured
+from moleflow.files.feature_store import open_split
+from moleflow.files.order import read_order
+from moleflow.files.paths import Paths
+from moleflow.files.probe_names import sources_of
+from moleflow.files.score_file import Arrays, Record, Statistics, read_record, require_finite, write_record
+from moleflow.files.tidying import tidy
 
-BATCH = 32  # images at a time
+MEASURED_AT_ONCE = 32  # images
 
 
 class BaselineConfig(Config):
@@ -35,41 +33,49 @@ class BaselineConfig(Config):
 
 @told_plainly
 def main(baseline: str) -> None:
-    """Writes data/baselines/<baseline>.h5: patch distances of every product's images, and of those sent to it."""
-    config, order = load_params(BaselineConfig), read_order()
-    fit = choose(METHODS, baseline, "baselines")
-    tidy(order, FEATURES, PROBES, TASKS)
-    output = BASELINES / f"{baseline}.h5"
-    with measured("baseline", baseline, [output]):
-        routes = read_record(ROUTES)
-        chosen = {name: routes.arrays[f"{name}/chosen"] for name in order.products}
+    """Writes data/baselines/<baseline>.h5: patch distances of every product's images, and of those misrouted to it.
+
+    Args:
+        baseline: the baseline.
+    """
+    paths = Paths(Path())
+    config, order = load_params(BaselineConfig, paths.params), read_order(paths.order)
+    method = choose(BASELINES, baseline, "baselines")
+    tidy(paths, order, paths.features, paths.probes, paths.tasks)
+    output = paths.baseline_of(baseline)
+    with measured(paths.costs, "baseline", baseline, [output]):
+        routes = read_record(paths.routes)
         arrays: Arrays = {}
         for name, task in tqdm(order.products.items(), desc=baseline):
-            prototype = load_prototype(prototype_path(name, task))
-            splits = {split: open_split(FEATURES / f"{name}.zarr", split) for split in ("calibration", "test")}
-            splits |= {split: open_split(PROBES / f"{name}.zarr", split) for split in ("probe", "varied")}
-            train = prototype.scaled(*(open_split(FEATURES / f"{name}.zarr", split) for split in ("train", "rotated")))
+            prototype = load_prototype(paths.prototype_of(name, task))
+            store, probe = paths.features_of(name), paths.probe_of(name)
+            splits = {split: open_split(store, split) for split in ("calibration", "test")}
+            splits |= {split: open_split(probe, split) for split in ("probe", "perturbed")}
+            train = prototype.scaled(open_split(store, "train"), open_split(store, "rotated"))
             drawn = np.random.default_rng(config.seed).permutation(len(train))
             fitting = images_within(train, config.feature_memory)
-            fitted = fit(train[np.sort(drawn[:fitting])], config.seed, config.coreset_size)
+            fitted = make(method, config.model_dump(), train[np.sort(drawn[:fitting])])
             found: dict[str, Arrays] = {
                 split: _distances(fitted, prototype.scaled(each), name) for split, each in splits.items() if each.images
             }
             found["calibration"]["fold"] = np.zeros(len(splits["calibration"].images), np.int64)
-            for split in ("probe", "varied"):
+            for split in ("probe", "perturbed"):
                 found.setdefault(split, {})["source"] = sources_of(splits[split].images)
-            found["test"] = {key: values[None] for key, values in found["test"].items()}  # by one member
-            for other, rows in misrouted_rows(chosen, name).items():
-                images = prototype.scaled(open_split(FEATURES / f"{other}.zarr", "test")).take(rows)
-                distances = {key: values[None] for key, values in _distances(fitted, images, name).items()}
-                arrays |= {f"{other}/misrouted/{name}/{key}": each for key, each in {"row": rows, **distances}.items()}
+            found["test"] = {key: values[None] for key, values in found["test"].items()}  # of a single fold
+            for other in order.products:
+                rows = routes.arrays.get(f"{other}/misrouted/{name}")
+                if rows is not None:
+                    images = prototype.scaled(open_split(paths.features_of(other), "test")).take(rows)
+                    distances = {key: values[None] for key, values in _distances(fitted, images, name).items()}
+                    sent = {"row": rows, **distances}
+                    arrays |= {f"{other}/misrouted/{name}/{key}": values for key, values in sent.items()}
             arrays |= {f"{name}/{split}/{key}": each for split, group in found.items() for key, each in group.items()}
         write_record(output, Record(arrays, {}))
 
 
-def _distances(fitted: Baseline, features: StandardisedFeatures, name: str) -> Statistics:
-    """What a product's baseline says of some images, (N, H, W)."""
-    batches = (features[start : start + BATCH] for start in range(0, len(features), BATCH))
+def _distances(fitted: Baseline, features: StandardizedFeatures, name: str) -> Statistics:
+    """Distances of some images' patches by a product's baseline, (N, H, W)."""
+    batches = (features[start : start + MEASURED_AT_ONCE] for start in range(0, len(features), MEASURED_AT_ONCE))
     found = {"distance": np.concatenate([fitted.distances(batch).numpy() for batch in batches])}
     require_finite(found, name, features.images)
     return found

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from moleflow.artifacts import written_whole
-from moleflow.costs import measured
-from moleflow.demo import write_demo
-from moleflow.errors import told_plainly
-
-OUTPUT = Path("data/raw/demo")
+from moleflow.config.errors import told_plainly
+from moleflow.datasets.demo import write_demo
+from moleflow.files.artifacts import written_whole
+from moleflow.files.costs import measured
+from moleflow.files.paths import Paths
 
 
 @told_plainly
 def main() -> None:
-    """Writes data/raw/demo/<class>/."""
-    with measured("demo", "all", [OUTPUT]), written_whole(OUTPUT) as partial:
+    """Writes data/raw/demo/<product>/."""
+    paths = Paths(Path())
+    with measured(paths.costs, "demo", "all", [paths.demo]), written_whole(paths.demo) as partial:
         write_demo(partial)
 
 

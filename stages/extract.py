@@ -8,15 +8,15 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
-from moleflow.artifacts import written_whole
 from moleflow.backbones.extraction import extract
-from moleflow.costs import measured
-from moleflow.datasets.images import image_pixels, rotated
-from moleflow.datasets.index import read_index
-from moleflow.errors import told_plainly
-from moleflow.params import Config, load_params
-from moleflow.paths import FEATURES, INDEX, product_params
-from moleflow.store import SPLITS, write_split
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, load_params
+from moleflow.files.artifacts import written_whole
+from moleflow.files.costs import measured
+from moleflow.files.feature_store import SPLITS, write_split
+from moleflow.files.paths import Paths
+from moleflow.images.index_table import read_index
+from moleflow.images.reading import image_pixels, rotated
 from stages.view import ViewConfig
 
 COPIES = 3  # rotated copies of every training image
@@ -30,18 +30,23 @@ class ExtractConfig(Config):
 
 @told_plainly
 def main(name: str) -> None:
-    """Writes data/features/<class>.zarr with the groups train, rotated, calibration and test."""
-    params = product_params(name, "extract")
+    """Writes data/features/<product>.zarr with the groups train, rotated, calibration and test.
+
+    Args:
+        name: the product.
+    """
+    paths = Paths(Path())
+    params = paths.product_params(name, "extract")
     config, view = load_params(ExtractConfig, params), load_params(ViewConfig, params)
-    table = read_index(INDEX / f"{name}.csv")
-    output = FEATURES / f"{name}.zarr"
+    table = read_index(paths.index_of(name))
+    output = paths.features_of(name)
     groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}
     turned = _turned(list(groups["train"]), config.rotation_degrees)
     groups["rotated"] = {f"{path} turned by {degrees}": degrees for path, degrees in turned}
     files = {image: path for image, (path, _) in zip(groups["rotated"], turned, strict=True)}
 
     with (
-        measured("extract", name, [output]),
+        measured(paths.costs, "extract", name, [output]),
         written_whole(output) as partial,
         tqdm(total=sum(map(len, groups.values())), desc=f"extract {name}", unit="image") as bar,
     ):

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from moleflow.artifacts import write_text
-from moleflow.costs import measured
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, OpenFraction, load_params
 from moleflow.datasets.index import build_index
-from moleflow.errors import told_plainly
-from moleflow.params import Config, OpenFraction, load_params
-from moleflow.paths import INDEX, product_params
+from moleflow.files.artifacts import write_text
+from moleflow.files.costs import measured
+from moleflow.files.paths import Paths
 
 
 class IndexConfig(Config):
@@ -19,10 +19,17 @@ class IndexConfig(Config):
 
 @told_plainly
 def main(name: str, layout: str, root: str) -> None:
-    """Writes data/index/<class>.csv."""
-    config = load_params(IndexConfig, product_params(name, "index"))
-    output = INDEX / f"{name}.csv"
-    with measured("index", name, [output]):
+    """Writes data/index/<product>.csv.
+
+    Args:
+        name: the product.
+        layout: its layout, a name in `LAYOUTS`.
+        root: its folder.
+    """
+    paths = Paths(Path())
+    config = load_params(IndexConfig, paths.product_params(name, "index"))
+    output = paths.index_of(name)
+    with measured(paths.costs, "index", name, [output]):
         table = build_index(Path(root), layout=layout, calibration_fraction=config.calibration_fraction)
         write_text(output, table.to_csv(index=False))
     print(f"{name}: " + ", ".join(f"{count} {split}" for split, count in table["split"].value_counts().items()))

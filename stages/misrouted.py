@@ -1,20 +1,20 @@
-"""misrouted: what experts say of other products' test images that were sent to them."""
+"""misrouted: statistics by experts of other products' test images that were misrouted to them."""
 
-import numpy as np
+from pathlib import Path
+
 from tqdm import tqdm
 
-from moleflow.choices import choose
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.expert_statistics import Expert
-from moleflow.order import read_order
-from moleflow.params import Config, load_params
-from moleflow.paths import EXPERTS, FEATURES, MISROUTED, ROUTES, TASKS
-from moleflow.router import misrouted_rows
-from moleflow.scores_file import Arrays, Record, read_record, write_record
-from moleflow.store import open_split
-from moleflow.tidying import tidy
-from moleflow.training import PRECISIONS
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, load_params
+from moleflow.config.registry import choose
+from moleflow.files.costs import measured
+from moleflow.files.feature_store import open_split
+from moleflow.files.order import read_order
+from moleflow.files.paths import Paths
+from moleflow.files.score_file import Arrays, Record, read_record, write_record
+from moleflow.files.tidying import tidy
+from moleflow.flow.precision import PRECISIONS
+from moleflow.statistics.expert import Expert
 
 
 class MisroutedConfig(Config):
@@ -25,28 +25,25 @@ class MisroutedConfig(Config):
 
 @told_plainly
 def main() -> None:
-    """Writes data/misrouted.h5: per product and other expert, the rows of its images and their statistics."""
-    config, order = load_params(MisroutedConfig), read_order()
+    """Writes data/misrouted.h5: by product and other expert the rows of the misrouted images and their statistics."""
+    paths = Paths(Path())
+    config, order = load_params(MisroutedConfig, paths.params), read_order(paths.order)
     precision = choose(PRECISIONS, config.precision, "precision")
-    tidy(order, FEATURES, TASKS, EXPERTS)
-    with measured("misrouted", "all", [MISROUTED]):
-        routes = read_record(ROUTES)
-        chosen = {name: routes.arrays[f"{name}/chosen"] for name in order.products}
+    tidy(paths, order, paths.features, paths.tasks, paths.experts)
+    with measured(paths.costs, "misrouted", "all", [paths.misrouted]):
+        routes = read_record(paths.routes)
         arrays: Arrays = {}
         for expert_name, task in tqdm(order.products.items(), desc="misrouted"):
-            sent = misrouted_rows(chosen, expert_name)
-            arrays |= _statistics(Expert(expert_name, task, precision), sent) if sent else {}
-        write_record(MISROUTED, Record(arrays, {}))
-
-
-def _statistics(expert: Expert, sent: dict[str, np.ndarray]) -> Arrays:
-    """What an expert says of the rows of other products' images, (F, n, H, W) each."""
-    arrays: Arrays = {}
-    for name, rows in sent.items():
-        images = expert.prototype.standardised(open_split(FEATURES / f"{name}.zarr", "test")).take(rows)
-        found = {"row": rows, **expert.statistics(images)}
-        arrays |= {f"{name}/{expert.name}/{key}": values for key, values in found.items()}
-    return arrays
+            sent = {name: routes.arrays.get(f"{name}/misrouted/{expert_name}") for name in order.products}
+            if all(rows is None for rows in sent.values()):
+                continue
+            expert = Expert(paths, expert_name, task, precision)
+            for name, rows in sent.items():
+                if rows is not None:
+                    test = open_split(paths.features_of(name), "test")
+                    found = {"row": rows, **expert.statistics(expert.prototype.standardized(test).take(rows))}
+                    arrays |= {f"{name}/{expert_name}/{key}": values for key, values in found.items()}
+        write_record(paths.misrouted, Record(arrays, {}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""probe: paints synthetic defects on held-out normal images, varies others harmlessly, and extracts the features."""
+"""probe: paints synthetic defects on calibration images, perturbs others harmlessly, and extracts their features."""
 
 import sys
 from pathlib import Path
@@ -8,18 +8,18 @@ import numpy as np
 from pydantic import Field
 from tqdm import tqdm
 
-from moleflow.artifacts import written_whole
 from moleflow.backbones.extraction import extract
-from moleflow.costs import measured
-from moleflow.datasets.images import image_pixels
-from moleflow.datasets.index import read_index
-from moleflow.defects import paint
-from moleflow.errors import told_plainly
-from moleflow.nuisances import vary
-from moleflow.params import Config, Positive, load_params
-from moleflow.paths import INDEX, PROBES, product_params
-from moleflow.probe_names import kinds_of, probe_names, sources_of
-from moleflow.store import write_masks, write_split
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, Positive, load_params
+from moleflow.files.artifacts import written_whole
+from moleflow.files.costs import measured
+from moleflow.files.feature_store import write_masks, write_split
+from moleflow.files.paths import Paths
+from moleflow.files.probe_names import kinds_of, probe_names, sources_of
+from moleflow.images.index_table import read_index
+from moleflow.images.reading import image_pixels
+from moleflow.probe.defects import paint
+from moleflow.probe.perturbations import perturb
 from stages.view import ViewConfig
 
 
@@ -27,23 +27,27 @@ class ProbeConfig(Config):
     """What this stage reads of params.yaml, besides stages/view.py."""
 
     probe_defects: Annotated[list[str], Field(min_length=1)]
-    probe_nuisances: list[str]
+    probe_perturbations: list[str]
     probe_images: Positive
 
 
 @told_plainly
 def main(name: str) -> None:
-    """Writes data/probes/<class>.zarr with the groups probe and varied.
+    """Writes data/probes/<product>.zarr with the groups probe and perturbed.
 
-    Their images are named as in moleflow/probe_names.py.
+    Their images are named as in moleflow/files/probe_names.py.
+
+    Args:
+        name: the product.
     """
-    params = product_params(name, "probe")
+    paths = Paths(Path())
+    params = paths.product_params(name, "probe")
     config, view = load_params(ProbeConfig, params), load_params(ViewConfig, params)
-    table = read_index(INDEX / f"{name}.csv")
+    table = read_index(paths.index_of(name))
     normal = [Path(path) for path in table.path[table.split == "calibration"]]
-    output = PROBES / f"{name}.zarr"
+    output = paths.probe_of(name)
     painted = probe_names(config.probe_defects, config.probe_images, len(normal))
-    varied = probe_names(config.probe_nuisances, config.probe_images, len(normal))
+    perturbed = probe_names(config.probe_perturbations, config.probe_images, len(normal))
     masks = np.empty((len(painted), view.img_size, view.img_size), bool)
 
     def ingredients(images: list[str], number: int) -> tuple[np.ndarray, str, int]:
@@ -55,14 +59,14 @@ def main(name: str) -> None:
         return pixels
 
     def changed(number: int) -> np.ndarray:
-        return vary(*ingredients(varied, number))
+        return perturb(*ingredients(perturbed, number))
 
     with (
-        measured("probe", name, [output]),
+        measured(paths.costs, "probe", name, [output]),
         written_whole(output) as partial,
-        tqdm(total=len(painted) + len(varied), desc=f"probe {name}", unit="image") as bar,
+        tqdm(total=len(painted) + len(perturbed), desc=f"probe {name}", unit="image") as bar,
     ):
-        for split, images, read in (("probe", painted, defective), ("varied", varied, changed)):
+        for split, images, read in (("probe", painted, defective), ("perturbed", perturbed, changed)):
             maps = extract(view.loaded, range(len(images)), read, bar=bar)
             write_split(partial / split, view.origin, images, maps)
         write_masks(partial / "probe", masks)

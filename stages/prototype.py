@@ -1,35 +1,48 @@
-"""prototype: what a product's normal images have in common, for the router and for standardisation."""
+"""prototype: learns a product's standardization and its Gaussian for the router from normal images."""
 
 import sys
+from pathlib import Path
 
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.params import Config, Count, Odd, Positive, load_params
-from moleflow.paths import FEATURES, product_params, prototype_path
-from moleflow.prototypes import build_prototype, save_prototype
-from moleflow.store import NORMAL, open_split
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, Count, Odd, Positive, load_params
+from moleflow.features.prototype import build_prototype, save_prototype
+from moleflow.files.costs import measured
+from moleflow.files.feature_store import NORMAL, open_split
+from moleflow.files.paths import Paths
 
 
-class PrototypeConfig(Config):
-    """What this stage reads of params.yaml."""
+class PatchConfig(Config):
+    """How raw maps become patch features."""
 
-    neighbourhood: Odd
+    neighborhood: Odd
     embed_dim: Positive
     grid: Count
     layer_merge: str
+
+
+class PrototypeConfig(Config):
+    """What this stage reads of params.yaml besides `PatchConfig`."""
+
     standardize: str
     router_rank: Count
 
 
 @told_plainly
 def main(name: str, task: str) -> None:
-    """Writes data/tasks/<task>/<class>.safetensors."""
-    config = load_params(PrototypeConfig, product_params(name, "prototype"))
-    output = prototype_path(name, task)
-    with measured("prototype", name, [output]):
+    """Writes data/tasks/<task>/<product>.safetensors.
+
+    Args:
+        name: the product.
+        task: its task.
+    """
+    paths = Paths(Path())
+    params = paths.product_params(name, "prototype")
+    config, patching = load_params(PrototypeConfig, params), load_params(PatchConfig, params)
+    output = paths.prototype_of(name, task)
+    with measured(paths.costs, "prototype", name, [output]):
         prototype = build_prototype(
-            *(open_split(FEATURES / f"{name}.zarr", split) for split in NORMAL),
-            patching=config.model_dump(include={"neighbourhood", "embed_dim", "grid", "layer_merge"}),
+            *(open_split(paths.features_of(name), split) for split in NORMAL),
+            patching=patching.model_dump(),
             standardize=config.standardize,
             router_rank=config.router_rank,
         )

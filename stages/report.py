@@ -6,16 +6,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from moleflow.artifacts import ArtifactError, write_text, written_whole
-from moleflow.errors import told_plainly
-from moleflow.order import read_order
-from moleflow.params import PARAMS, load_params
-from moleflow.paths import EXPERTS, INDEX, METRICS, SCORERS, SCORES
-from moleflow.records import Records
-from moleflow.report import page
-from moleflow.report_cases import cases_html
-from moleflow.tidying import tidy
-from stages.grading import GradingConfig
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import load_params
+from moleflow.evaluation.records import Records
+from moleflow.files.artifacts import ArtifactError, write_text, written_whole
+from moleflow.files.order import read_order
+from moleflow.files.paths import Paths
+from moleflow.files.tidying import tidy
+from moleflow.report.cases import worst_cases
+from moleflow.report.page import page
+from stages.evaluation import EvaluationConfig
 
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
 
@@ -23,11 +23,12 @@ SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and met
 @told_plainly
 def main() -> None:
     """Writes metrics/report/index.html."""
-    config, order = load_params(GradingConfig), read_order()
-    tidy(order, INDEX, EXPERTS, SCORES, SCORERS)
-    records = Records(order, size=config.eval_size, reject_rate=config.reject_rate)
+    paths = Paths(Path())
+    config, order = load_params(EvaluationConfig, paths.params), read_order(paths.order)
+    tidy(paths, order, paths.index, paths.experts, paths.scores, paths.scorers)
+    records = Records(paths, order, size=config.eval_size, reject_rate=config.reject_rate)
     cases = {
-        name: cases_html(
+        name: worst_cases(
             judged,
             records.tests[name],
             records.names,
@@ -38,21 +39,23 @@ def main() -> None:
         for name, judged in records.flow().items()
     }
     stems = ("summary", "classes", "baselines", "probe")
-    plots = ("plots/histogram", "plots/matrix", "plots/confusion", "stolen")
+    plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")
     text = page(
-        {stem: json.loads(_read(f"{stem}.json")) for stem in stems},
-        {Path(plot).name: list(csv.DictReader(_read(f"{plot}.csv").splitlines())) for plot in plots},
+        {stem: json.loads(_read(paths.metrics / f"{stem}.json")) for stem in stems},
+        {Path(plot).name: list(csv.DictReader(_read(paths.metrics / f"{plot}.csv").splitlines())) for plot in plots},
         cases,
-        params=PARAMS.read_text(encoding="utf-8"),
+        params=paths.params.read_text(encoding="utf-8"),
         commit=commit_line(),
     )
-    with written_whole(METRICS / "report") as folder:
+    with written_whole(paths.metrics / "report") as folder:
         write_text(folder / "index.html", text)
-    print(f"{METRICS / 'report/index.html'} is ready for a browser; `python -m moleflow results` prints its tables")
+    print(
+        f"{paths.metrics / 'report/index.html'} is ready for a browser; `python -m moleflow results` prints its tables"
+    )
 
 
 def commit_line() -> str:
-    """The commit of the working directory, shortened, and whether it is all that was run."""
+    """The commit of the working directory, shortened, and whether there are uncommitted changes."""
     git = shutil.which("git")
     if git is None:
         return "no git commit"
@@ -65,8 +68,7 @@ def commit_line() -> str:
     return f"commit {head.stdout[:8]}" + (" with uncommitted changes" if status.stdout else "")
 
 
-def _read(name: str) -> str:
-    path = METRICS / name
+def _read(path: Path) -> str:
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; `dvc repro evaluate` makes it")
     return path.read_text(encoding="utf-8")

@@ -1,21 +1,24 @@
 """route: sends every test image to a product, by the prototypes known after each task."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from moleflow.choices import choose
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.order import read_order
-from moleflow.params import Config, load_params
-from moleflow.paths import FEATURES, ROUTES, TASKS, prototype_path
-from moleflow.prototypes import Prototype, load_prototype
-from moleflow.router import ROUTERS, euclidean, known_p_values, nearest_by_task
-from moleflow.scores_file import Arrays, Record, write_record
-from moleflow.scoring import surprise
-from moleflow.store import Split, open_split
-from moleflow.tidying import tidy
+from moleflow.calibration.surprise import surprise
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, load_params
+from moleflow.config.registry import choose
+from moleflow.features.prototype import Prototype, load_prototype
+from moleflow.files.costs import measured
+from moleflow.files.feature_store import Split, open_split
+from moleflow.files.order import read_order
+from moleflow.files.paths import Paths
+from moleflow.files.score_file import Arrays, Record, write_record
+from moleflow.files.tidying import tidy
+from moleflow.routing.rejection import known_p_values
+from moleflow.routing.routers import ROUTERS, euclidean, misrouted_rows, nearest_by_task
 
 
 class RouteConfig(Config):
@@ -26,19 +29,24 @@ class RouteConfig(Config):
 
 @told_plainly
 def main() -> None:
-    """Writes data/routes.h5: per product distances, p-values of rejection and the chosen products by task."""
-    config, order = load_params(RouteConfig), read_order()
-    tidy(order, FEATURES, TASKS)
-    with measured("route", "all", [ROUTES]):
-        prototypes = {name: load_prototype(prototype_path(name, task)) for name, task in order.products.items()}
+    """Writes data/routes.h5: by product distances, p-values of rejection, the chosen products after each task, and the
+    rows of its images that are misrouted to other products."""
+    paths = Paths(Path())
+    config, order = load_params(RouteConfig, paths.params), read_order(paths.order)
+    tidy(paths, order, paths.features, paths.tasks)
+    with measured(paths.costs, "route", "all", [paths.routes]):
+        prototypes = {name: load_prototype(paths.prototype_of(name, task)) for name, task in order.products.items()}
         arrays: Arrays = {}
+        chosen: dict[str, np.ndarray] = {}
         for name, task in tqdm(order.products.items(), desc="route"):
-            found = _distances(config.router, prototypes, open_split(FEATURES / f"{name}.zarr", "test"), name)
-            chosen = nearest_by_task(torch.from_numpy(found["distance"]), order.known_after())
-            found["chosen"] = chosen[:, order.tasks.index(task) :].numpy()
+            found = _distances(config.router, prototypes, open_split(paths.features_of(name), "test"), name)
+            nearest = nearest_by_task(torch.from_numpy(found["distance"]), order.known_after())
+            chosen[name] = found["chosen"] = nearest[:, order.tasks.index(task) :].numpy()
             arrays |= {f"{name}/{key}": value for key, value in found.items()}
-        trained = np.array([len(each.held_out) for each in prototypes.values()])
-        write_record(ROUTES, Record(arrays, {"training_images": trained}))
+        for other in order.products:
+            arrays |= {f"{name}/misrouted/{other}": rows for name, rows in misrouted_rows(chosen, other).items()}
+        trained = np.array([len(each.left_out) for each in prototypes.values()])
+        write_record(paths.routes, Record(arrays, {"training_images": trained}))
 
 
 def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own: str) -> Arrays:
@@ -49,7 +57,7 @@ def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own:
     for name, prototype in prototypes.items():
         prototype.require_origin(split)
         columns["distance"].append(distance(prototype.gaussian, embedded, name == own).numpy())
-        normal, strangeness = prototype.held_out.numpy(), euclidean(prototype.gaussian, embedded, name == own).numpy()
+        normal, strangeness = prototype.left_out.numpy(), euclidean(prototype.gaussian, embedded, name == own).numpy()
         columns["known_p_value"].append(known_p_values(normal, strangeness))
         columns["surprise"].append(surprise(normal, strangeness))
     return {key: np.stack(each, axis=1) for key, each in columns.items()}

@@ -1,36 +1,45 @@
-"""score: makes scores, p-values and a threshold of what a product's expert said."""
+"""score: turns the statistics of a product's expert into scores, p-values and a threshold."""
 
 import sys
+from pathlib import Path
 
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.params import Config, OpenFraction, ParamsError, load_params
-from moleflow.paths import SCORERS, SCORES, STATISTICS, product_params
-from moleflow.scorer import Scorer, save_scorer
-from moleflow.scores_file import Record, read_record, write_record
-from moleflow.scoring import statistics_of
-from stages.judge import JudgeConfig
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, OpenFraction, ParamsError, load_params
+from moleflow.files.costs import measured
+from moleflow.files.paths import Paths
+from moleflow.files.score_file import Record, read_record, write_record
+from moleflow.scoring.scorer import Scorer, save_scorer
+from moleflow.scoring.scores import statistics_of
+from stages.scoring import ScoringConfig
 
 
 class ScoreConfig(Config):
-    """What this stage reads of params.yaml, besides stages/judge.py."""
+    """What this stage reads of params.yaml, besides stages/scoring.py."""
 
     alarm_rate: OpenFraction
 
 
 @told_plainly
 def main(name: str) -> None:
-    """Writes data/scores/<class>.h5 and data/scorers/<class>.safetensors."""
-    params = product_params(name, "score")
-    config, judging = load_params(ScoreConfig, params), load_params(JudgeConfig, params)
-    scores, scorers = SCORES / f"{name}.h5", SCORERS / f"{name}.safetensors"
-    with measured("score", name, [scores, scorers]):
-        record = read_record(STATISTICS / f"{name}.h5")
+    """Writes data/scores/<product>.h5 and data/scorers/<product>.safetensors.
+
+    Args:
+        name: the product.
+
+    Raises:
+        ParamsError: the score uses a memory bank and there is none.
+    """
+    paths = Paths(Path())
+    params = paths.product_params(name, "score")
+    config, scoring = load_params(ScoreConfig, params), load_params(ScoringConfig, params)
+    scores, scorers = paths.scores_of(name), paths.scorer_of(name)
+    with measured(paths.costs, "score", name, [scores, scorers]):
+        record = read_record(paths.statistics_of(name))
         calibration = record.group("calibration")
-        parts = statistics_of(judging.score, calibration)
+        parts = statistics_of(scoring.score, calibration)
         if not parts:
-            raise ParamsError(f"params.yaml: score: {judging.score} looks at a memory; set memory_size above 0")
-        scorer = Scorer.of(parts, judging.aggregator, calibration, record.group("varied"))
+            raise ParamsError(f"params.yaml: score: {scoring.score} uses a memory bank; set memory_size above 0")
+        scorer = Scorer.of(parts, scoring.model_dump(), calibration, record.group("perturbed"))
         arrays = {f"test/{key}": values for key, values in vars(scorer(record.group("test"))).items()}
         arrays["calibration/image_score"] = scorer.normal_scores
         attributes = {"alarm_rate": config.alarm_rate, "threshold": scorer.threshold(config.alarm_rate)}

@@ -1,22 +1,22 @@
-"""statistics: what a product's expert says of its held-out normal, probe, varied and test images."""
+"""statistics: what a product's expert says of patches of its calibration, probe, perturbed and test images."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
-from moleflow.artifacts import digest
-from moleflow.calibration import fold_numbers
-from moleflow.choices import choose
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.expert_file import expert_file
-from moleflow.expert_statistics import Expert
-from moleflow.params import Config, load_params
-from moleflow.paths import BASE, EXPERTS, FEATURES, PROBES, STATISTICS, product_params
-from moleflow.probe_names import sources_of
-from moleflow.scores_file import Arrays, Record, write_record
-from moleflow.store import open_split
-from moleflow.training import PRECISIONS
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, load_params
+from moleflow.config.registry import choose
+from moleflow.features.folds import fold_numbers
+from moleflow.files.artifacts import digest
+from moleflow.files.costs import measured
+from moleflow.files.feature_store import open_split
+from moleflow.files.paths import Paths
+from moleflow.files.probe_names import sources_of
+from moleflow.files.score_file import Arrays, Record, write_record
+from moleflow.flow.precision import PRECISIONS
+from moleflow.statistics.expert import Expert
 
 
 class StatisticsConfig(Config):
@@ -27,31 +27,37 @@ class StatisticsConfig(Config):
 
 @told_plainly
 def main(name: str, task: str) -> None:
-    """Writes data/statistics/<class>.h5 with the groups calibration, probe, varied and test."""
-    config = load_params(StatisticsConfig, product_params(name, "statistics"))
-    output, store, probes = STATISTICS / f"{name}.h5", FEATURES / f"{name}.zarr", PROBES / f"{name}.zarr"
-    with measured("statistics", name, [output]):
-        expert = Expert(name, task, choose(PRECISIONS, config.precision, "precision"))
+    """Writes data/statistics/<product>.h5 with the groups calibration, probe, perturbed and test.
+
+    Args:
+        name: the product.
+        task: its task.
+    """
+    paths = Paths(Path())
+    config = load_params(StatisticsConfig, paths.product_params(name, "statistics"))
+    output, store = paths.statistics_of(name), paths.features_of(name)
+    with measured(paths.costs, "statistics", name, [output]):
+        expert = Expert(paths, name, task, choose(PRECISIONS, config.precision, "precision"))
         prototype = expert.prototype
-        normal = prototype.standardised(open_split(store, "calibration"))
+        normal = prototype.standardized(open_split(store, "calibration"))
         folds, first = np.zeros(len(normal), np.int64), 0
-        if len(expert.members) > 1:  # calibration: cross; the members see no image of their own fold
+        if len(expert.densities) > 1:  # calibration: cross; no density saw an image of its own fold
             held_out = len(normal)
-            normal = prototype.standardised(open_split(store, "train"), open_split(store, "calibration"))
-            folds = fold_numbers(len(normal), len(expert.members))
-            first = len(normal) - held_out  # row of the first held-out one
+            normal = prototype.standardized(open_split(store, "train"), open_split(store, "calibration"))
+            folds = fold_numbers(len(normal), len(expert.densities))
+            first = len(normal) - held_out  # row of the first calibration image
         found: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
-        for split in ("probe", "varied"):
-            made = open_split(probes, split)
+        for split in ("probe", "perturbed"):
+            made = open_split(paths.probe_of(name), split)
             sources = first + sources_of(made.images)
             found[split] = {"source": sources}
             if made.images:
-                found[split] |= expert.statistics_by_fold(prototype.standardised(made), folds[sources])
-        found["test"] = expert.statistics(prototype.standardised(open_split(store, "test")))
+                found[split] |= expert.statistics_by_fold(prototype.standardized(made), folds[sources])
+        found["test"] = expert.statistics(prototype.standardized(open_split(store, "test")))
         arrays = {f"{split}/{key}": values for split, each in found.items() for key, values in each.items()}
         attributes = {
-            "base_digest": digest(BASE),
-            "expert_digest": digest(expert_file(EXPERTS / task, name)),
+            "base_digest": digest(paths.base),
+            "expert_digest": digest(paths.expert_of(name, task)),
             "resize": prototype.origin.resize,
         }
         write_record(output, Record(arrays, attributes))

@@ -1,80 +1,72 @@
 """train: learns the experts of a later task over the frozen base, one product after another."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
-import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from moleflow.artifacts import written_whole
-from moleflow.calibration import fold_numbers
-from moleflow.choices import choose
-from moleflow.costs import measured
-from moleflow.errors import told_plainly
-from moleflow.experts import load_base, save_expert
-from moleflow.features import StandardisedFeatures
+from moleflow.config.errors import told_plainly
+from moleflow.config.params import Config, load_params
+from moleflow.config.registry import choose
+from moleflow.files.artifacts import written_whole
+from moleflow.files.costs import measured
+from moleflow.files.paths import Paths
 from moleflow.flow.density import expert_state
-from moleflow.params import Config, load_params
-from moleflow.paths import BASE, CURVES, EXPERTS
-from moleflow.prototypes import Prototype
-from moleflow.tasks import load_task, normal_features
-from moleflow.training import train
-from stages.recipe import ExpertConfig, Folds, GroupConfig, MemoryConfig, RecipeConfig
+from moleflow.flow.expert_files import load_base, save_expert
+from moleflow.learning.calibrations import CALIBRATIONS
+from moleflow.learning.tasks import load_task
+from moleflow.learning.training import Recipe, train
+from stages.learning import ExpertConfig, GroupConfig, MemoryConfig
 
 
 class TrainConfig(Config):
-    """What this stage reads of params.yaml, besides stages/recipe.py."""
+    """What this stage reads of params.yaml, besides `Recipe` and stages/learning.py."""
 
     calibration: str
-    calibration_folds: Folds
-
-
-def _split(prototypes: dict[str, Prototype], folds: int) -> list[dict[str, StandardisedFeatures]]:
-    """One member, which never sees the calibration images."""
-    return [{name: normal_features(name, prototype, "train", "rotated") for name, prototype in prototypes.items()}]
-
-
-def _cross(prototypes: dict[str, Prototype], folds: int) -> list[dict[str, StandardisedFeatures]]:
-    """One member per fold of all normal images, which sees all but its fold and what was made of it."""
-    normal = {name: normal_features(name, each, "train", "calibration") for name, each in prototypes.items()}
-    count = min([folds, *(len(features) for features in normal.values())])
-    every, numbers = {}, {}
-    for name, prototype in prototypes.items():
-        every[name] = normal_features(name, prototype, "train", "calibration", "rotated")
-        number = fold_numbers(len(normal[name]), count)
-        copies = np.arange(len(every[name]) - len(number)) % normal[name].starts[1]  # row in train of each copy
-        numbers[name] = np.concatenate([number, number[copies]])
-    return [
-        {name: features.take(np.flatnonzero(numbers[name] != fold)) for name, features in every.items()}
-        for fold in range(count)
-    ]
-
-
-CALIBRATIONS = {"split": _split, "cross": _cross}
+    calibration_folds: Annotated[int, Field(ge=2)]
 
 
 @told_plainly
 def main(task: str) -> None:
-    """Writes data/experts/<task>/<class or task>.safetensors."""
-    config, grouping = load_params(TrainConfig), load_params(GroupConfig)
-    size, memory, recipe = load_params(ExpertConfig), load_params(MemoryConfig), load_params(RecipeConfig)
-    members_of = choose(CALIBRATIONS, config.calibration, "calibration")
-    base, folder, curves = BASE, EXPERTS / task, CURVES / task
-    with measured("train", task, [folder]), written_whole(folder) as partial, written_whole(curves) as partial_curves:
+    """Writes data/experts/<task>/<product or task>.safetensors and the learning curves.
+
+    Args:
+        task: a later task.
+    """
+    paths = Paths(Path())
+    config, size = load_params(TrainConfig, paths.params), load_params(ExpertConfig, paths.params)
+    grouping, memory = load_params(GroupConfig, paths.params), load_params(MemoryConfig, paths.params)
+    recipe = load_params(Recipe, paths.params)
+    left_for_learning = choose(CALIBRATIONS, config.calibration, "calibration")
+    folder, curves = paths.experts / task, paths.curves / task
+    with (
+        measured(paths.costs, "train", task, [folder]),
+        written_whole(folder) as partial,
+        written_whole(curves) as partial_curves,
+    ):
         partial_curves.mkdir()
-        prototypes = load_task(task)
+        prototypes = load_task(paths, task)
         for group, names in grouping.groups(task, list(prototypes)).items():
-            members, memories, curve = [], [], []
-            for features in members_of({name: prototypes[name] for name in names}, config.calibration_folds):
-                density, arguments = load_base(base, {**size.model_dump(), "first": False, "seed": recipe.seed})
+            folds, memory_banks, curve = [], [], []
+            shared_by = {name: prototypes[name] for name in names}
+            for features in left_for_learning(paths, shared_by, config.calibration_folds):
+                density, arguments = load_base(paths.base, size.model_dump(), recipe.seed)
                 expert = expert_state(density)
-                shared = dict.fromkeys(names, expert)
-                modelled = {name: each.first(density.channels) for name, each in features.items()}
-                curve += train(density, shared, modelled, list(expert.items()), recipe.recipe(), label=group)
-                members.append(expert)
-                memories.append(memory.memorise(features, prototypes))
-            digests = {name: prototypes[name].features_digest for name in names}
-            path = partial / f"{group}.safetensors"
-            save_expert(path, members, arguments, memories=memories, base=base, features=digests)
+                modeled = {name: each.first(density.channels) for name, each in features.items()}
+                experts = dict.fromkeys(names, expert)
+                curve += train(density, experts, modeled, list(expert.items()), recipe, label=group)
+                folds.append(expert)
+                memory_banks.append(memory.memorize(features, prototypes))
+            save_expert(
+                partial / f"{group}.safetensors",
+                folds,
+                arguments,
+                memory_banks=memory_banks,
+                base=paths.base,
+                features={name: prototypes[name].features_digest for name in names},
+            )
             mean_curve = pd.DataFrame(curve).groupby("epoch", as_index=False).mean()
             mean_curve.to_csv(partial_curves / f"{group}.csv", index=False)
 

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from moleflow.backbones.backbone import Backbone
-from moleflow.params import Config, Count, Positive
-from moleflow.store import Origin
+from moleflow.config.params import Config, Count, Positive
+from moleflow.files.feature_store import Origin
 
 
 def _increasing(layers: list[int]) -> list[int]:
@@ -33,5 +33,5 @@ class ViewConfig(Config):
 
     @property
     def origin(self) -> Origin:
-        """What its features are labelled with."""
+        """What its features are labeled with."""
         return Origin(self.backbone, self.loaded.weights_digest, self.layers, self.img_size, self.resize)

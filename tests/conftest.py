@@ -4,38 +4,22 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from clones import Clone
 from PIL import Image
+from projects import ROOT, Clone
+from samples import ORIGIN, density_arguments, save_image
 
+from moleflow.files.feature_store import Origin, Split, open_split, write_split
 from moleflow.flow.density import Density
-from moleflow.store import Origin, Split, open_split, write_split
-
-ORIGIN = Origin("some_backbone.tag", "0" * 64, [1, 2], 32, "stretch")
 
 
 @pytest.fixture
 def make_density() -> Callable[..., Density]:
-    """A small density; keywords replace arguments."""
+    """A small density; keywords replace arguments or settings."""
 
     def make(**changes) -> Density:
-        arguments = {
-            "channels": 8,
-            "couplings": 3,
-            "clamp": 1.9,
-            "position": "sincos",
-            "spatial_mixer": "mixer",
-            "scale_context_kernel": 3,
-            "alignment": "whitening",
-            "lora_rank": 2,
-            "lora_alpha": 2.0,
-            "dia_blocks": 2,
-            "first": True,
-            "seed": 0,
-        }
-        return Density(**{**arguments, **changes})
+        return Density(**density_arguments(**changes))
 
     return make
 
@@ -57,11 +41,25 @@ def make_split(tmp_path) -> Callable[..., Split]:
     return make
 
 
-def save_image(path: Path, size: tuple[int, int] = (20, 16), seed: int = 0) -> Path:
-    """Writes a random grey picture; another seed is another picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, size[::-1], dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
+@pytest.fixture
+def products(make_split) -> list[Split]:
+    """Two products whose layer maps differ in level."""
+    generator = torch.Generator().manual_seed(0)
+
+    def maps(level, count):
+        return [
+            level + torch.randn((count, channels, side, side), generator=generator)
+            for channels, side in ((6, 8), (10, 4))
+        ]
+
+    return [make_split(maps=maps(level, 24), name=f"p{level}") for level in (0, 2)]
+
+
+@pytest.fixture
+def params(tmp_path) -> Path:
+    """A copy of params.yaml to change."""
+    path = tmp_path / "params.yaml"
+    path.write_bytes((ROOT / "params.yaml").read_bytes())
     return path
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from moleflow.backbones.batch_norm import folded, trial_images
 from moleflow.backbones.packaged_weights import PACKAGED, packaged_weights
 from moleflow.backbones.torchvision_repair import repair_torchvision
+from moleflow.config.errors import MoleflowError
 
 repair_torchvision()
 
@@ -21,11 +22,11 @@ import timm  # noqa: E402
 from timm.data.config import resolve_data_config  # noqa: E402
 from timm.layers.format import Format  # noqa: E402
 
-logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of every parameter behind the last layer
+logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of every weight after the last layer used
 
 
-class BackboneError(ValueError):
-    """A backbone or its weights are not to be had."""
+class BackboneError(MoleflowError):
+    """A backbone or its weights are not available."""
 
 
 class Backbone(nn.Module):
@@ -49,7 +50,9 @@ class Backbone(nn.Module):
             device: "auto" (the accelerator that torch sees, or else the processor) or torch's name of one.
 
         Raises:
-            BackboneError: name, layer, size, weights or device are not to be had; the message says what is.
+            BackboneError: name, layer, size, weights or device are not available; the message lists what is.
+            ChoiceError: weights are "package", and no package has those of this backbone.
+            PackagedWeightsError: the package is not installed.
         """
         super().__init__()
         _require_known(name)
@@ -69,12 +72,19 @@ class Backbone(nn.Module):
         self.to(self.device)
 
     def train(self, mode: bool = True) -> "Backbone":
-        """Stays in eval mode: batch statistics must never move."""
+        """Keeps the backbone in eval mode: batch statistics must never move.
+
+        Args:
+            mode: not used.
+
+        Returns:
+            The backbone itself.
+        """
         return super().train(False)
 
     @torch.inference_mode()
     def forward(self, images: Float[Tensor, "B 3 S S"]) -> list[Float[Tensor, "B C H W"]]:
-        """Raw maps of the chosen layers; a transformer's class and register tokens are left out.
+        """Computes the raw maps of the chosen layers; a transformer's class and register tokens are left out.
 
         Args:
             images: RGB values in 0..255, shape (B, 3, S, S).
@@ -88,7 +98,13 @@ class Backbone(nn.Module):
 
 
 def find_device(name: str) -> torch.device:
-    """The device that a parameter names.
+    """The device that params.yaml names.
+
+    Args:
+        name: "auto" (the accelerator that torch sees, or else the processor) or torch's name of one.
+
+    Returns:
+        The device.
 
     Raises:
         BackboneError: torch does not know or see it.
@@ -99,24 +115,32 @@ def find_device(name: str) -> torch.device:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise BackboneError(f"params.yaml: device: {name!r} is not to be had ({reason}); use auto or cpu") from error
+        raise BackboneError(f"device: {name!r} is not available ({reason}); use auto or cpu") from error
 
 
 def check_backbone(name: str, layers: list[int], weights: str, img_size: int, device: str) -> list[Tensor]:
-    """Everything about a backbone that can be told without its weights.
+    """Checks everything about a backbone that does not need its weights.
+
+    Args:
+        name: timm's name with its tag.
+        layers: indices of timm's feature maps; of a transformer, of its blocks.
+        weights: "package", "hub" or the path of a safetensors file.
+        img_size: side of the images in pixels.
+        device: as for `find_device`.
 
     Returns:
         Its maps of one image, (1, C_l, H_l, W_l) each, without values (device "meta").
 
     Raises:
-        BackboneError: name, layer, size, weights' place or device are not to be had; the message says what is.
+        BackboneError: name, layer, size, the weights' source or the device are not available; the message lists
+            what is.
     """
     _require_known(name)
     _timm_config(name)
     find_device(device)
     if weights == "package" and name not in PACKAGED:
         raise BackboneError(
-            f"params.yaml: backbone_weights: no package carries {name}, only {', '.join(PACKAGED)}; "
+            f"backbone_weights: no package carries {name}, only {', '.join(PACKAGED)}; "
             "use 'hub' or the path of a safetensors file"
         )
     if weights not in {"package", "hub"}:
@@ -135,13 +159,13 @@ def _channels_first(model: Any, maps: list[Tensor]) -> list[Tensor]:
 def _require_known(name: str) -> None:
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name.split('.')[0]}*")[:5]) or "timm.list_models()"
-        raise BackboneError(f"params.yaml: backbone: timm has no model {name!r}; see {close}")
+        raise BackboneError(f"backbone: timm has no model {name!r}; see {close}")
 
 
 def _require_file(name: str, weights: str) -> None:
     if not Path(weights).is_file():
         raise BackboneError(
-            f"params.yaml: backbone_weights: {weights!r} is no file; use 'package', 'hub' or the path of a "
+            f"backbone_weights: {weights!r} is not a file; use 'package', 'hub' or the path of a "
             f"safetensors file with the weights of {name}"
         )
 
@@ -151,9 +175,7 @@ def _timm_config(name: str) -> Any:
         return timm.get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError as error:
         known = ", ".join(timm.list_pretrained(f"{name.split('.')[0]}.*")) or "no tag"
-        raise BackboneError(
-            f"params.yaml: backbone: {name} has a tag that timm does not know; it knows {known}"
-        ) from error
+        raise BackboneError(f"backbone: {name} has a tag that timm does not know; it knows {known}") from error
 
 
 def _untrained(name: str, layers: list[int], img_size: int) -> Any:
@@ -166,7 +188,7 @@ def _untrained(name: str, layers: list[int], img_size: int) -> Any:
             raise ValueError(f"img_size must be a multiple of {coarsest}")
     except (IndexError, AssertionError, ValueError, RuntimeError) as error:
         raise BackboneError(
-            f"params.yaml: backbone: {name} has no feature maps for layers: {layers}, img_size: {img_size} ({error})"
+            f"backbone: {name} has no feature maps for layers: {layers}, img_size: {img_size} ({error})"
         ) from error
     return model
 
@@ -186,7 +208,7 @@ def _feature_maps(name: str, layers: list[int], weights: str, img_size: int) -> 
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise BackboneError(
-            f"params.yaml: backbone_weights: {weights}: the weights of {name} cannot be loaded ({reason}); "
+            f"backbone_weights: {weights}: the weights of {name} cannot be loaded ({reason}); "
             "without a network use 'package' or the path of a safetensors file"
         ) from error
 
@@ -200,14 +222,14 @@ def _read_weights(name: str, weights: str) -> dict[str, Tensor]:
     try:
         state = load_file(weights)
     except SafetensorError as error:
-        raise BackboneError(f"params.yaml: backbone_weights: {weights} is no safetensors file ({error})") from error
+        raise BackboneError(f"backbone_weights: {weights} is not a safetensors file ({error})") from error
     classifier = _timm_config(name).classifier or ()
     heads = tuple(f"{head}." for head in ([classifier] if isinstance(classifier, str) else classifier))
     needed = {key: value for key, value in expected.items() if not key.startswith(heads)}
     missing = [key for key in needed if key not in state and not key.endswith("num_batches_tracked")]
     if missing:
         raise BackboneError(
-            f"params.yaml: backbone_weights: {weights} lacks {missing[0]} of {name}; "
+            f"backbone_weights: {weights} lacks {missing[0]} of {name}; "
             "save timm's own state_dict, all parameters and buffers"
         )
     return state

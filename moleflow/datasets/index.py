@@ -1,30 +1,17 @@
-"""The gate for bad input: from a product's folder to a table of images that can all be read."""
+"""The check for bad input: from a product's folder to a table of images that can all be read."""
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from moleflow.artifacts import digest
-from moleflow.choices import choose
-from moleflow.datasets.btad import scan_btad
-from moleflow.datasets.folder import scan_folder
-from moleflow.datasets.images import read_image, read_mask
-from moleflow.datasets.mvtec import scan_mvtec
-from moleflow.datasets.mvtec3d import scan_mvtec3d
+from moleflow.config.registry import choose
+from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sample import DatasetError, Sample
-from moleflow.datasets.visa import scan_visa
-
-LAYOUTS: dict[str, Callable[[Path], list[Sample]]] = {
-    "mvtec": scan_mvtec,
-    "btad": scan_btad,
-    "mvtec3d": scan_mvtec3d,
-    "visa": scan_visa,
-    "folder": scan_folder,
-}
+from moleflow.files.artifacts import digest
+from moleflow.images.reading import read_image, read_mask
 
 
 def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.DataFrame:
@@ -34,17 +21,18 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
         root: folder of the product.
         layout: name in `LAYOUTS`.
         calibration_fraction: share of the normal training images held out for calibration, drawn at
-            random but always alike; of no effect where the data set keeps such images itself.
+            random but always the same; of no effect where the data set keeps such images itself.
 
     Returns:
         One row per image: path, split ("train", "calibration", "test"), label, defect, mask (empty
-        for none), digest and mask_digest (SHA-256 of the files, so that later stages follow them).
+        for none), digest and mask_digest (SHA-256 of the files, so that later stages notice a change).
 
     Raises:
-        DatasetError: the class is empty or leaves fewer than two images to learn from, its normal images
+        ChoiceError: the layout is unknown.
+        DatasetError: the product has too few images or leaves fewer than two to learn from, its normal images
             are all the same picture, a mask has another size than its image, only some defective images
             have one, or the same picture is in two splits.
-        ImageError: a file is no complete image.
+        ImageError: a file is not a complete image.
     """
     samples = choose(LAYOUTS, layout, "layout")(root)
     test = [sample for sample in samples if sample.split == "test"]
@@ -82,13 +70,6 @@ def _splits(normal: list[Sample], calibration_fraction: float) -> list[str]:
     held_out = min(max(round(calibration_fraction * len(normal)), 1), len(normal) - 1)
     calibration = set(np.random.default_rng(0).permutation(len(normal))[:held_out].tolist())
     return ["calibration" if row in calibration else "train" for row in range(len(normal))]
-
-
-def read_index(path: Path) -> pd.DataFrame:
-    """Reads an index that `build_index` made and a stage wrote as csv."""
-    if not path.is_file():
-        raise DatasetError(f"{path} does not exist; `dvc repro` makes it")
-    return pd.read_csv(path, keep_default_na=False)
 
 
 def _check(sample: Sample) -> str:
@@ -131,7 +112,7 @@ def _refuse_alike(root: Path, train: list[str]) -> None:
 
 
 def _refuse_twins(samples: list[Sample], splits: list[str], contents: list[str]) -> None:
-    """An image that was learnt makes the metrics or the p-values of its twins in other splits worthless."""
+    """Copies of a training image in other splits would make their metrics or p-values worthless."""
     pictures: dict[str, list[tuple[Path, str]]] = {}
     for sample, split, content in zip(samples, splits, contents, strict=True):
         pictures.setdefault(content, []).append((sample.path, split))

@@ -1,13 +1,15 @@
-"""What every layout says of an image."""
+"""What every layout returns for an image, and what the layouts share."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from moleflow.config.errors import MoleflowError
 
-class DatasetError(ValueError):
-    """A data set is not what its layout promises; the message names the file and the way out."""
+
+class DatasetError(MoleflowError):
+    """A data set is not as its layout expects; the message names the file and the way out."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Sample:
             itself keeps apart) or "test".
         label: 0 normal, 1 defective.
         defect: kind of defect, "good" for a normal image.
-        mask: where the defect lies; None if nobody marked it, or for a normal image.
+        mask: mask of the defect; None if it was not marked, or for a normal image.
     """
 
     path: Path
@@ -31,16 +33,23 @@ class Sample:
 
 
 def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    """A csv that came with a data set, all values as text without surrounding blanks.
+    """Reads a csv file of a data set, all values as text without surrounding blanks.
+
+    Args:
+        path: the file.
+        columns: those that it must have.
+
+    Returns:
+        The table with all its columns.
 
     Raises:
-        DatasetError: it is no comma-separated UTF-8 text, or lacks a column.
+        DatasetError: it is not comma-separated UTF-8 text, or lacks a column.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except ValueError as error:  # of pandas' parser and of the decoder alike
         reason = str(error).splitlines()[0]
-        raise DatasetError(f"{path} is no comma-separated UTF-8 text ({reason}); save it as that") from error
+        raise DatasetError(f"{path} is not comma-separated UTF-8 text ({reason}); save it as that") from error
     lacking = [column for column in columns if column not in table]
     if lacking:
         has = ", ".join(table.columns)
@@ -49,14 +58,17 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 
 def list_folders(root: Path, normal: str | None = None) -> list[Path]:
-    """The folders of test images, sorted by name; hidden ones do not count.
+    """Lists the folders of test images; hidden ones do not count.
 
     Args:
         root: the folder test.
         normal: name of the one with normal images, where its case matters.
 
+    Returns:
+        The folders, sorted by name.
+
     Raises:
-        DatasetError: one is named as that of the normal images but for its case.
+        DatasetError: a name differs from that of the normal images in its case only.
     """
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     for folder in folders:
@@ -66,20 +78,31 @@ def list_folders(root: Path, normal: str | None = None) -> list[Path]:
 
 
 def normal_samples(images: list[Path], split: str) -> list[Sample]:
-    """Samples of normal images."""
+    """Makes samples of normal images.
+
+    Args:
+        images: the images.
+        split: split of all of them.
+
+    Returns:
+        One sample per image.
+    """
     return [Sample(path, split, 0, "good", None) for path in images]
 
 
 def defective_samples(images: list[Path], masks: list[Path], defect: str) -> list[Sample]:
-    """Samples of defective test images, each with the mask of its name if there is one.
+    """Makes samples of defective test images, each with the mask of its name if there is one.
 
     Args:
         images: the images.
-        masks: named as their image, or with "_mask" behind the name.
+        masks: masks, named as their image, or with "_mask" behind the name.
         defect: kind of defect.
 
+    Returns:
+        One sample per image.
+
     Raises:
-        DatasetError: a mask without an image.
+        DatasetError: a mask has no image.
     """
     by_name = {path.stem.removesuffix("_mask"): path for path in masks}
     stray = sorted(set(by_name) - {path.stem for path in images})
@@ -96,7 +119,7 @@ def require_folders(layout: str, promise: str, *folders: Path) -> None:
     Args:
         layout: name of the layout, for the error.
         promise: what the layout expects, for the error.
-        folders: those that must exist.
+        *folders: those that must exist.
 
     Raises:
         DatasetError: one does not exist.

@@ -1,1 +1,1 @@
-"""The density: positions, adapters, context, couplings and their assembly."""
+"""The density: positions, alignments, context, couplings, DIA and their assembly."""

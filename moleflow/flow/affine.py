@@ -1,4 +1,4 @@
-"""The steps of a coupling that are no matrix product, each one pass over the patches forward and one back.
+"""The steps of a coupling besides its matrix products, each one pass over the patches forward and one back.
 
 Left to autograd, a permutation goes back by scattered additions, a slice by filling zeros, and an affine map by a
 dozen passes over temporary tensors: half the time of a training step on a processor (tests/benchmarks).
@@ -16,12 +16,15 @@ from torch.autograd.function import once_differentiable
 def permuted_halves(
     x: Float[Tensor, "*B C"], permutation: Int[Tensor, " C"], half: int
 ) -> tuple[Float[Tensor, "*B K"], Float[Tensor, "*B R"]]:
-    """The first `half` channels of x[..., permutation], and the rest.
+    """Permutes the channels and splits them in two.
 
     Args:
-        x: patches.
-        permutation: order of the channels.
+        x: patches, (..., C).
+        permutation: order of the channels, (C,).
         half: K, channels of the first part.
+
+    Returns:
+        The first K channels of x[..., permutation], (..., K), and the rest, (..., C − K).
     """
     kept, changed = _PermutedHalves.apply(x, permutation, half)
     return kept, changed
@@ -36,15 +39,18 @@ def affine(
     *,
     swap: bool = False,
 ) -> tuple[Float[Tensor, "*B C"], Float[Tensor, " *B"]]:
-    """Both halves after changed·exp(s) + shift with s = clamp·tanh(scale), and log_det = Σ s, in nats.
+    """Moves one half to changed·exp(s) + shift with s = clamp·tanh(scale), and joins the halves.
 
     Args:
-        kept: the half that stays.
-        changed: the half that a coupling changes.
-        scale: what the scale network says, of any precision.
-        shift: what the shift network says, of any precision.
+        kept: the half that stays, (..., K).
+        changed: the half that the coupling changes, (..., R).
+        scale: output of the scale network, (..., R), of any precision.
+        shift: output of the shift network, (..., R), of any precision.
         clamp: bound of a channel's log-scale.
         swap: whether the changed half comes first.
+
+    Returns:
+        Both halves, (..., K + R), and log_det = Σ s, (...), in nats.
     """
     whole, log_det = _Affine.apply(kept, changed, scale, shift, clamp, swap)
     return whole, log_det
@@ -53,13 +59,30 @@ def affine(
 def inverse_affine(
     moved: Float[Tensor, "*B R"], scale: Float[Tensor, "*B R"], shift: Float[Tensor, "*B R"], clamp: float
 ) -> tuple[Float[Tensor, "*B R"], Float[Tensor, " *B"]]:
-    """What `affine` was given, and the log_det of the way back."""
+    """Inverse of `affine` for the changed half.
+
+    Args:
+        moved: the changed half after `affine`, (..., R).
+        scale: as given to `affine`, (..., R).
+        shift: as given to `affine`, (..., R).
+        clamp: bound of a channel's log-scale.
+
+    Returns:
+        The changed half before `affine`, (..., R), and the inverse's log_det, (...), in nats.
+    """
     log_scale = clamp * torch.tanh(scale.to(moved.dtype))
     return (moved - shift) * torch.exp(-log_scale), -log_scale.sum(-1)
 
 
 def in_autocast_precision(x: Tensor) -> Tensor:
-    """`x` as matrix products under autocast want it, so that several of them share one conversion."""
+    """Converts a tensor as autocast would for a matrix product, so that several products share one conversion.
+
+    Args:
+        x: any tensor.
+
+    Returns:
+        `x` in autocast's precision if autocast is on and `x` is float32; otherwise `x` itself.
+    """
     device = x.device.type
     wanted = torch.is_autocast_enabled(device) and x.dtype == torch.float32  # it leaves double precision alone
     return x.to(torch.get_autocast_dtype(device)) if wanted else x
@@ -79,7 +102,7 @@ class _PermutedHalves(Function):
 
 
 def _taken(x: Tensor, channels: Tensor) -> Tensor:
-    """x[..., channels]; torch has a fast way for matrices only."""
+    """x[..., channels]; torch is fast at this for matrices only."""
     return x.reshape(-1, x.shape[-1]).index_select(1, channels).reshape(*x.shape[:-1], len(channels))
 
 

@@ -6,6 +6,7 @@ import torch
 from FrEIA.modules import InvertibleModule
 from torch import Tensor
 
+from moleflow.config.registry import Settings, make
 from moleflow.flow.affine import affine, in_autocast_precision, inverse_affine, permuted_halves
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.subnets import lora_mlp
@@ -21,44 +22,43 @@ class LoRACoupling(InvertibleModule):
     (B, H, W, C), the Jacobian is the log-determinant of each patch, (B, H, W), in nats.
 
     See FrEIA's InvertibleModule for the contract. Source: Dinh et al., "Density estimation using
-    Real NVP", 2017, equations 7 and 8; the scale context is the update notes'.
+    Real NVP", 2017, equations 7 and 8; docs/method.md, Couplings, for the scale context.
     """
 
-    def __init__(
-        self,
-        dims_in: Dims,
-        *,
-        clamp: float,
-        scale_context_kernel: int,
-        lora_rank: int,
-        lora_alpha: float,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, dims_in: Dims, *, settings: Settings, generator: torch.Generator) -> None:
         """Creates the coupling.
 
         Args:
             dims_in: FrEIA's list of input shapes, [(C,)].
-            clamp: bound of a channel's log-scale.
-            scale_context_kernel: side of the context's convolution in patches, odd; 0 for none.
-            lora_rank: rank of the experts' LoRA; 0 for none.
-            lora_alpha: strength of LoRA.
+            settings: `clamp`, the bound of a channel's log-scale; `scale_context_kernel`, the side of the context's
+                convolution in patches, odd, 0 for none; and what the networks ask for.
             generator: draws the permutation.
         """
         super().__init__(dims_in)
         (channels,) = dims_in[0]
-        self.clamp, self.half = clamp, channels // 2
+        self.clamp, self.half = settings["clamp"], channels // 2
         rest = channels - self.half
         self.permutation: Tensor
         self.register_buffer("permutation", torch.randperm(channels, generator=generator))
-        self.context = ScaleContext(self.half, scale_context_kernel) if scale_context_kernel else None
+        self.context = make(ScaleContext, settings, self.half) if settings["scale_context_kernel"] else None
         seen = 2 * self.half if self.context else self.half
-        self.scale_net = lora_mlp(seen, 2 * self.half, rest, rank=lora_rank, alpha=lora_alpha)
-        self.shift_net = lora_mlp(self.half, 2 * self.half, rest, rank=lora_rank, alpha=lora_alpha)
+        self.scale_net = lora_mlp(seen, 2 * self.half, rest, settings)
+        self.shift_net = lora_mlp(self.half, 2 * self.half, rest, settings)
 
     def forward(
         self, x_or_z: Sequence[Tensor], c: object = None, rev: bool = False, jac: bool = True
     ) -> tuple[tuple[Tensor], Tensor]:
-        """See base class docstring."""
+        """Transforms patches, or with `rev` latents back.
+
+        Args:
+            x_or_z: one tensor, (B, H, W, C).
+            c: conditions; not used.
+            rev: whether to compute the inverse.
+            jac: not used; the log-determinant is always computed.
+
+        Returns:
+            One tensor, (B, H, W, C), and the log-determinant, (B, H, W), in nats.
+        """
         (x,) = x_or_z
         if rev:
             kept, changed = x[..., : self.half], x[..., self.half :]
@@ -75,5 +75,12 @@ class LoRACoupling(InvertibleModule):
         return self.scale_net(seen), self.shift_net(kept)
 
     def output_dims(self, input_dims: Dims) -> Dims:
-        """See base class docstring."""
+        """Output shapes of the coupling.
+
+        Args:
+            input_dims: FrEIA's list of input shapes.
+
+        Returns:
+            The same.
+        """
         return input_dims

@@ -8,8 +8,8 @@ from FrEIA.framework import SequenceINN
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from moleflow.choices import choose
-from moleflow.flow.adapters import ALIGNMENTS
+from moleflow.config.registry import Settings, choose, make
+from moleflow.flow.alignment import ALIGNMENTS
 from moleflow.flow.context import SPATIAL_MIXERS
 from moleflow.flow.coupling import LoRACoupling
 from moleflow.flow.dia import DIACoupling
@@ -18,7 +18,7 @@ from moleflow.flow.positions import POSITIONS
 
 
 class Likelihood(NamedTuple):
-    """What a density says of every patch.
+    """What a density returns for every patch.
 
     Attributes:
         z: latents, (B, H, W, C).
@@ -40,7 +40,7 @@ class Likelihood(NamedTuple):
 
 
 class Density(nn.Module):
-    """Standardised features → position → alignment → mixer → base flow → DIA.
+    """Standardized features → position → alignment → mixer → base flow → DIA.
 
     The parameters named by `expert_names` belong to one product's expert; all others are the base,
     which the first task trains and every later one leaves unchanged, bit for bit.
@@ -51,17 +51,9 @@ class Density(nn.Module):
 
     def __init__(
         self,
-        *,
         channels: int,
-        couplings: int,
-        clamp: float,
-        position: str,
-        spatial_mixer: str,
-        scale_context_kernel: int,
-        alignment: str,
-        lora_rank: int,
-        lora_alpha: float,
-        dia_blocks: int,
+        settings: Settings,
+        *,
         first: bool,
         seed: int,
     ) -> None:
@@ -69,42 +61,43 @@ class Density(nn.Module):
 
         Args:
             channels: C, channels of a patch feature.
-            couplings: couplings of the base flow.
-            clamp: bound of a channel's log-scale in one coupling.
-            position: name in `POSITIONS`.
-            spatial_mixer: name in `SPATIAL_MIXERS`.
-            scale_context_kernel: side of the scale context in patches, odd; 0 for none.
-            alignment: name in `ALIGNMENTS`.
-            lora_rank: 0 for no LoRA.
-            lora_alpha: strength of LoRA; equal to the rank for full strength.
-            dia_blocks: couplings of the DIA; 0 for none.
+            settings: `position`, `alignment` and `spatial_mixer`, names in `POSITIONS`, `ALIGNMENTS` and
+                `SPATIAL_MIXERS`; `couplings` of the base flow; `dia_blocks`, couplings of the DIA, 0 for none; `clamp`,
+                the bound of a channel's log-scale in one coupling; and what the chosen members and the couplings ask
+                for.
             first: whether the product belongs to the first task.
-            seed: of the permutations and initial values; nothing global is touched.
+            seed: of the permutations and initial values; torch's global generator stays as it is.
+
+        Raises:
+            ChoiceError: a position, alignment or mixer is unknown.
         """
         super().__init__()
         self.channels = channels
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.position = choose(POSITIONS, position, "position")
-            self.alignment = choose(ALIGNMENTS, alignment, "alignment")(channels, first)
-            self.mixer = choose(SPATIAL_MIXERS, spatial_mixer, "spatial_mixer")(channels)
+            self.position = choose(POSITIONS, settings["position"], "position")
+            self.alignment = make(choose(ALIGNMENTS, settings["alignment"], "alignment"), settings, channels, first)
+            self.mixer = make(choose(SPATIAL_MIXERS, settings["spatial_mixer"], "spatial_mixer"), settings, channels)
             self.flow = SequenceINN(channels)
-            for _ in range(couplings):
-                self.flow.append(
-                    LoRACoupling,
-                    clamp=clamp,
-                    scale_context_kernel=scale_context_kernel,
-                    lora_rank=lora_rank,
-                    lora_alpha=lora_alpha,
-                    generator=generator,
-                )
+            for _ in range(settings["couplings"]):
+                self.flow.append(LoRACoupling, settings=settings, generator=generator)
             self.dia = SequenceINN(channels)
-            for block in range(dia_blocks):
-                self.dia.append(DIACoupling, clamp=clamp, swap=bool(block % 2))
+            for block in range(settings["dia_blocks"]):
+                self.dia.append(DIACoupling, clamp=settings["clamp"], swap=bool(block % 2))
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Likelihood:
-        """Latents and log-determinants of standardised patch features, (B, H, W, C)."""
+        """Computes latents and log-determinants.
+
+        Args:
+            x: standardized patch features, (B, H, W, C).
+
+        Returns:
+            Latents, (B, H, W, C), and log-determinants, (B, H, W), in nats.
+
+        Raises:
+            MoleflowError: the position code does not suit the number of channels.
+        """
         code = self.position(*x.shape[1:]).to(x.device)
         aligned, alignment_log_det = self.alignment(x + code)
         z, log_det = self.flow(self.mixer(aligned))
@@ -113,23 +106,44 @@ class Density(nn.Module):
 
 
 def expert_names(density: Density) -> list[str]:
-    """Names of the parameters that one product's expert owns."""
+    """Names of the parameters that belong to the expert.
+
+    Args:
+        density: base and expert.
+
+    Returns:
+        Their names in the density.
+    """
     return [name for name, _ in density.named_parameters() if name.startswith(("alignment.", "dia.")) or is_lora(name)]
 
 
 def expert_state(density: Density) -> dict[str, Tensor]:
-    """The expert's tensors by name."""
+    """The expert's parameters.
+
+    Args:
+        density: base and expert.
+
+    Returns:
+        Parameter by name, not copied.
+    """
     return {name: density.get_parameter(name) for name in expert_names(density)}
 
 
 def base_parameters(density: Density) -> list[tuple[str, nn.Parameter]]:
-    """The parameters that the first task trains for all, each with its name."""
+    """The base's parameters, which the first task trains for all.
+
+    Args:
+        density: base and expert.
+
+    Returns:
+        Each name with its parameter, not copied.
+    """
     owned = set(expert_names(density))
     return [(name, value) for name, value in density.named_parameters() if name not in owned]
 
 
 def decays(name: str, tensor: Tensor) -> bool:
-    """Whether weight decay may pull a parameter towards zero.
+    """Whether weight decay may pull a parameter toward zero.
 
     Only where zero means "no effect": weights of layers and of LoRA. Not the alignment, whose gain would go to 1.25
     instead of 1, and no bias, gain or strength.
@@ -137,11 +151,21 @@ def decays(name: str, tensor: Tensor) -> bool:
     Args:
         name: the parameter's name in the density.
         tensor: the parameter.
+
+    Returns:
+        True for weights of layers and of LoRA.
     """
     return tensor.ndim > 1 and not name.startswith("alignment.")
 
 
 def base_state(density: Density) -> dict[str, Tensor]:
-    """The base's tensors by name, the permutations among them."""
+    """The base's tensors, the permutations among them.
+
+    Args:
+        density: base and expert.
+
+    Returns:
+        Tensor by name.
+    """
     owned = set(expert_names(density))
     return {name: value for name, value in density.state_dict().items() if name not in owned}

@@ -19,29 +19,36 @@ class LoRALinear(nn.Linear):
     rounded to W's last place, and a small α lost: there the patches go through A and B apart, and
     the two results are added in the layer's own precision.
 
-    Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3; the
-    task bias is the update notes'.
+    Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021, equation 3;
+    docs/method.md, Couplings, for the task bias.
     """
 
-    def __init__(self, in_features: int, out_features: int, rank: int, alpha: float) -> None:
+    def __init__(self, in_features: int, out_features: int, *, lora_rank: int, lora_alpha: float) -> None:
         """Creates the layer.
 
         Args:
             in_features: channels in.
             out_features: channels out.
-            rank: r, 0 for none.
-            alpha: α; α = r adds B·A at full strength.
+            lora_rank: r, 0 for none.
+            lora_alpha: α; α = r adds B·A at full strength.
         """
         super().__init__(in_features, out_features)
-        self.scaling = alpha / rank if rank else 0.0
+        self.scaling = lora_alpha / lora_rank if lora_rank else 0.0
         self.task_bias = nn.Parameter(torch.zeros(out_features))
-        self.lora_A = nn.Parameter(torch.empty(rank, in_features))
-        self.lora_B = nn.Parameter(torch.zeros(out_features, rank))
-        if rank:
+        self.lora_A = nn.Parameter(torch.empty(lora_rank, in_features))
+        self.lora_B = nn.Parameter(torch.zeros(out_features, lora_rank))
+        if lora_rank:
             nn.init.xavier_uniform_(self.lora_A)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (..., in_features) to (..., out_features), in the precision of the layer's weight."""
+        """Applies the layer, in the precision of its weight.
+
+        Args:
+            x: (..., in_features).
+
+        Returns:
+            (..., out_features).
+        """
         bias = self.bias + self.task_bias
         if torch.is_autocast_enabled(x.device.type):
             x = in_autocast_precision(x)
@@ -56,5 +63,12 @@ class LoRALinear(nn.Linear):
 
 
 def is_lora(name: str) -> bool:
-    """Whether a parameter's name says that a LoRA layer's expert owns it."""
+    """Whether a parameter is the expert's part of a LoRA layer.
+
+    Args:
+        name: the parameter's name in a module, dotted.
+
+    Returns:
+        True for `lora_A`, `lora_B` and `task_bias`.
+    """
     return name.rpartition(".")[2] in {"lora_A", "lora_B", "task_bias"}

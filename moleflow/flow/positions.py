@@ -1,14 +1,23 @@
-"""Position codes: what a patch is told about where it lies."""
+"""Position codes: they tell the flow where on the grid a patch is."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.params import ParamsError
+from moleflow.config.errors import MoleflowError
 
 
 def no_position(height: int, width: int, channels: int) -> Float[Tensor, "H W C"]:
-    """Zeros: every patch is modelled alike wherever it lies."""
+    """Zeros: every patch is modeled alike wherever it is.
+
+    Args:
+        height: rows of the grid, in patches.
+        width: columns of the grid, in patches.
+        channels: channels of a patch feature.
+
+    Returns:
+        The code, (H, W, C).
+    """
     return torch.zeros(height, width, channels)
 
 
@@ -24,13 +33,13 @@ def sincos(height: int, width: int, channels: int) -> Float[Tensor, "H W C"]:
         The code, (H, W, C), in [-1, 1].
 
     Raises:
-        ParamsError: `channels` is not a multiple of 4.
+        MoleflowError: `channels` is not a multiple of 4.
 
     Source: Vaswani et al., "Attention Is All You Need", 2017, section 3.5, base 10 000, per axis.
     """
     if channels % 4:
-        raise ParamsError(
-            f"params.yaml: position: sincos needs a multiple of 4 channels; embed_dim and flow_layers give {channels}"
+        raise MoleflowError(
+            f"position: sincos needs a multiple of 4 channels; embed_dim and flow_layers give {channels}"
         )
     frequencies = 10_000.0 ** (-torch.arange(0, channels // 2, 2) / (channels // 2))  # (C/4,)
     column = _waves(width, frequencies)[None, :].expand(height, -1, -1)  # (H, W, C/2)

@@ -1,23 +1,43 @@
 """The networks inside a coupling.
 
-Their ReLUs work on a copy: in place, on the view that a linear layer returns, going back costs five copies.
+Their ReLUs work on a copy: in place, on the view that a linear layer returns, the backward pass costs five copies.
 """
 
 from torch import nn
 
+from moleflow.config.registry import Settings, make
 from moleflow.flow.lora import LoRALinear
 
 
-def lora_mlp(inputs: int, hidden: int, outputs: int, *, rank: int, alpha: float) -> nn.Sequential:
-    """Two LoRA layers with a ReLU between; the last starts ten times smaller, near the identity."""
-    last = LoRALinear(hidden, outputs, rank, alpha)
+def lora_mlp(inputs: int, hidden: int, outputs: int, settings: Settings) -> nn.Sequential:
+    """Two LoRA layers with a ReLU between; the last starts ten times smaller, near the identity.
+
+    Args:
+        inputs: channels in.
+        hidden: channels between the layers.
+        outputs: channels out.
+        settings: what `LoRALinear` asks for.
+
+    Returns:
+        The network, (..., inputs) to (..., outputs).
+    """
+    last = make(LoRALinear, settings, hidden, outputs)
     last.weight.data.mul_(0.1)
     last.bias.data.zero_()
-    return nn.Sequential(LoRALinear(inputs, hidden, rank, alpha), nn.ReLU(), last)
+    return nn.Sequential(make(LoRALinear, settings, inputs, hidden), nn.ReLU(), last)
 
 
 def zero_mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    """Three linear layers with ReLUs between; the last starts at zero."""
+    """Three linear layers with ReLUs between; the last starts at zero.
+
+    Args:
+        inputs: channels in.
+        hidden: channels between the layers.
+        outputs: channels out.
+
+    Returns:
+        The network, (..., inputs) to (..., outputs).
+    """
     last = nn.Linear(hidden, outputs)
     nn.init.zeros_(last.weight)
     nn.init.zeros_(last.bias)

@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-from moleflow.artifacts import write_json
-from moleflow.tables import table
+from moleflow.files.artifacts import write_json
+from moleflow.report.tables import Table
 
 OUTPUT = Path("metrics/bench.json")
 
@@ -35,7 +35,7 @@ def main(source: str) -> None:
             more = ", ".join(f"{key} {value}" for key, value in values.items() if key not in {"seconds", "ratio"})
             rows.append([group, row, f"{values['seconds']:g}", f"{values['ratio']:.2f}", more])
     write_json(OUTPUT, groups)
-    print(table(["benchmark", "", "seconds, fastest round", "ratio", "besides"], rows))
+    print(Table(["benchmark", "", "seconds, fastest round", "ratio", "besides"], rows).markdown())
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import torch
 from scipy.ndimage import label
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from moleflow.metrics import alarm_metrics, pixel_ranking, ranking
-from moleflow.scoring import anomaly_maps
+from moleflow.evaluation.metrics import alarm_metrics, pixel_ranking, ranking
+from moleflow.scoring.maps import anomaly_maps
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def all_metrics(scores, masks):
 def direct_metrics(masks, maps):
     """scikit-learn's AUROC and AP, and AUPRO threshold by threshold at 300 false-positive rates up to 0.3."""
     auroc, ap = roc_auc_score(masks.ravel(), maps.ravel()), average_precision_score(masks.ravel(), maps.ravel())
-    regions = [(image, labelled == number) for image, (labelled, count) in
+    regions = [(image, labeled == number) for image, (labeled, count) in
                enumerate(label(mask, np.ones((3, 3))) for mask in masks) for number in range(1, count + 1)]  # fmt: skip
     fallout = np.linspace(0, 0.3, 301)
     thresholds = np.quantile(maps[~masks], 1 - fallout)

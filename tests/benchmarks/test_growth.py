@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from clones import ROOT, Clone, git
+from projects import ROOT, Clone, git
 from ruamel.yaml import YAML
 
-from moleflow.store import Origin, write_masks, write_split
+from moleflow.files.feature_store import Origin, write_masks, write_split
+from moleflow.files.paths import Paths
 from stages import base, prototype, route, score, statistics, train
 from stages.check import write_resolved
 
@@ -42,7 +43,7 @@ def write_params(project, products):
 
 def write_features(project, number):
     """A product's stores: 64 channels at 14×14 around a place of its own."""
-    generator = torch.Generator().manual_seed(number)
+    paths, generator = Paths(project), torch.Generator().manual_seed(number)
     center = torch.randn(64, 1, 1, generator=generator)
 
     def maps(count):
@@ -50,11 +51,11 @@ def write_features(project, number):
 
     for split, count in COUNTS.items():
         images = [f"{split}/{row}.png" for row in range(count)]
-        write_split(project / f"data/features/{name_of(number)}.zarr/{split}", ORIGIN, images, maps(count))
-    probes = project / f"data/probes/{name_of(number)}.zarr"
+        write_split(paths.features_of(name_of(number)) / split, ORIGIN, images, maps(count))
+    probes = paths.probe_of(name_of(number))
     write_split(probes / "probe", ORIGIN, [f"blob/{row}" for row in range(4)], maps(4))
     write_masks(probes / "probe", np.zeros((4, 224, 224), bool))
-    write_split(probes / "varied", ORIGIN, [f"noise/{row}" for row in range(4)], maps(4))
+    write_split(probes / "perturbed", ORIGIN, [f"noise/{row}" for row in range(4)], maps(4))
 
 
 def add(number):
@@ -64,7 +65,8 @@ def add(number):
     base.main(task) if number == 0 else train.main(task)
     statistics.main(name, task)
     score.main(name)
-    written = [Path("data/experts") / task, Path("data/tasks") / task, Path("data/statistics") / f"{name}.h5"]
+    paths = Paths(Path())
+    written = [paths.experts / task, paths.tasks / task, paths.statistics_of(name)]
     files = [file for path in written for file in ([path] if path.is_file() else path.iterdir())]
     return sum(file.stat().st_size for file in files)
 
@@ -77,7 +79,7 @@ def grown(tmp_path_factory):
     os.chdir(project)
     for number in range(100):
         write_features(project, number)
-        write_resolved(write_params(project, number + 1))
+        write_resolved(Paths(project), write_params(project, number + 1))
         add(number)
     yield project
     os.chdir(before)
@@ -86,7 +88,7 @@ def grown(tmp_path_factory):
 @pytest.mark.benchmark(group="adding a product of 32 images: prototype, expert and scores")
 @pytest.mark.parametrize("products", [2, 10, 100])
 def test_adding_the_nth_product(benchmark, grown, products):
-    write_resolved(write_params(grown, products))
+    write_resolved(Paths(grown), write_params(grown, products))
     benchmark.extra_info["kB written"] = round(add(products - 1) / 1e3)
     benchmark.pedantic(add, (products - 1,), rounds=5)
 
@@ -94,7 +96,7 @@ def test_adding_the_nth_product(benchmark, grown, products):
 @pytest.mark.benchmark(group="routing 8 test images of each product (stage route)")
 @pytest.mark.parametrize("products", [2, 10, 100])
 def test_routing(benchmark, grown, products):
-    write_resolved(write_params(grown, products))
+    write_resolved(Paths(grown), write_params(grown, products))
     benchmark.pedantic(route.main, rounds=3)
     benchmark.extra_info["ms per image"] = round(benchmark.stats.stats.min / products / COUNTS["test"] * 1e3, 2)
 

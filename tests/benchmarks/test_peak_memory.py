@@ -1,22 +1,23 @@
-"""Memory: a class of 20,000 images is learnt within `feature_memory`, beside the same with all of it in memory.
+"""Memory: a class of 20,000 images is learned within `feature_memory`, beside the same with all of it in memory.
 
-`make bench` prints the seconds, and the peak memory of the stages prototype, base and score.
+`make bench` prints the seconds, and the peak memory of the stages prototype, base, statistics and score.
 """
 
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from projects import ROOT
 from ruamel.yaml import YAML
 
-from moleflow.store import NORMAL, Origin, write_masks, write_split
+from moleflow.files.feature_store import NORMAL, Origin, write_masks, write_split
+from moleflow.files.paths import Paths
+from stages.check import write_resolved
 
-ROOT = Path(__file__).parents[2]
 COUNTS = {"train": 16_000, "rotated": 0, "calibration": 4_000, "test": 100}
 ORIGIN = Origin("synthetic", "0" * 64, [1], 224, "stretch")
 SMALL = {"embed_dim": 64, "couplings": 1, "dia_blocks": 0, "lora_rank": 0, "scale_context_kernel": 0}
@@ -34,15 +35,15 @@ def synthetic_batches(count):
 def project(tmp_path_factory):
     """A folder with params.yaml and the features of one class of 20,000 normal images, 0.5 GB."""
     root = tmp_path_factory.mktemp("big")
+    paths = Paths(root)
     for split, count in COUNTS.items():
         names = [f"{split}/{row}.png" for row in range(count)]
-        write_split(root / f"data/features/big.zarr/{split}", ORIGIN, names, synthetic_batches(count))
+        write_split(paths.features_of("big") / split, ORIGIN, names, synthetic_batches(count))
     probe = [f"blob/{row}" for row in range(4)]
-    write_split(root / "data/probes/big.zarr/probe", ORIGIN, probe, synthetic_batches(4))
-    write_masks(root / "data/probes/big.zarr/probe", np.zeros((4, 224, 224), bool))
-    write_split(
-        root / "data/probes/big.zarr/varied", ORIGIN, [f"noise/{row}" for row in range(4)], synthetic_batches(4)
-    )
+    write_split(paths.probe_of("big") / "probe", ORIGIN, probe, synthetic_batches(4))
+    write_masks(paths.probe_of("big") / "probe", np.zeros((4, 224, 224), bool))
+    perturbed = [f"noise/{row}" for row in range(4)]
+    write_split(paths.probe_of("big") / "perturbed", ORIGIN, perturbed, synthetic_batches(4))
     return root
 
 
@@ -52,18 +53,21 @@ def stages_in(project, memory):
     params = yaml.load(ROOT / "params.yaml")
     params.update(SMALL, feature_memory=memory, first_task="t00", later_tasks=[])
     params["classes"] = {"big": {"task": "t00", "layout": "mvtec", "path": "nowhere"}}
-    yaml.dump(params, project / "params.yaml")
+    paths = Paths(project)
+    yaml.dump(params, paths.params)
+    write_resolved(paths, params)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     peaks = {}
     for stage, arguments, cost in (
         ("prototype", ["big", "t00"], "big"),
         ("base", ["t00"], "t00"),
-        ("score", ["big", "t00"], "big"),
+        ("statistics", ["big", "t00"], "big"),
+        ("score", ["big"], "big"),
     ):
         # Linux counts to a process what its parent held when it started it, so a small shell stands between them.
         run = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", f"stages.{stage}", *arguments]
         subprocess.run(run, cwd=project, env=environment, check=True, capture_output=True)
-        measured = json.loads((project / f"data/costs/{stage}/{cost}.json").read_text())
+        measured = json.loads(paths.costs.read_text())["stages"][stage][cost]
         peaks[stage] = round(measured["peak_memory_bytes"] / 1e9, 2)
     return peaks
 

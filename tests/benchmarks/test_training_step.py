@@ -10,15 +10,16 @@ from FrEIA.modules import AllInOneBlock
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from moleflow.expert_statistics import patch_statistics
+from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.density import Density, expert_state
+from moleflow.flow.precision import PRECISIONS
 from moleflow.flow.subnets import zero_mlp
-from moleflow.losses import tail_aware_loss
-from moleflow.memory import Memory, memorise
-from moleflow.scorer import Scorer
-from moleflow.scoring import Aggregation, statistics_of
-from moleflow.training import PRECISIONS, Recipe, train
+from moleflow.learning.losses import tail_aware_loss
+from moleflow.learning.training import Recipe, train
+from moleflow.scoring.scorer import Scorer
+from moleflow.scoring.scores import statistics_of
+from moleflow.statistics.expert import patch_statistics
 
 IMAGES, RANK = 16, 64
 SHAPES = {"16×16×384": (16, 384), "28×28×64": (28, 64)}  # that of the lab diary, and the default
@@ -27,10 +28,11 @@ PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
 
 def density_of(channels):
     """A later task's: the base frozen, the expert to be trained."""
-    density = Density(
-        channels=channels, couplings=6, clamp=1.9, position="sincos", spatial_mixer="mixer", scale_context_kernel=5,
-        alignment="affine", lora_rank=RANK, lora_alpha=float(RANK), dia_blocks=2, first=False, seed=0,
-    )  # fmt: skip
+    settings = {
+        "couplings": 6, "clamp": 1.9, "position": "sincos", "spatial_mixer": "mixer", "scale_context_kernel": 5,
+        "alignment": "affine", "lora_rank": RANK, "lora_alpha": float(RANK), "dia_blocks": 2,
+    }  # fmt: skip
+    density = Density(channels, settings, first=False, seed=0)
     trained = list(expert_state(density).values())
     density.requires_grad_(False)
     for tensor in trained:
@@ -58,7 +60,7 @@ class Subnet(nn.Module):
     def __init__(self, inputs, outputs, grid):
         super().__init__()
         self.grid = grid
-        self.context = ScaleContext(inputs, 5).requires_grad_(False)
+        self.context = ScaleContext(inputs, scale_context_kernel=5).requires_grad_(False)
         self.scale = nn.Sequential(
             SeparateLoRA(2 * inputs, 2 * inputs), nn.ReLU(), SeparateLoRA(2 * inputs, outputs // 2)
         )
@@ -87,7 +89,7 @@ class OfAllInOneBlocks(nn.Module):
         return z.view(x.shape), log_det.view(x.shape[:-1])
 
 
-def rival_of(channels, grid):
+def baseline_of(channels, grid):
     """The same density with its couplings replaced; matrix products of the same sizes, but for LoRA's own."""
     density = density_of(channels)
     density.flow = OfAllInOneBlocks(channels, 6, lambda inputs, outputs: Subnet(inputs, outputs, grid))
@@ -141,7 +143,7 @@ def test_training_step(benchmark, shape, precision, way):
     features, dtype = torch.randn(IMAGES, grid, grid, channels), PRECISIONS[precision]
     run = {
         "moleflow": lambda: partial(step, density_of(channels), features, dtype),
-        "AllInOneBlock": lambda: partial(step, rival_of(channels, grid), features, dtype),
+        "AllInOneBlock": lambda: partial(step, baseline_of(channels, grid), features, dtype),
         "matrix products alone": lambda: products_of(density_of(channels), features, dtype),
     }[way]()
     benchmark.pedantic(run, rounds=10, warmup_rounds=2)
@@ -154,12 +156,18 @@ def bare_steps(features):
         step(density, batch.float(), torch.bfloat16)
 
 
+def recipe_of(epochs, warmup_epochs):
+    return Recipe(
+        epochs=epochs, warmup_epochs=warmup_epochs, lr=1e-3, batch_size=IMAGES, feature_memory=1.0, precision="bf16",
+        tail_weight=0.7, tail_ratio=0.02, lambda_logdet=1e-4, weight_decay=0.01, grad_clip=0.5, seed=0,
+    )  # fmt: skip
+
+
 def trained_steps(features):
     """The same batches through `train`."""
     density = density_of(64)
     expert = expert_state(density)
-    recipe = Recipe(1, 0.0, 1e-3, IMAGES, 1.0, torch.bfloat16, 0.7, 0.02, 1e-4, 0.01, 0.5, 0)
-    train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe, label="x")
+    train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe_of(1, 0.0), label="x")
 
 
 @pytest.mark.benchmark(group="an epoch of 128 images of 28×28×64, bf16")
@@ -169,7 +177,7 @@ def test_epoch(benchmark, way, run):
     benchmark.pedantic(run, (features,), rounds=5, warmup_rounds=1)
 
 
-@pytest.mark.benchmark(group="a product of 300 images of 16×16×384: 8 epochs, memory, verdicts on 75 held-out ones")
+@pytest.mark.benchmark(group="a product of 300 images of 16×16×384: 8 epochs, memory, predictions on 75 held-out ones")
 @pytest.mark.parametrize("way", ["moleflow"])
 def test_product(benchmark, way):
     features = torch.randn(300, 16, 16, 384).half()
@@ -177,16 +185,14 @@ def test_product(benchmark, way):
     def learn():
         density = density_of(384)
         expert = expert_state(density)
-        recipe = Recipe(8, 2.0, 1e-3, IMAGES, 1.0, torch.bfloat16, 0.7, 0.02, 1e-4, 0.01, 0.5, 0)
-        train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe, label="x")
-        memory = Memory(memorise(features, [384], size=2000, seed=0))
+        train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe_of(8, 2.0), label="x")
+        memory_bank = MemoryBank(memorize(features, [384], size=2000, seed=0))
         found = patch_statistics(
-            density.eval(), memory, features[:75], channels=384, log_det=0.0, dtype=torch.bfloat16, batch_size=32,
+            density.eval(), memory_bank, features[:75], channels=384, log_det=0.0, dtype=torch.bfloat16, batch_size=32,
             label="x",
         )  # fmt: skip
         parts = statistics_of("hybrid", found)
-        return Scorer.of(parts, Aggregation("top_k", 3, 2.0, 98.0), found | {"fold": np.zeros(75, int)}, {}).threshold(
-            0.05
-        )
+        settings = {"aggregation": "top_k", "top_k": 3}
+        return Scorer.of(parts, settings, found | {"fold": np.zeros(75, int)}, {}).threshold(0.05)
 
     benchmark.pedantic(learn, rounds=1)

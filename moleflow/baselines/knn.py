@@ -1,0 +1,34 @@
+"""Nearest neighbor in a coreset, as in PatchCore."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from moleflow.features.memory_bank import MemoryBank, memorize
+
+
+class KNN:
+    """Distance to the nearest patch of a coreset, all layers together: `MemoryBank` as a method of its own.
+
+    Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022.
+    """
+
+    def __init__(self, features: Float[Tensor, "N H W C"], *, seed: int, coreset_size: int) -> None:
+        """Chooses patches that cover the training patches.
+
+        Args:
+            features: patch features of training images, (N, H, W, C).
+            seed: of the random part that is searched.
+            coreset_size: patches to keep.
+        """
+        self.memory_bank = MemoryBank(memorize(features, [features.shape[-1]], size=coreset_size, seed=seed))
+
+    def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
+        """Distance of every patch to the nearest of the coreset.
+
+        Args:
+            features: patch features, (N, H, W, C).
+
+        Returns:
+            Distances, (N, H, W).
+        """
+        return self.memory_bank.distances(features)[0]

@@ -1,0 +1,46 @@
+"""What `dvc repro` will run, according to DVC itself."""
+
+from moleflow.files.paths import Paths
+
+
+def print_plan(paths: Paths) -> None:
+    """Brings data/check up to date and prints what `dvc repro` will run.
+
+    Args:
+        paths: the repository's paths.
+
+    Raises:
+        ParamsError: params.yaml is wrong.
+    """
+    from stages.check import write_check  # takes a second to import, because of the backbones
+
+    write_check(paths)
+    planned = planned_stages()
+    print("\n`dvc repro` will run" + (":" if planned else " nothing."))
+    for kind, parts in planned.items():
+        print(f"  {kind:<10} {', '.join(parts)}".rstrip())
+
+
+def planned_stages() -> dict[str, list[str]]:
+    """Stages that changed, and all that build on them; DVC may restore some of these from its cache.
+
+    data/check has to be up to date (`stages.check.write_check`): the stages that build on it are found by comparing
+    its files with those in dvc.lock, so the stage check itself does not count as a change.
+
+    Returns:
+        Kind of stage to the products or tasks it runs for, both in the order of dvc.yaml and
+        params.yaml; none for a stage that has no such parts.
+    """
+    import networkx
+    from dvc.repo import Repo  # takes a second to import
+
+    planned: dict[str, list[str]] = {}
+    with Repo() as repo:
+        changed, graph = set(repo.status()), repo.index.graph
+        moved = {stage for stage in graph if stage.addressing in changed}
+        moved |= {above for stage in moved if stage.name != "check" for above in networkx.ancestors(graph, stage)}
+        for stage in repo.index.stages:
+            if stage in moved:
+                kind, _, part = stage.name.partition("@")
+                planned.setdefault(kind, []).extend([part] if part else [])
+    return planned

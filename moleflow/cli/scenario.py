@@ -1,0 +1,45 @@
+"""`moleflow scenario`: the products and tasks of a published protocol, into params.yaml."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from moleflow.cli.plan import print_plan
+from moleflow.files.params_file import write_products
+from moleflow.files.paths import Paths
+from moleflow.protocols.scenarios import DATASETS, scenario
+
+
+def add(commands: Any) -> None:
+    """Adds the command to the parser's commands.
+
+    Args:
+        commands: what argparse's `add_subparsers` returned.
+    """
+    parser = commands.add_parser("scenario", help="write the products and tasks of a protocol into params.yaml")
+    parser.add_argument("dataset", choices=DATASETS)
+    parser.add_argument("scenario", help="products per task: 1-1, 3-3, 14-1, 10-1x5, ...")
+    parser.add_argument("--root", help="folder that holds the products' folders")
+    parser.add_argument("--order", help="order of arrival, such as alphabetical or texture_first")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the products and prints what `dvc repro` will run.
+
+    Args:
+        arguments: dataset, scenario, root and order.
+
+    Raises:
+        ScenarioError: the data set has no such scenario or order, or its folder is not given.
+    """
+    paths = Paths(Path())
+    products = scenario(arguments.dataset, arguments.scenario, root=arguments.root, order=arguments.order)
+    write_products(products, paths.params)
+    missing = [each.path for each in products.values() if not (paths.root / each.path).is_dir()]
+    if missing and arguments.root is not None:
+        print(f"warning: {missing[0]} does not exist; --root is the folder that holds the products", file=sys.stderr)
+    for task in dict.fromkeys(each.task for each in products.values()):
+        print(f"{task}  {', '.join(name for name, each in products.items() if each.task == task)}")
+    print_plan(paths)

@@ -1,0 +1,1 @@
+"""params.yaml, registries and errors; no numpy, no torch."""

@@ -1,0 +1,81 @@
+"""The products and tasks that params.yaml lists."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from moleflow.config.params import Config, OpenFraction, ParamsError, load_params
+
+
+class ProductClass(Config):
+    """One line under `classes`.
+
+    Every product has the first three keys; the others it may set for itself alone. None means that the value
+    for all products, further down in params.yaml, holds for this one too.
+    """
+
+    task: Annotated[str, Field(pattern=r"^\w+$")]
+    layout: str
+    path: str
+    alarm_rate: OpenFraction | None = None
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The keys that this product sets for itself."""
+        return self.model_dump(exclude={"task", "layout", "path"}, exclude_none=True)
+
+
+class Products(Config):
+    """The products and the order of their tasks."""
+
+    classes: Annotated[dict[Annotated[str, Field(pattern=r"^\w+$")], ProductClass], Field(min_length=1)]
+    first_task: str
+    later_tasks: list[str]
+
+    @property
+    def tasks(self) -> list[str]:
+        """All tasks, in order of arrival."""
+        return [self.first_task, *self.later_tasks]
+
+
+def load_products(path: Path) -> Products:
+    """Reads the products and tasks.
+
+    Args:
+        path: params.yaml.
+
+    Returns:
+        What it lists, checked.
+
+    Raises:
+        ParamsError: as `load_params`, or a product's task is not listed, or a listed task has no product.
+    """
+    products = load_params(Products, path)
+    wrong = task_mistakes(products)
+    if wrong:
+        raise ParamsError(f"{path}: " + "; ".join(wrong))
+    return products
+
+
+def task_mistakes(products: Products) -> list[str]:
+    """Lists what is wrong with the order of the tasks.
+
+    Args:
+        products: products and tasks, each valid by itself.
+
+    Returns:
+        One sentence each; none if all is well.
+    """
+    listed, used = products.tasks, {entry.task for entry in products.classes.values()}
+    wrong = [
+        f"classes.{name}.task: {entry.task!r} is not listed; add it to later_tasks {products.later_tasks}"
+        for name, entry in products.classes.items()
+        if entry.task not in listed
+    ]
+    if len(set(listed)) < len(listed):
+        wrong.append(f"a task is listed twice in first_task and later_tasks: {listed}")
+    empty = sorted(set(listed) - used)
+    if empty:
+        wrong.append(f"no product has task {empty}; remove it from later_tasks or add a product to it")
+    return wrong

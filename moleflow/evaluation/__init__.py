@@ -1,0 +1,1 @@
+"""Evaluation: predictions against the truth, forgetting, unknown products, and the probe."""

@@ -1,0 +1,63 @@
+"""Unknown products: does the router notice what it has never seen?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from moleflow.evaluation.metrics import ranking
+from moleflow.routing.rejection import rejected
+
+
+@dataclass(frozen=True)
+class Located:
+    """How strange a product's test images are to every prototype.
+
+    Attributes:
+        labels: 1 defective, (N,).
+        p_value: `known_p_values` for every prototype, (N, K).
+        surprise: surprise of the strangeness to every prototype, without ties, (N, K), in nats.
+    """
+
+    labels: np.ndarray
+    p_value: np.ndarray
+    surprise: np.ndarray
+
+
+def open_set_metrics(products: dict[str, Located], reject_rate: float) -> dict[str, dict[str, float | None]]:
+    """Rejection of known images, and of each product while the router does not know it.
+
+    Args:
+        products: test images by product, in the order of the K prototypes.
+        reject_rate: see `moleflow.routing.rejection.rejected`.
+
+    Returns:
+        Per product: rejected_normal and rejected_defective, shares of its images that are rejected
+        although it is known; unknown_rejected, the share that is rejected when its prototype is left
+        out; open_set_auroc, how well its images are then told from those of the other products. None
+        where there is no such image or no other product.
+    """
+    metrics: dict[str, dict[str, float | None]] = {}
+    for number, (name, product) in enumerate(products.items()):
+        known = rejected(product.p_value, reject_rate)
+        unknown_rejected = auroc = None
+        if len(products) > 1:
+            without = {other: _without(each, number) for other, each in products.items()}
+            unknown_rejected = float(rejected(without[name].p_value, reject_rate).mean())
+            strangeness = {other: each.surprise.min(1) for other, each in without.items()}
+            labels = np.concatenate([np.full(len(each), other == name) for other, each in strangeness.items()])
+            auroc = ranking(labels, np.concatenate(list(strangeness.values()))).auroc
+        metrics[name] = {
+            "rejected_normal": _share(known[product.labels == 0]),
+            "rejected_defective": _share(known[product.labels == 1]),
+            "unknown_rejected": unknown_rejected,
+            "open_set_auroc": auroc,
+        }
+    return metrics
+
+
+def _without(product: Located, number: int) -> Located:
+    return Located(product.labels, np.delete(product.p_value, number, 1), np.delete(product.surprise, number, 1))
+
+
+def _share(flags: np.ndarray) -> float | None:
+    return float(flags.mean()) if len(flags) else None

@@ -1,0 +1,1 @@
+"""Features: from raw maps to standardized patch features, memory banks and prototypes."""

@@ -1,0 +1,94 @@
+"""Memory banks: some of a product's normal patches, kept for each layer."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from moleflow.features.standardized import ImageFeatures
+from moleflow.files.feature_store import SHARD
+
+SEARCHED = 20  # patches drawn at random per patch kept, before the greedy search
+
+
+class MemoryBank:
+    """Distance of every patch to the nearest kept one, layer by layer.
+
+    Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, sections
+    3.2 and 3.3; the greedy search runs over a random part of the patches, the layers are kept apart,
+    and the score is the plain distance without the reweighting of equation 7.
+    """
+
+    def __init__(self, patches: list[Float[Tensor, "M _"]]) -> None:
+        """Keeps patches.
+
+        Args:
+            patches: of each layer, (M, C_l); a patch feature has the layers' channels side by side.
+        """
+        self.patches = [layer.float() for layer in patches]
+
+    def distances(self, features: Float[Tensor, "N H W C"]) -> list[Float[Tensor, "N H W"]]:
+        """Distance of every patch to the nearest kept one, for each layer.
+
+        Args:
+            features: standardized patch features, (N, H, W, C).
+
+        Returns:
+            Distances, (N, H, W) for each layer.
+        """
+        found, start = [], 0
+        for kept in self.patches:
+            end = start + kept.shape[1]
+            found.append(torch.stack([_nearest(image, kept) for image in features[..., start:end]]))
+            start = end
+        return found
+
+
+def _nearest(image: Float[Tensor, "H W C"], kept: Float[Tensor, "M C"]) -> Float[Tensor, "H W"]:
+    return torch.cdist(image.flatten(0, 1).float(), kept).amin(1).reshape(image.shape[:2])
+
+
+def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int) -> list[Float[Tensor, "M _"]]:
+    """Chooses patches that cover a product's normal ones, for each layer.
+
+    Args:
+        features: standardized patch features, (N, H, W, C); read a shard at a time.
+        layers: channels of each layer, C in sum.
+        size: M, patches to keep of each layer; 0 keeps none.
+        seed: of the random part that is searched.
+
+    Returns:
+        The patches of each layer, (M, C_l) fp16; an empty list for size 0.
+    """
+    if size == 0:
+        return []
+    generator = torch.Generator().manual_seed(seed)
+    candidates = _drawn(features, SEARCHED * size, generator)
+    return [part[_greedy_cover(part.float(), size, generator)] for part in candidates.split(layers, dim=1)]
+
+
+def _drawn(features: ImageFeatures, count: int, generator: torch.Generator) -> Float[Tensor, "P C"]:
+    """Up to `count` patches and a few more, equally many of every image."""
+    images, height, width = features.shape[:3]
+    each = min(height * width, -(-count // images))
+    # Filled in place: small results kept between large temporary ones would fragment the heap.
+    drawn = torch.empty(images, each, features.shape[3], dtype=torch.float16)
+    for start in range(0, images, SHARD):
+        for row, image in enumerate(features[start : start + SHARD], start):
+            drawn[row] = image.flatten(0, 1)[torch.randperm(height * width, generator=generator)[:each]]
+    return drawn.flatten(0, 1)
+
+
+def _greedy_cover(points: Float[Tensor, "P D"], count: int, generator: torch.Generator) -> Tensor:
+    """Rows of points, each the farthest from all chosen before, by distances in a random projection."""
+    if points.shape[1] > 64:
+        points = points @ torch.randn(points.shape[1], 64, generator=generator) / 8  # Johnson and Lindenstrauss
+    chosen = [0]
+    distance = (points - points[0]).square().sum(1)
+    norms = points.square().sum(1)
+    found = torch.empty_like(distance)  # nothing new is allocated in the loop
+    while len(chosen) < min(count, len(points)):
+        farthest = int(distance.argmax())
+        chosen.append(farthest)
+        torch.addmv(norms, points, points[farthest], alpha=-2, out=found).add_(norms[farthest])
+        torch.minimum(distance, found, out=distance)
+    return torch.tensor(chosen)

@@ -1,0 +1,265 @@
+"""A product's prototype: how its images become standardized patch features, and how it is recognized."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from moleflow.config.errors import MoleflowError
+from moleflow.config.registry import choose
+from moleflow.features.gaussian import Gaussian, fit_gaussian, left_out_distances
+from moleflow.features.patches import embeddings, layer_channels, patch_features
+from moleflow.features.standardization import STANDARDIZATIONS
+from moleflow.features.standardized import StandardizedFeatures
+from moleflow.files.feature_store import Origin, Split, StoreError, require_same_origin
+from moleflow.files.tensor_file import load_tensors, save_tensors
+
+
+@dataclass(frozen=True)
+class Prototype:
+    """What is kept of a product's normal training images, for standardization, router and rejection.
+
+    Attributes:
+        gaussian: distribution of their embeddings.
+        left_out: squared Euclidean distance of each training image to the center of the others, (N,).
+        shift, matrix: standardization of a patch feature x, a row: (x − shift)·matrix; (C,) and (C, C).
+        deviation: standard deviation of every channel, (C,).
+        layers: channels of a patch feature that come from each layer.
+        patching: arguments of `patch_features`.
+        origin: backbone, layers and view of the features.
+        features_digest: SHA-256 of the features of all normal images, the link from experts to data.
+    """
+
+    gaussian: Gaussian
+    left_out: Float[Tensor, " N"]
+    shift: Float[Tensor, " C"]
+    matrix: Float[Tensor, "C C"]
+    deviation: Float[Tensor, " C"]
+    layers: list[int]
+    patching: dict[str, Any]
+    origin: Origin
+    features_digest: str
+
+    def log_det(self, channels: int) -> float:
+        """Log-determinant of the standardization of a patch's first channels.
+
+        Args:
+            channels: how many channels; they must be whole layers.
+
+        Returns:
+            The log-determinant, in nats.
+        """
+        return float(torch.linalg.slogdet(self.matrix[:channels, :channels].double()).logabsdet)
+
+    def modeled(self, flow_layers: int) -> int:
+        """Number of channels that the flow models.
+
+        Args:
+            flow_layers: how many layers it models, from the first on; 0 for all.
+
+        Returns:
+            Their channels in sum.
+
+        Raises:
+            MoleflowError: a patch feature has fewer layers side by side.
+        """
+        if flow_layers > len(self.layers):
+            raise MoleflowError(
+                f"flow_layers: {flow_layers} of {len(self.layers)} layers; a patch feature keeps its "
+                "layers apart only with layer_merge: concat and all their channels as embed_dim; 0 takes everything"
+            )
+        return sum(self.layers[:flow_layers] or self.layers)
+
+    def embeddings(self, split: Split) -> Float[Tensor, "N D"]:
+        """Computes the router's embeddings of a split's images.
+
+        Args:
+            split: the split, N images.
+
+        Returns:
+            Embeddings, (N, D).
+
+        Raises:
+            StoreError: the split has features of another backbone, layer set or image size.
+        """
+        self.require_origin(split)
+        deepest = self.layers[-1]
+        return torch.cat([embeddings(patch_features(maps, **self.patching), deepest) for maps in split.batches()])
+
+    def standardized(self, *splits: Split) -> StandardizedFeatures:
+        """Standardized patch features of the images of one or several splits of a store.
+
+        Args:
+            *splits: the splits, N images in sum.
+
+        Returns:
+            Features, (N, H, W, C), read when rows are taken.
+
+        Raises:
+            StoreError: a split has features of another backbone, layer set or image size.
+        """
+        self.require_origin(*splits)
+        return StandardizedFeatures(splits, self.patching, self.shift, self.matrix)
+
+    def require_origin(self, *splits: Split) -> None:
+        """Refuses features that this prototype cannot be compared with.
+
+        Args:
+            *splits: the splits that hold them.
+
+        Raises:
+            StoreError: a split has features of another backbone, layer set or image size.
+        """
+        for split in splits:
+            require_same_origin(self.origin, split.origin, Path(str(split.group.store_path)))
+
+    def scaled(self, *splits: Split) -> StandardizedFeatures:
+        """Patch features with every channel at unit variance, whatever `standardize`: what baselines are given.
+
+        Args:
+            *splits: splits of a store, N images in sum.
+
+        Returns:
+            Features, (N, H, W, C), read when rows are taken.
+
+        Raises:
+            StoreError: a split has features of another backbone, layer set or image size.
+        """
+        self.require_origin(*splits)
+        return StandardizedFeatures(splits, self.patching, self.shift, (1 / self.deviation).diag())
+
+
+def build_prototype(
+    train: Split, *others: Split, patching: dict[str, Any], standardize: str, router_rank: int
+) -> Prototype:
+    """Learns a prototype from the training split of a product, shard by shard.
+
+    Args:
+        train: the training split.
+        *others: the other splits of normal images; only their digests are used.
+        patching: arguments of `patch_features`.
+        standardize: name in `STANDARDIZATIONS`.
+        router_rank: directions kept of the embeddings' covariance.
+
+    Returns:
+        The prototype.
+
+    Raises:
+        ChoiceError: `standardize` or the layer merge is unknown.
+        StoreError: there are fewer than two training images, or all are alike; names the store.
+    """
+    store = train.group.store_path
+    if len(train.images) < 2:
+        raise StoreError(
+            f"{store} has {len(train.images)} training images; 2 different ones are needed, 100 or more are good: "
+            "add images or lower calibration_fraction"
+        )
+    sample = train.maps(slice(0, 1))
+    grid, channels = patch_features(sample, **patching).shape[2:]
+    layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
+    # Filled in place: small results kept between large temporary ones would fragment the heap.
+    embedded = torch.empty(len(train.images), layers[-1])
+    total, products = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, channels, dtype=torch.float64)
+    done = 0
+    for maps in train.batches():
+        features = patch_features(maps, **patching)
+        embedded[done : done + len(features)] = embeddings(features, layers[-1])
+        done += len(features)
+        values = features.flatten(0, 2).double()
+        total += values.sum(0)
+        products.addmm_(values.T, values)
+    patches = done * grid**2
+    mean = total / patches
+    if (embedded - embedded[0]).abs().max() <= 2**-10 * embedded.abs().max():  # nothing beyond fp16's last place
+        raise StoreError(
+            f"the training images of {store} are all alike to the backbone; at least 2 different ones are needed: "
+            "look at the product's folder"
+        )
+    covariance = (products - patches * mean.outer(mean)) / (patches - 1)
+    std = covariance.diag().clamp_min(0).sqrt()
+    std = std.clamp_min(1e-3 * std.mean())  # keeps a channel that hardly varies from being amplified
+    standardization = choose(STANDARDIZATIONS, standardize, "standardize")
+    shift, matrix = standardization(mean, std, covariance / std.outer(std), layers)
+    return Prototype(
+        gaussian=fit_gaussian(embedded, router_rank),
+        left_out=left_out_distances(embedded),
+        shift=shift.float(),
+        matrix=matrix.float(),
+        deviation=std.float(),
+        layers=layers,
+        patching={**patching, "grid": grid},
+        origin=train.origin,
+        features_digest=_digest(train, *others),
+    )
+
+
+def _digest(*splits: Split) -> str:
+    return hashlib.sha256(" ".join(split.digest() for split in splits).encode()).hexdigest()
+
+
+def save_prototype(path: Path, prototype: Prototype) -> None:
+    """Writes a prototype, whole or not at all.
+
+    Args:
+        path: the file.
+        prototype: the prototype.
+    """
+    tensors = {
+        **{f"gaussian/{name}": value for name, value in vars(prototype.gaussian).items()},
+        "left_out": prototype.left_out,
+        "shift": prototype.shift,
+        "matrix": prototype.matrix,
+        "deviation": prototype.deviation,
+    }
+    metadata = {
+        "layers": prototype.layers,
+        "patching": prototype.patching,
+        "origin": vars(prototype.origin),
+        "features_digest": prototype.features_digest,
+    }
+    save_tensors(path, tensors, metadata)
+
+
+def load_prototype(path: Path) -> Prototype:
+    """Reads what `save_prototype` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The prototype.
+
+    Raises:
+        ArtifactError: the file is missing or broken.
+    """
+    tensors, metadata = load_tensors(path)
+    gaussian = {name.removeprefix("gaussian/"): value for name, value in tensors.items() if "/" in name}
+    return Prototype(
+        gaussian=Gaussian(**gaussian),
+        left_out=tensors["left_out"],
+        shift=tensors["shift"],
+        matrix=tensors["matrix"],
+        deviation=tensors["deviation"],
+        layers=metadata["layers"],
+        patching=metadata["patching"],
+        origin=Origin(**metadata["origin"]),
+        features_digest=metadata["features_digest"],
+    )
+
+
+def require_own_features(prototype: Prototype, *splits: Split) -> None:
+    """Refuses a store that changed after the prototype was made.
+
+    Args:
+        prototype: the prototype.
+        *splits: the product's splits of normal images, as in `build_prototype`.
+
+    Raises:
+        StoreError: names the store.
+    """
+    if _digest(*splits) != prototype.features_digest:
+        raise StoreError(f"{splits[0].group.store_path} changed after its prototype was made; run `dvc repro`")

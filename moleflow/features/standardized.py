@@ -1,0 +1,129 @@
+"""Standardized patch features of images, read from the store on demand."""
+
+from itertools import accumulate
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from moleflow.features.patches import patch_features
+from moleflow.files.feature_store import Split
+
+# Standard deviations at which a standardized feature is cut off. A channel that hardly varies among the normal images
+# may react to a defect and would leave the range of fp16 (65,504) and then the flow's; no normal feature comes near.
+BOUND = 1000.0
+
+
+@runtime_checkable
+class ImageFeatures(Protocol):
+    """Patch features of images that can be taken by row: a tensor (N, H, W, C), or an object that reads one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W, C)."""
+        ...
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        """Features of some images, (n, H, W, C)."""
+        ...
+
+
+class StandardizedFeatures:
+    """Standardized features of the images of one or several splits, read whenever rows are taken.
+
+    Attributes:
+        shape: (N, H, W, D), D being the channels that remain.
+    """
+
+    def __init__(
+        self,
+        splits: tuple[Split, ...],
+        patching: dict[str, Any],
+        shift: Float[Tensor, " C"],
+        matrix: Float[Tensor, "C D"],
+        rows: np.ndarray | None = None,
+    ) -> None:
+        """Reads nothing yet.
+
+        Args:
+            splits: splits of one store; their images are numbered consecutively.
+            patching: arguments of `patch_features`, with the grid in patches, not 0.
+            shift: what is subtracted from a patch feature, (C,).
+            matrix: what the difference, as a row, is multiplied by, (C, D).
+            rows: numbers of the images to keep; None for all.
+        """
+        self.splits, self.patching, self.shift, self.matrix = splits, patching, shift, matrix
+        self.starts = [0, *accumulate(len(split.images) for split in splits)]
+        self.rows = np.arange(self.starts[-1]) if rows is None else rows
+        grid = patching["grid"]
+        self.shape = (len(self.rows), grid, grid, matrix.shape[1])
+
+    def __len__(self) -> int:
+        """N, the number of images."""
+        return len(self.rows)
+
+    @property
+    def images(self) -> list[str]:
+        """Name of every image, as its store has it."""
+        names = [image for split in self.splits for image in split.images]
+        return [names[row] for row in self.rows]
+
+    def __getitem__(self, rows: Any) -> Float[Tensor, "n H W D"]:
+        """Features of some images in the order asked for, fp16; `rows` is a slice or row numbers, repeats included."""
+        numbers = self.rows[rows]
+        features = torch.empty(len(numbers), *self.shape[1:], dtype=torch.float16)
+        for split, start, end in zip(self.splits, self.starts, self.starts[1:], strict=False):
+            inside = np.flatnonzero((numbers >= start) & (numbers < end))
+            order = torch.from_numpy(inside[np.argsort(numbers[inside])])
+            done = 0
+            for maps in split.batches(numbers[order.numpy()] - start):
+                places = order[done : done + len(maps[0])]
+                features[places] = self._standardize(maps)
+                done += len(places)
+        return features
+
+    def take(self, rows: np.ndarray) -> "StandardizedFeatures":
+        """The features of some images only; still nothing is read.
+
+        Args:
+            rows: numbers of these images, (n,).
+
+        Returns:
+            Features, (n, H, W, D).
+        """
+        return StandardizedFeatures(self.splits, self.patching, self.shift, self.matrix, self.rows[rows])
+
+    def first(self, channels: int) -> "StandardizedFeatures":
+        """The features' first channels only: those that the flow models.
+
+        Args:
+            channels: how many.
+
+        Returns:
+            Features, (N, H, W, channels).
+        """
+        return StandardizedFeatures(self.splits, self.patching, self.shift, self.matrix[:, :channels], self.rows)
+
+    def _standardize(self, maps: list[Tensor]) -> Tensor:
+        features = patch_features(maps, **self.patching)
+        return F.linear(features, self.matrix.T, -self.shift @ self.matrix).clamp(-BOUND, BOUND).half()
+
+
+def images_within(features: ImageFeatures, memory: float) -> int:
+    """Number of images whose fp16 features fit into memory.
+
+    Args:
+        features: patch features, (N, H, W, C).
+        memory: how much there is, in GiB.
+
+    Returns:
+        The number, at least one.
+    """
+    return max(1, int(memory * 2**30 / (2 * np.prod(features.shape[1:]))))

@@ -1,0 +1,99 @@
+"""Files that are written whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from moleflow.config.errors import MoleflowError
+
+
+class ArtifactError(MoleflowError):
+    """An artifact is missing, unreadable or does not belong to the artifacts beside it."""
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` (file or folder) and puts it in place once all is written.
+
+    An exception or a kill leaves `path` as it was. A file replaces the old one in one step. What has a folder on
+    either side cannot: the old one is set aside first, and a kill right then leaves `path` missing until the next
+    start of `written_whole` restores it. DVC and git ignore both leftovers by their names.
+
+    Args:
+        path: the file or folder to write.
+
+    Yields:
+        The temporary path, which does not exist yet.
+    """
+    partial, replaced = (path.with_name(f".{path.name}.{state}") for state in ("partial", "replaced"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _settle(path, partial, replaced)
+    try:
+        yield partial
+        if os.path.lexists(path) and (_is_folder(partial) or _is_folder(path)):
+            os.rename(path, replaced)
+        os.replace(partial, path)
+    finally:
+        _settle(path, partial, replaced)
+
+
+def _settle(path: Path, partial: Path, replaced: Path) -> None:
+    """Restores the artifact set aside if nothing took its place, and removes all leftovers."""
+    _remove(partial)
+    if os.path.lexists(replaced):
+        # It is renamed before it is removed: were it half removed under this name, a later start could restore it.
+        os.rename(replaced, partial if os.path.lexists(path) else path)
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if _is_folder(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file, whole or not at all.
+
+    Args:
+        path: the file.
+        text: its content, written as UTF-8.
+    """
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes indented JSON, whole or not at all; keys keep their order.
+
+    Args:
+        path: the file.
+        content: anything that JSON can hold.
+
+    Raises:
+        ValueError: it holds NaN or infinity.
+    """
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes.
+
+    Args:
+        path: the file.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

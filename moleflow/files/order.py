@@ -1,0 +1,86 @@
+"""The products and tasks in their order of arrival, as the stage check read them from params.yaml."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from moleflow.files.artifacts import ArtifactError
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which products there are.
+
+    Attributes:
+        tasks: in order of arrival.
+        products: product to its task, in order of arrival.
+    """
+
+    tasks: list[str]
+    products: dict[str, str]
+
+    @classmethod
+    def of(cls, tasks: list[str], products: dict[str, str]) -> "Order":
+        """Brings products into their order of arrival: by task, then as listed.
+
+        Args:
+            tasks: in order of arrival.
+            products: product to its task, as listed.
+
+        Returns:
+            The order.
+        """
+        return cls(tasks, dict(sorted(products.items(), key=lambda item: tasks.index(item[1]))))
+
+    def of_task(self, task: str) -> list[str]:
+        """The products of a task.
+
+        Args:
+            task: the task.
+
+        Returns:
+            Their names, in order of arrival.
+        """
+        return [name for name, its in self.products.items() if its == task]
+
+    def known_after(self) -> list[int]:
+        """How many products are known after each task."""
+        return [sum(self.tasks.index(its) <= step for its in self.products.values()) for step in range(len(self.tasks))]
+
+    def text(self) -> str:
+        """What `read_order` reads."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+
+def read_task(path: Path) -> list[str]:
+    """Reads a task's products, the only part of the order that learning the task depends on.
+
+    Args:
+        path: `Paths.task_products`.
+
+    Returns:
+        The products in order of arrival.
+
+    Raises:
+        ArtifactError: it does not exist.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; `dvc repro check` makes it")
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def read_order(path: Path) -> Order:
+    """Reads all tasks and products.
+
+    Args:
+        path: `Paths.order`.
+
+    Returns:
+        The order of arrival.
+
+    Raises:
+        ArtifactError: it does not exist.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; `dvc repro check` makes it")
+    return Order(**json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,42 @@
+"""Names of the probe's images: <kind>/<row of the calibration image that it was made from>."""
+
+import numpy as np
+
+
+def probe_names(kinds: list[str], each: int, held_out: int) -> list[str]:
+    """Names `each` images of every kind, dealt over the calibration images in turn.
+
+    Args:
+        kinds: kinds of defect or perturbation.
+        each: images per kind.
+        held_out: how many calibration images there are.
+
+    Returns:
+        The names, kind by kind.
+    """
+    dealt = [(kind, place * each + number) for place, kind in enumerate(kinds) for number in range(each)]
+    return [f"{kind}/{number % held_out}" for kind, number in dealt]
+
+
+def kinds_of(images: list[str]) -> np.ndarray:
+    """Kind of each image.
+
+    Args:
+        images: names from `probe_names`, M of them.
+
+    Returns:
+        (M,), text.
+    """
+    return np.array([image.split("/")[0] for image in images])
+
+
+def sources_of(images: list[str]) -> np.ndarray:
+    """Row of the calibration image that each was made from.
+
+    Args:
+        images: names from `probe_names`, M of them.
+
+    Returns:
+        (M,), int64.
+    """
+    return np.array([image.split("/")[1] for image in images], dtype=np.int64)

@@ -1,0 +1,100 @@
+"""Scores in HDF5, which any viewer opens; the only file that imports h5py."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from moleflow.files.artifacts import ArtifactError, written_whole
+
+Arrays = dict[str, np.ndarray]
+
+Statistics = dict[str, np.ndarray]
+"""Per patch, higher is more anomalous, (N, H, W) each. Of an expert: nll, latent = ½‖z‖² and neg_log_det, the negated
+log-determinant, in nats; memory0, memory1, ..., the distance to the memory bank of each layer. Of a baseline:
+distance."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Arrays by path ("test/nll") and attributes; what one file holds."""
+
+    arrays: Arrays
+    attributes: dict[str, Any]
+
+    def group(self, name: str) -> Arrays:
+        """The arrays of a group.
+
+        Args:
+            name: name of the group.
+
+        Returns:
+            Its arrays by their path below the group.
+        """
+        prefix = name + "/"
+        return {key.removeprefix(prefix): value for key, value in self.arrays.items() if key.startswith(prefix)}
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Writes a record, whole or not at all; the same content gives the same bytes.
+
+    Args:
+        path: the file.
+        record: arrays and attributes.
+    """
+    with written_whole(path) as partial, h5py.File(partial, "w", track_order=True) as file:
+        for name in sorted(record.arrays):
+            file.create_dataset(name, data=record.arrays[name], track_times=False)
+        for name in sorted(record.attributes):
+            file.attrs[name] = record.attributes[name]
+
+
+def require_finite(found: Statistics, product: str, images: list[str]) -> None:
+    """Refuses statistics that are not finite: no score may be made from them.
+
+    Args:
+        found: (N, H, W) each.
+        product: whose expert or baseline gave them, for the error.
+        images: names of the N images, for the error.
+
+    Raises:
+        ArtifactError: a value is NaN or infinite; names product, image and statistic.
+    """
+    for name, values in found.items():
+        finite = np.isfinite(values).reshape(len(values), -1).all(1)
+        if not finite.all():
+            raise ArtifactError(
+                f"{product}: {name} of {images[int(finite.argmin())]} is not finite; look at the image, or lower lr or "
+                "couplings"
+            )
+
+
+def read_record(path: Path, group: str = "/") -> Record:
+    """Reads what `write_record` wrote.
+
+    Args:
+        path: the file.
+        group: read the arrays below this name alone, without that prefix.
+
+    Returns:
+        The arrays, and all attributes of the file.
+
+    Raises:
+        ArtifactError: the file is missing or broken.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; `dvc repro` makes it")
+    arrays: Arrays = {}
+
+    def collect(name: str, node: Any) -> None:
+        if isinstance(node, h5py.Dataset):
+            arrays[name] = node[()]
+
+    try:
+        with h5py.File(path) as file:
+            file[group].visititems(collect)
+            return Record(arrays, dict(file.attrs))
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); delete it and run `dvc repro`") from error

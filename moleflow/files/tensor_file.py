@@ -1,0 +1,55 @@
+"""Tensors with metadata as one safetensors file: how prototypes, the base and experts are stored."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from moleflow.files.artifacts import ArtifactError, written_whole
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+    """Writes tensors and metadata as one safetensors file.
+
+    The same content gives the same bytes: names are sorted and the metadata is one JSON string
+    with sorted keys (safetensors keeps its own header entries in no fixed order).
+
+    Args:
+        path: the file.
+        tensors: tensors by name.
+        metadata: anything that JSON can hold.
+    """
+    content = save(
+        {name: tensors[name].detach().contiguous() for name in sorted(tensors)},
+        {"moleflow": json.dumps(metadata, sort_keys=True)},
+    )
+    with written_whole(path) as partial:
+        partial.write_bytes(content)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Reads what `save_tensors` wrote.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The tensors by name, and the metadata.
+
+    Raises:
+        ArtifactError: the file is missing or was not written by `save_tensors`.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; `dvc repro` makes it")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = (file.metadata() or {}).get("moleflow")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ArtifactError(f"{path} cannot be read ({error}); delete it and run `dvc repro`") from error
+    if metadata is None:
+        raise ArtifactError(f"{path} was not written by moleflow; delete it and run `dvc repro`")
+    return tensors, json.loads(metadata)

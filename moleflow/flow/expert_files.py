@@ -1,0 +1,117 @@
+"""Files of the base and of the experts, and densities made from both."""
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from moleflow.config.registry import Settings
+from moleflow.features.memory_bank import MemoryBank
+from moleflow.files.artifacts import ArtifactError, digest
+from moleflow.files.tensor_file import load_tensors, save_tensors
+from moleflow.flow.density import Density, base_state, expert_names
+
+
+def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
+    """Writes the shared part of a density with the arguments that later densities must share.
+
+    Args:
+        path: the file.
+        density: base and expert.
+        arguments: of `Density`, by name.
+    """
+    save_tensors(path, base_state(density), {"arguments": arguments})
+
+
+def save_expert(
+    path: Path,
+    folds: list[dict[str, Tensor]],
+    arguments: dict[str, Any],
+    *,
+    memory_banks: list[dict[str, list[Tensor]]],
+    base: Path,
+    features: dict[str, str],
+) -> None:
+    """Writes an expert with the digests of the base and of the features it was learned on.
+
+    Args:
+        path: the file.
+        folds: the expert's tensors by name; once, or once per fold of cross-calibration.
+        arguments: of `Density`.
+        memory_banks: for each fold, per product that the expert serves, the patches of each layer.
+        base: file of the base.
+        features: per product that the expert serves, the prototype's digest of its features.
+    """
+    links = {"base_digest": digest(base), "features": features, "folds": len(folds)}
+    tensors = {f"{number}/{name}": value for number, fold in enumerate(folds) for name, value in fold.items()}
+    for number, products in enumerate(memory_banks):
+        for product, layers in products.items():
+            tensors |= {f"memory/{number}/{product}/{layer}": patches for layer, patches in enumerate(layers)}
+    save_tensors(path, tensors, {"arguments": arguments, **links})
+
+
+def load_base(path: Path, settings: Settings, seed: int) -> tuple[Density, dict[str, Any]]:
+    """Makes a density from the stored base and a new expert of a later task.
+
+    Args:
+        path: what `save_base` wrote.
+        settings: the expert's own settings; the others are the base's.
+        seed: of the expert's initial values.
+
+    Returns:
+        The density, and all its arguments.
+
+    Raises:
+        ArtifactError: the file is missing or broken.
+    """
+    tensors, metadata = load_tensors(path)
+    shared = metadata["arguments"]
+    arguments = {**shared, "settings": {**shared["settings"], **settings}, "first": False, "seed": seed}
+    density = Density(**arguments)
+    _load(density, tensors, set(base_state(density)), path)
+    return density, arguments
+
+
+def load_expert(base: Path, expert: Path, *, product: str) -> tuple[list[Density], list[MemoryBank]]:
+    """Loads an expert over the stored base.
+
+    Args:
+        base: what `save_base` wrote.
+        expert: what `save_expert` wrote.
+        product: whose memory banks to load.
+
+    Returns:
+        The densities in eval mode, one per fold, and the memory bank of each; it is empty if `memory_size` was 0.
+
+    Raises:
+        ArtifactError: a file is missing or broken, or the expert was learned over another base.
+    """
+    tensors, metadata = load_tensors(expert)
+    if metadata["base_digest"] != digest(base):
+        raise ArtifactError(f"{expert} was learned over another base than {base}; run `dvc repro`")
+    shared = load_tensors(base)[0]
+    densities, memory_banks = [], []
+    for number in range(metadata["folds"]):
+        own, kept = (_below(prefix, tensors) for prefix in (f"{number}/", f"memory/{number}/{product}/"))
+        density = Density(**metadata["arguments"])
+        _load(density, shared, set(base_state(density)), base)
+        _load(density, own, set(expert_names(density)), expert)
+        densities.append(density.requires_grad_(False).eval())
+        memory_banks.append(MemoryBank([kept[str(layer)] for layer in range(len(kept))]))
+    return densities, memory_banks
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _load(density: Density, tensors: dict[str, Tensor], needed: set[str], path: Path) -> None:
+    """Puts a file's tensors into a density; they must be exactly those that are needed."""
+    differing = sorted(needed ^ set(tensors))
+    if differing:
+        says = "lacks" if differing[0] in needed else "has an unknown"
+        raise ArtifactError(f"{path} {says} {differing[0]}; delete it and run `dvc repro`")
+    try:
+        density.load_state_dict(tensors, strict=False)  # base and expert are two files
+    except RuntimeError as error:
+        raise ArtifactError(f"{path} does not fit the arguments stored in it: {error}") from error

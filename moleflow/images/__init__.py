@@ -1,0 +1,1 @@
+"""Images and masks in the backbone's view, and the table that lists them."""

@@ -1,0 +1,161 @@
+"""Reading images and masks, and bringing both to the backbone's view."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import rotate
+
+from moleflow.config.errors import MoleflowError
+from moleflow.config.registry import choose
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+
+
+class ImageError(MoleflowError):
+    """An image or mask cannot be read."""
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Lists the image files of a folder.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        Their paths, sorted by name; none if the folder does not exist.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+
+
+def read_image(path: Path) -> Image.Image:
+    """Decodes an image completely, as RGB: gray is repeated, transparency left out, 16 bits become 8.
+
+    Args:
+        path: the image.
+
+    Returns:
+        The image, mode RGB.
+
+    Raises:
+        ImageError: missing, unreadable, truncated, or of a number format without a known range; the
+            message names the file.
+    """
+    return _decoded(path, _as_rgb)
+
+
+def read_mask(path: Path) -> Image.Image:
+    """Decodes a mask completely, as 8-bit gray: 255 is defective, 0 is not.
+
+    Every value but zero is defective, whether drawn as 255 (MVTec) or as the number of a kind of
+    defect (VisA); in a JPEG, whose zeros are noisy, every value above 127.
+
+    Args:
+        path: the mask.
+
+    Returns:
+        The mask, mode L.
+
+    Raises:
+        ImageError: missing, unreadable or truncated; the message names the file.
+    """
+    return _decoded(path, _as_mask)
+
+
+def _decoded(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return convert(image)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path}: not a readable image ({error}); replace the file or remove it") from error
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise ValueError("32-bit values have no known white; save it with 8 or 16 bits")
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image)
+        if values.max() < 4096:
+            raise ValueError("its 16-bit values use a sixteenth of their range at most; scale them up to 65535")
+        image = Image.fromarray((values >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns of transparency that it drops on the direct way
+    return image.convert("RGB")
+
+
+def _as_mask(image: Image.Image) -> Image.Image:
+    if image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    bands = np.asarray(image).reshape(image.height, image.width, -1)
+    marked = (bands > 127 if image.format == "JPEG" else bands != 0)[..., : 3 if bands.shape[2] > 2 else 1].any(2)
+    if image.mode in ("LA", "RGBA"):
+        marked &= bands[..., -1] > 0  # nothing is drawn where it is transparent
+    return Image.fromarray(np.where(marked, np.uint8(255), np.uint8(0)))
+
+
+def _stretch(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+    return image.resize((size, size), resample)
+
+
+def _crop(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    return image.resize((size, size), resample, box=(left, top, left + side, top + side))
+
+
+RESIZES: dict[str, Callable[[Image.Image, int, Image.Resampling], Image.Image]] = {"stretch": _stretch, "crop": _crop}
+
+
+def image_pixels(path: Path, size: int, resize: str) -> np.ndarray:
+    """Reads an image in the backbone's view.
+
+    Args:
+        path: the image.
+        size: side in pixels.
+        resize: "stretch" changes the aspect ratio, "crop" takes the central square.
+
+    Returns:
+        RGB values 0..255, (3, size, size), uint8.
+
+    Raises:
+        ChoiceError: `resize` is unknown.
+        ImageError: the image cannot be read.
+    """
+    fitted = choose(RESIZES, resize, "resize")(read_image(path), size, Image.Resampling.BICUBIC)
+    return np.asarray(fitted).transpose(2, 0, 1)
+
+
+def rotated(pixels: np.ndarray, degrees: float) -> np.ndarray:
+    """Turns a view about its center; the corners that come in are filled by mirroring, not with black.
+
+    Args:
+        pixels: the view, (3, S, S), uint8.
+        degrees: angle, counterclockwise.
+
+    Returns:
+        The turned view, (3, S, S), uint8.
+    """
+    turned: np.ndarray = rotate(pixels, degrees, axes=(2, 1), reshape=False, order=1, mode="mirror")
+    return turned
+
+
+def mask_pixels(path: Path, size: int, resize: str) -> np.ndarray:
+    """Reads a mask in the same view, binarized at one half after resizing.
+
+    Args:
+        path: the mask.
+        size: side in pixels.
+        resize: as for `image_pixels`.
+
+    Returns:
+        True where defective, (size, size), bool.
+
+    Raises:
+        ChoiceError: `resize` is unknown.
+        ImageError: the mask cannot be read.
+    """
+    fitted = choose(RESIZES, resize, "resize")(read_mask(path), size, Image.Resampling.BILINEAR)
+    return np.asarray(fitted) > 127

@@ -1,0 +1,1 @@
+"""Learning: the loss, training, and which images take part."""

@@ -1,0 +1,60 @@
+"""The products of a task, read from its folder of prototypes."""
+
+from collections.abc import Callable
+
+from moleflow.features.prototype import Prototype, load_prototype, require_own_features
+from moleflow.features.standardized import StandardizedFeatures
+from moleflow.files.feature_store import NORMAL, StoreError, open_split
+from moleflow.files.order import read_task
+from moleflow.files.paths import Paths
+from moleflow.files.tidying import tidy_task
+
+
+def load_task(paths: Paths, task: str) -> dict[str, Prototype]:
+    """Loads the prototypes of a task's products; other files in their folder are deleted.
+
+    Args:
+        paths: the repository's paths.
+        task: the task.
+
+    Returns:
+        Product to its prototype, in order of arrival.
+
+    Raises:
+        ArtifactError: the list of products or a prototype is missing or broken.
+        StoreError: a product's features are missing, or changed after its prototype was made.
+    """
+    names = read_task(paths.task_products(task))
+    tidy_task(paths, task, names)
+    prototypes = {name: load_prototype(paths.prototype_of(name, task)) for name in names}
+    for name, prototype in prototypes.items():
+        require_own_features(prototype, *(open_split(paths.features_of(name), split) for split in NORMAL))
+    return prototypes
+
+
+def normal_features(paths: Paths, name: str, prototype: Prototype, *splits: str) -> StandardizedFeatures:
+    """Standardized features of a product's normal images, the only ones that learning sees.
+
+    Args:
+        paths: the repository's paths.
+        name: the product.
+        prototype: its prototype.
+        *splits: some of train, rotated, calibration.
+
+    Returns:
+        Features of the images of these splits, (N, H, W, C), read when rows are taken.
+
+    Raises:
+        StoreError: another split is asked for, since no test image takes part in learning, or a split is missing.
+    """
+    other = [split for split in splits if split not in NORMAL]
+    if other:
+        raise StoreError(f"{name}: {other[0]} images are not for learning; it is given {', '.join(NORMAL)} alone")
+    return prototype.standardized(*(open_split(paths.features_of(name), split) for split in splits))
+
+
+# A member maps a task and its products to the products that share an expert, by the name of the expert.
+EXPERT_GROUPS: dict[str, Callable[[str, list[str]], dict[str, list[str]]]] = {
+    "class": lambda task, names: {name: [name] for name in names},
+    "task": lambda task, names: {task: names},
+}

@@ -1,0 +1,1 @@
+"""The probe: synthetic defects and perturbations of normal images."""

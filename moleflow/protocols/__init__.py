@@ -1,0 +1,1 @@
+"""Presets and scenarios, which write params.yaml; no stage imports them."""

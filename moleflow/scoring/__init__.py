@@ -1,0 +1,1 @@
+"""From statistics to scores, p-values and anomaly maps; higher is more anomalous."""

@@ -1,0 +1,1 @@
+"""Statistics: what an expert says of patches."""

@@ -1,0 +1,160 @@
+"""What is wrong with params.yaml: keys, names, and combinations of values that are valid by themselves."""
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from moleflow.backbones.backbone import BackboneError, check_backbone
+from moleflow.baselines import BASELINES
+from moleflow.config.errors import MoleflowError
+from moleflow.config.params import Config, mistakes
+from moleflow.config.products import Products, task_mistakes
+from moleflow.datasets.layouts import LAYOUTS
+from moleflow.features.patches import LAYER_MERGES, layer_channels
+from moleflow.features.standardization import STANDARDIZATIONS
+from moleflow.files.costs import PER_PRODUCT
+from moleflow.flow.alignment import ALIGNMENTS
+from moleflow.flow.context import SPATIAL_MIXERS
+from moleflow.flow.positions import POSITIONS
+from moleflow.flow.precision import PRECISIONS
+from moleflow.images.reading import RESIZES
+from moleflow.learning.calibrations import CALIBRATIONS
+from moleflow.learning.tasks import EXPERT_GROUPS
+from moleflow.probe.defects import DEFECTS
+from moleflow.probe.perturbations import PERTURBATIONS
+from moleflow.routing.routers import ROUTERS
+from moleflow.scoring.aggregation import AGGREGATIONS
+from moleflow.scoring.scores import SCORES
+
+STAGES = ("base", "train", "route", "misrouted", "baseline", "evaluate", "report", *PER_PRODUCT)
+
+# Keys whose values are names, with the known names.
+NAMES: dict[str, Collection[str]] = {
+    "resize": RESIZES,
+    "probe_defects": DEFECTS,
+    "probe_perturbations": PERTURBATIONS,
+    "layer_merge": LAYER_MERGES,
+    "standardize": STANDARDIZATIONS,
+    "router": ROUTERS,
+    "position": POSITIONS,
+    "alignment": ALIGNMENTS,
+    "spatial_mixer": SPATIAL_MIXERS,
+    "expert_per": EXPERT_GROUPS,
+    "calibration": CALIBRATIONS,
+    "precision": PRECISIONS,
+    "score": SCORES,
+    "aggregation": AGGREGATIONS,
+    "baselines": BASELINES,
+}
+
+# What keys and names were called before version 0.2.
+RENAMED_KEYS = {"neighbourhood": "neighborhood", "probe_nuisances": "probe_perturbations"}
+RENAMED_NAMES = {("alignment", "whitening"): "layer_norm"}
+
+
+def all_mistakes(content: dict[str, Any]) -> list[str]:
+    """Lists everything that is wrong with params.yaml.
+
+    Args:
+        content: value by key.
+
+    Returns:
+        One sentence each; none if all is well.
+    """
+    configs: list[type[Config]] = [Products, *(config for stage in STAGES for config in configs_of(stage))]
+    known = {key for config in configs for key in config.model_fields}
+    wrong = [_unknown_key(key, known) for key in content if key not in known]
+    # A key under its old name is one mistake, not two.
+    renamed = {new: content[old] for old, new in RENAMED_KEYS.items() if old in content}
+    wrong += [said for config in configs for said in mistakes(config, renamed | content)]
+    wrong += _wrong_names(content)
+    if not wrong:
+        wrong += task_mistakes(Products(**{key: content[key] for key in Products.model_fields}))
+        wrong += _wrong_combinations(content)
+    return list(dict.fromkeys(wrong))
+
+
+def configs_of(stage: str) -> list[type[Config]]:
+    """The Configs that a stage reads params.yaml with, its own and the shared ones.
+
+    Args:
+        stage: name of its module in stages/.
+
+    Returns:
+        Every subclass of Config that the module defines or imports.
+    """
+    found = vars(import_module(f"stages.{stage}")).values()
+    return [each for each in found if isinstance(each, type) and issubclass(each, Config) and each is not Config]
+
+
+def keys_read(stage: str) -> set[str]:
+    """Keys of params.yaml that a stage reads.
+
+    Args:
+        stage: name of its module in stages/.
+
+    Returns:
+        The keys.
+    """
+    return {key for config in configs_of(stage) for key in config.model_fields}
+
+
+def _wrong_names(content: dict[str, Any]) -> list[str]:
+    wrong = []
+    for key, names in NAMES.items():
+        values = content.get(key)
+        given = [each for each in (values if isinstance(values, list) else [values]) if isinstance(each, str)]
+        wrong += [_unknown_name(key, each, names) for each in given if each not in names]
+        if len(set(given)) < len(given):
+            wrong.append(f"{key}: {given} names one twice")
+    classes = content.get("classes")
+    lines = classes.items() if isinstance(classes, Mapping) else ()
+    layouts = {name: line.get("layout") for name, line in lines if isinstance(line, Mapping)}
+    wrong += [
+        _unknown_name(f"classes.{name}.layout", layout, LAYOUTS)
+        for name, layout in layouts.items()
+        if isinstance(layout, str) and layout not in LAYOUTS
+    ]
+    return wrong
+
+
+def _unknown_key(key: str, known: Collection[str]) -> str:
+    if key in RENAMED_KEYS:
+        return f"{key}: this key is called {RENAMED_KEYS[key]} now; rename it"
+    close = get_close_matches(key, known, 1)
+    return f"{key}: no stage reads this key" + (f"; did you mean {close[0]}?" if close else "; remove it")
+
+
+def _unknown_name(key: str, name: str, names: Collection[str]) -> str:
+    if (key, name) in RENAMED_NAMES:
+        return f"{key}: {name} is called {RENAMED_NAMES[key, name]} now; rename it"
+    return f"{key}: {name!r} is unknown; choose one of {', '.join(names)}"
+
+
+def _wrong_combinations(content: dict[str, Any]) -> list[str]:
+    """What is valid alone and wrong together; checked once every key is valid by itself."""
+    wrong = []
+    if content["memory_size"] == 0 and "memory" in SCORES[content["score"]]:
+        wrong.append(f"score: {content['score']} uses a memory bank; set memory_size above 0")
+    try:
+        maps = check_backbone(
+            content["backbone"], content["layers"], content["backbone_weights"], content["img_size"], content["device"]
+        )
+    except BackboneError as error:
+        return [*wrong, str(error)]
+    embed_dim, channels = content["embed_dim"], [each.shape[1] for each in maps]
+    layers = layer_channels(maps, embed_dim=embed_dim, layer_merge=content["layer_merge"])
+    if content["layer_merge"] == "concat" and embed_dim > sum(channels):
+        wrong.append(f"embed_dim: {embed_dim} is more than the {sum(channels)} channels of layers {content['layers']}")
+    if content["flow_layers"] > len(layers):
+        wrong.append(
+            f"flow_layers: {content['flow_layers']} of {len(layers)} layers; a patch feature keeps its layers apart "
+            f"only with layer_merge: concat and all their channels as embed_dim, {sum(channels)}; 0 takes everything"
+        )
+    modeled = sum(layers[: content["flow_layers"]] or layers)
+    try:
+        POSITIONS[content["position"]](1, 1, modeled)
+    except MoleflowError as error:
+        wrong.append(str(error))
+    return wrong

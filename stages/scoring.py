@@ -1,0 +1,19 @@
+"""The keys of params.yaml that score and evaluate share: how statistics become scores."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from moleflow.config.params import Config, Positive
+
+Percent = Annotated[float, Field(gt=0, le=100)]
+
+
+class ScoringConfig(Config):
+    """How statistics become scores, those of the experts and of the baselines."""
+
+    score: str
+    aggregation: str
+    top_k: Positive
+    top_percent: Percent
+    percentile: Percent

@@ -1,0 +1,41 @@
+"""Extraction is the backbone over every image, in order."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from samples import save_image
+from tqdm import tqdm
+
+from moleflow.backbones.backbone import Backbone
+from moleflow.backbones.extraction import extract
+from moleflow.images.reading import image_pixels
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return Backbone("tf_efficientnet_lite0.in1k", [2, 3], "package", img_size=224, device="cpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_extraction_is_the_backbone_over_every_image_in_order(lite0, tmp_path, device):
+    paths = [str(save_image(tmp_path / f"{number}.png", seed=number)) for number in range(50)]
+
+    def read(path):
+        return image_pixels(Path(path), 64, "stretch")
+
+    somewhere = copy.copy(lite0)  # says that it is on the device, for what is done only there
+    somewhere.device, somewhere.forward = torch.device(device), lite0.forward
+    with tqdm(total=50, disable=True) as bar:
+        batches = list(extract(somewhere, paths, read, bar=bar))
+    assert len(batches) > 2
+    direct = lite0(torch.from_numpy(np.stack([read(path) for path in paths])).float())
+    for layer in range(2):
+        torch.testing.assert_close(torch.cat([batch[layer] for batch in batches]), direct[layer], rtol=1e-4, atol=1e-4)
+
+
+def test_extraction_of_no_image_gives_nothing(lite0):
+    with tqdm(disable=True) as bar:
+        assert list(extract(lite0, [], lambda path: 1 / 0, bar=bar)) == []

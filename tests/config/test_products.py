@@ -1,0 +1,38 @@
+"""The products and tasks of params.yaml."""
+
+import pytest
+
+from moleflow.config.params import ParamsError
+from moleflow.config.products import load_products
+
+HEAD = """
+classes:
+  bolt: {task: t0, layout: mvtec, path: x}
+  nut: {task: t1, layout: mvtec, path: y}
+first_task: t0
+later_tasks: [t1]
+"""
+
+
+@pytest.mark.parametrize("key", ["01", "1e3", "null", "true", "1.0", "2026-01-01"])
+def test_a_key_that_is_no_text_is_refused_because_dvc_drops_it(tmp_path, key):
+    path = tmp_path / "params.yaml"
+    path.write_text(HEAD.replace("nut:", f"{key}:"))
+    with pytest.raises(ParamsError, match=r"not text to YAML.* quote them"):
+        load_products(path)
+
+
+def test_a_quoted_key_is_text(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(HEAD.replace("nut:", "'01':"))
+    assert list(load_products(path).classes) == ["bolt", "01"]
+
+
+def test_a_product_may_set_its_own_rate(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(HEAD.replace("path: y}", "path: y, alarm_rate: 0.01}"))
+    products = load_products(path)
+    assert [each.overrides for each in products.classes.values()] == [{}, {"alarm_rate": 0.01}]
+    path.write_text(HEAD.replace("path: y}", "path: y, alarm_rate: 1.5}"))
+    with pytest.raises(ParamsError, match=r"classes\.nut\.alarm_rate: .*less than 1"):
+        load_products(path)

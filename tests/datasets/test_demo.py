@@ -1,0 +1,17 @@
+"""The demo's products."""
+
+from moleflow.datasets.demo import write_demo
+from moleflow.datasets.index import build_index
+
+
+def test_demo_is_sound_seeded_and_its_masks_are_exact(tmp_path):
+    write_demo(tmp_path / "a")
+    write_demo(tmp_path / "b")
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.png"))
+    assert all((tmp_path / "a" / each).read_bytes() == (tmp_path / "b" / each).read_bytes() for each in files)
+    products = sorted(path for path in (tmp_path / "a").iterdir())
+    assert [each.name for each in products] == ["brick", "elpv_mono", "elpv_poly", "grass", "gravel"]
+    for root in products:
+        table = build_index(root, layout="mvtec", calibration_fraction=0.2)
+        assert set(table["split"]) == {"train", "calibration", "test"}
+        assert (table[table.label == 1]["mask"] != "").all() == (not root.name.startswith("elpv"))

@@ -1,0 +1,183 @@
+"""From predictions and routes to numbers: what misrouting does, and what the own expert's numbers leave out."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from samples import RATE, misrouted, outcome, predictions
+
+from moleflow.calibration.conformal import alarm_threshold
+from moleflow.evaluation.results import (
+    Outcome,
+    calibration_summary,
+    evaluate,
+    mean_metrics,
+    routed_predictions,
+)
+from moleflow.scoring.scorer import Predictions, Scorer
+
+NAN = np.nan
+
+
+def test_misrouted_images_take_the_other_experts_scores_from_that_task_on(bolt):
+    assert bolt.routed[0].image_score.tolist() == [1, 2, 3, 10, 11, 12]
+    assert bolt.routed[1].image_score.tolist() == [1, 2, 3, 0, 2.5, 12]
+    assert bolt.own.image_score.tolist() == [1, 2, 3, 10, 11, 12]
+
+
+def test_another_product_has_an_image_only_while_it_attracts_it():
+    """nut attracts image 3 after task 1 and image 4 after task 2, where washer attracts image 3."""
+    own, chosen = predictions([1, 2, 3, 10, 11, 12]), np.zeros((6, 3), int)
+    chosen[3], chosen[4] = [0, 1, 2], [0, 0, 1]
+    others = misrouted([3, 4], [0.3, 0.4])
+    others |= {"washer": (np.array([3]), predictions([0.5]))}
+    steps = routed_predictions(own, others, chosen, 0, ["bolt", "nut", "washer"])
+    assert [step.image_score[[3, 4]].tolist() for step in steps] == [[10, 11], [0.3, 11], [0.5, 0.4]]
+
+
+def test_misrouting_is_in_the_routed_metrics_and_not_in_the_own_experts(bolt, nut):
+    metrics = evaluate({"bolt": bolt, "nut": nut}, sigma=1.0).classes["bolt"]
+    assert metrics["image_auroc_own_expert"] == 1
+    assert metrics["image_auroc"] == pytest.approx((0 + 2 + 3) / 9)
+    assert metrics["routing_accuracy"] == pytest.approx(4 / 6)
+    assert metrics["recall_own_expert"] == metrics["f1_own_expert"] == 1
+    assert metrics["recall"] == pytest.approx(1 / 3)
+    assert metrics["false_alarm_rate"] == 0
+    assert metrics["pixel_auroc"] is metrics["aupro"] is None
+    assert metrics["undefined"]["aupro"] == "the product has no masks"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_a_router_that_misroutes_k_images_loses_exactly_that(count, nut):
+    """Each misrouted defect falls below every normal image: the AUROC falls by k/3, all of it by routing."""
+    rows = [3, 4, 5][:count]
+    chosen = np.zeros((6, 2), int)
+    chosen[rows, 1] = 1
+    others = misrouted(rows, [0.0] * count) if count else {}
+    evaluation = evaluate({"bolt": outcome(0, chosen, others), "nut": nut}, sigma=1.0)
+    lost = evaluation.summary["continual"]["image_auroc"]["forgetting"]
+    assert lost == pytest.approx({"total": count / 3, "own_expert": 0, "routing": count / 3})
+    np.testing.assert_allclose(evaluation.routed["image_auroc"], [[1, NAN], [1 - count / 3, 1]])
+    np.testing.assert_allclose(evaluation.own["image_auroc"], [[1, NAN], [1, 1]])
+
+
+def test_no_nan_reaches_a_file_where_misrouting_leaves_a_metric_undefined():
+    """All scores are equal after the second task."""
+    flat = Predictions(np.ones((6, 2, 2)), np.ones(6), np.ones(6), np.ones(6))
+    bolt = outcome(0, [[0, 1]] * 6, {"nut": (np.arange(6), flat)})
+    summary = evaluate({"bolt": bolt, "nut": outcome(1, [[1]] * 6, {})}, sigma=1.0).summary
+    json.dumps(summary, allow_nan=False)
+    assert summary["continual"]["image_auroc"]["forgetting"]["total"] is None
+
+
+@pytest.mark.parametrize("parts", [("nll",), ("nll", "latent")])
+def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
+    """A likelihood that lies some hundred nats off for the other expert moves no metric, of images or pixels."""
+    rng = np.random.default_rng(0)
+    settings = {"aggregation": "max"}
+    normal = {part: rng.normal(size=(30, 4, 4)) for part in parts} | {"fold": np.zeros(30, int)}
+    test = {part: rng.normal(size=(1, 6, 4, 4)) for part in parts}
+    masks = np.zeros((6, 8, 8), bool)
+    masks[3:, 2:4, 2:4] = True
+    for part in parts:
+        test[part][0, 3:, 1, 1] += 3
+    chosen = np.zeros((6, 2), int)
+    chosen[[1, 4], 1] = 1
+
+    def metrics(offset, scale):
+        moved = {part: offset + scale * values for part, values in normal.items() if part != "fold"}
+        other = Scorer.of(parts, settings, moved | {"fold": normal["fold"]}, {})
+        held = other({part: offset + scale * values[:, [1, 4]] for part, values in test.items()})
+        own = Scorer.of(parts, settings, normal, {})(test)
+        routed = routed_predictions(own, {"nut": (np.array([1, 4]), held)}, chosen, 0, ["bolt", "nut"])
+        bolt = Outcome(nut.labels, masks, own, routed, chosen, np.zeros(6, bool), 0, 4.0, RATE)
+        found = evaluate({"bolt": bolt, "nut": nut}, sigma=1.0).classes["bolt"]
+        return {key: found[key] for key in ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")}
+
+    assert metrics(300.0, 20.0) == pytest.approx(metrics(0.0, 1.0), abs=1e-6)
+    assert metrics(-300.0, 1.0) == pytest.approx(metrics(0.0, 1.0), abs=1e-6)
+
+
+def test_misrouting_shows_in_pixel_matrices_too(nut):
+    masks = np.zeros((6, 8, 8), bool)
+    masks[3:, 2:4, 2:4] = True
+    chosen = np.zeros((6, 2), int)
+    chosen[3:, 1] = 1
+    evaluation = evaluate({"bolt": outcome(0, chosen, misrouted([3, 4, 5], [0, 0, 0]), masks), "nut": nut}, sigma=1.0)
+    for metric in ("pixel_ap", "aupro"):
+        assert evaluation.routed[metric][0, 0] > evaluation.routed[metric][1, 0]
+        assert evaluation.own[metric][0, 0] == evaluation.own[metric][1, 0]
+        assert np.isnan(evaluation.own[metric][:, 1]).all()
+
+
+def test_order_of_the_images_changes_nothing(bolt, nut):
+    order = np.random.default_rng(0).permutation(6)
+    shuffled = Outcome(
+        labels=bolt.labels[order],
+        masks=None,
+        own=Predictions(*(value[order] for value in vars(bolt.own).values())),
+        routed=[Predictions(*(value[order] for value in vars(step).values())) for step in bolt.routed],
+        chosen=bolt.chosen[order],
+        rejected=bolt.rejected,
+        number=0,
+        threshold=4.0,
+        alarm_rate=RATE,
+    )
+    straight, permuted = (evaluate({"bolt": each, "nut": nut}, sigma=1.0).summary for each in (bolt, shuffled))
+    assert permuted == straight
+
+
+def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
+    rejected = np.array([True, False, False, True, True, False])
+    own = predictions([9, 1, 2, 10, 11, 12])
+    judged = Outcome(nut.labels, None, own, [own], np.zeros((6, 1), int), rejected, 0, 4.0, RATE)
+    metrics = evaluate({"bolt": judged}, sigma=1.0).classes["bolt"]
+    assert metrics["false_alarm_rate"] == 0
+    assert metrics["false_alarm_rate_own_expert"] == pytest.approx(1 / 3)
+    assert metrics["recall"] == pytest.approx(1 / 3)
+    assert metrics["recall_own_expert"] == 1
+
+
+def test_too_few_calibration_images_leave_the_rates_undefined(nut):
+    changes = {"threshold": np.inf, "number": 0, "chosen": nut.chosen * 0, "alarm_rate": 0.05}
+    metrics = evaluate({"nut": replace(nut, **changes)}, sigma=1.0).classes["nut"]
+    assert metrics["false_alarm_rate"] is metrics["f1"] is None
+    assert "19" in metrics["undefined"]["f1"]
+
+
+@pytest.mark.parametrize(("rate", "images"), [(0.05, 19), (0.03, 33), (0.07, 14), (0.15, 6), (0.3, 3), (0.5, 1)])
+def test_the_number_of_images_that_is_said_is_the_number_that_is_needed(nut, rate, images):
+    assert np.isinf(alarm_threshold(np.arange(images - 1.0), rate))
+    assert np.isfinite(alarm_threshold(np.arange(float(images)), rate))
+    unwarranted = replace(nut, threshold=np.inf, number=0, chosen=nut.chosen * 0, alarm_rate=rate)
+    reason = evaluate({"nut": unwarranted}, sigma=1.0).classes["nut"]["undefined"]["f1"]
+    assert reason == f"fewer than {images} calibration images"
+
+
+def test_every_product_alarms_at_its_own_rate(bolt, nut):
+    """p-values are 1/2, 1/3, 1/4 and 1/11 to 1/13: at 0.3 one normal image alarms, at 0.2 none, at 0.08 one defect."""
+    alone = {"routed": [bolt.own] * 2, "chosen": bolt.chosen * 0}
+    products = {"bolt": replace(bolt, **alone, alarm_rate=0.3), "nut": replace(nut, alarm_rate=0.08)}
+    evaluation = evaluate(products, sigma=1.0)
+    assert evaluation.classes["bolt"]["false_alarm_rate"] == pytest.approx(1 / 3)
+    assert evaluation.classes["nut"]["recall"] == pytest.approx(1 / 3)
+    assert [evaluation.classes[name]["alarm_rate"] for name in products] == [0.3, 0.08]
+    assert evaluation.summary["calibration"]["target"] == pytest.approx(0.19)
+
+
+def test_calibration_summary_by_hand():
+    rates = {"a": (0.05, 0.05, 0.01), "b": (0.05, 0.45, 0.30), "c": (0.05, None, None), "d": (0.3, 0.4, 0.2)}
+    keys = ("alarm_rate", "false_alarm_rate_own_expert", "false_alarm_low_own_expert")
+    classes = {name: dict(zip(keys, values, strict=True)) for name, values in rates.items()}
+    found = calibration_summary(classes)
+    assert found == pytest.approx({"target": 0.45 / 4, "mean_gap": 0.5 / 3, "kept": 2 / 3})
+    assert calibration_summary({"c": classes["c"]})["kept"] is None
+
+
+def test_means_are_over_the_products_that_have_the_metric():
+    classes = {
+        "a": {"x": 1.0, "y": None, "z": None, "undefined": {}},
+        "b": {"x": 0.0, "y": 0.5, "z": None, "undefined": {}},
+    }
+    assert mean_metrics(classes) == {"x": 0.5, "y": 0.5, "z": None}

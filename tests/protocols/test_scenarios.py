@@ -1,0 +1,104 @@
+"""Published protocols: what they write, that comments stay, and what is refused."""
+
+import pytest
+from projects import Clone, git
+
+from moleflow.config.products import load_products
+from moleflow.datasets.layouts import LAYOUTS
+from moleflow.files.params_file import write_products
+from moleflow.protocols.scenarios import DATASETS, ScenarioError, scenario
+
+PUBLISHED = [(dataset, name) for dataset, data in DATASETS.items() for name in data.scenarios]
+SIZES = {"mvtec": 15, "visa": 12, "mpdd": 6, "demo": 5}
+
+
+def tasks(products):
+    """Products of each task, in order."""
+    grouped = {}
+    for name, line in products.items():
+        grouped.setdefault(line.task, []).append(name)
+    return list(grouped.values())
+
+
+@pytest.mark.parametrize(("dataset", "name"), PUBLISHED)
+def test_published_scenarios_hold_every_product_once(dataset, name):
+    products = scenario(dataset, name, root="/data", order=None)
+    assert len(products) == SIZES[dataset]
+    first = int(name.split("-")[0])
+    assert len(tasks(products)[0]) == first
+    assert {line.layout for line in products.values()} <= set(LAYOUTS)
+    assert all(line.path == f"/data/{product}" for product, line in products.items())
+
+
+@pytest.mark.parametrize(
+    ("dataset", "order"), [(name, order) for name, data in DATASETS.items() for order in data.orders]
+)
+def test_orders_are_permutations(dataset, order):
+    default = scenario(dataset, "1-1", root="/d", order=None)
+    products = scenario(dataset, "1-1", root="/d", order=order)
+    assert sorted(products) == sorted(default)
+    if order == "alphabetical":
+        assert list(products) == sorted(products)
+
+
+def test_scenarios_of_the_field():
+    three = tasks(scenario("mvtec", "3-3", root="/d", order=None))
+    assert [len(each) for each in three] == [3] * 5
+    assert three[0] == ["bottle", "cable", "capsule"]
+    assert [len(each) for each in tasks(scenario("mvtec", "10-1x5", root="/d", order=None))] == [10, 1, 1, 1, 1, 1]
+    assert [len(each) for each in tasks(scenario("mvtec", "10-5", root="/d", order=None))] == [10, 5]
+    assert [len(each) for each in tasks(scenario("visa", "8-1x4", root="/d", order=None))] == [8, 1, 1, 1, 1]
+    hard = scenario("mvtec", "14-1", root="/d", order="hard_first")
+    assert next(iter(hard)) == "screw"
+    assert tasks(hard)[1] == ["bottle"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("mvtec", "4-3", "/d", None), r"4-3 does not add up to the 15 products of mvtec; known are 1-1, 3-3"),
+        (("mvtec", "10-1x4", "/d", None), "10-1x4 does not add up"),
+        (("mvtec", "three", "/d", None), "three does not add up"),
+        (("mvtec", "3-3", None, None), "say where with --root"),
+        (("visa", "1-1", "/d", "texture_first"), "visa has no order 'texture_first'; choose one of alphabetical"),
+    ],
+)
+def test_impossible_scenarios_are_refused(arguments, said):
+    dataset, name, root, order = arguments
+    with pytest.raises(ScenarioError, match=said):
+        scenario(dataset, name, root=root, order=order)
+
+
+def test_the_defaults_are_the_demo_one_by_one(params):
+    """Writing what is there already changes no byte: comments, order and spelling stay."""
+    before = params.read_bytes()
+    write_products(scenario("demo", "1-1", root=None, order=None), params)
+    assert params.read_bytes() == before
+
+
+def test_a_scenario_changes_the_products_alone(params):
+    before = params.read_text().splitlines()
+    write_products(scenario("mvtec", "5-5", root="/data/mvtec/", order="texture_first"), params)
+    products = load_products(params)
+    assert products.tasks == ["t00", "t01", "t02"]
+    first = [name for name, line in products.classes.items() if line.task == "t00"]
+    assert first == ["carpet", "grid", "leather", "tile", "wood"]
+    assert products.classes["wood"].path == "/data/mvtec/wood"
+    after = params.read_text().splitlines()
+    assert "  carpet: {task: t00, layout: mvtec, path: /data/mvtec/carpet}" in after
+    lost = [line for line in before if line not in after]
+    assert all("path: data/raw/demo" in line or line.startswith("- t0") for line in lost)
+    assert "later_tasks:\n- t01\n- t02\n" in params.read_text()
+
+
+@pytest.mark.dvc
+def test_the_command_says_what_is_written_and_what_will_run(tmp_path):
+    clone = Clone.of_working_tree(tmp_path)
+    done = clone.command("moleflow", "scenario", "mvtec", "3-3", "--root", "/no/such/place")
+    assert "t04  transistor, wood, zipper" in done.stdout
+    assert "/no/such/place/bottle does not exist" in done.stderr
+    assert "  train      t01, t02, t03, t04\n" in done.stdout
+    assert git(tmp_path, "diff", "--name-only").split() == ["params.yaml"]
+    wrong = clone.command("moleflow", "scenario", "mvtec", "4-3", "--root", "/no/such/place", check=False)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("error: 4-3 does not add up")

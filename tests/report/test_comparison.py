@@ -1,0 +1,44 @@
+"""Methods beside each other: every number lands in its order's and method's line, and in its product's column."""
+
+from moleflow.protocols.presets import PRESETS
+from moleflow.report.comparison import Experiment, comparison_table, setting_name
+
+
+def experiment(first, second, baseline, params=PRESETS["lite0"], order=("bolt", "nut"), commit=""):
+    values = {"bolt": first, "nut": second}
+    flow = {product: {"aupro": values[product]} for product in order}
+    return Experiment(params, {"flow": flow, "knn": {product: {"aupro": baseline} for product in order}}, commit)
+
+
+def test_a_setting_is_named_by_its_preset():
+    as_dvc_says = {**PRESETS["original"], "layers": "[1, 2, 3]", "couplings": 6.0, "embed_dim": 176.0}
+    assert setting_name(as_dvc_says) == "original"
+    assert setting_name({**PRESETS["lite0"], "lora_rank": 0}) == "lite0"
+    assert setting_name({**PRESETS["lite0"], "couplings": 99}) == "other"
+
+
+def test_seeds_are_averaged_and_orders_and_methods_kept_apart(unpadded):
+    made = comparison_table(
+        [
+            experiment(0.5, None, 0.1),
+            experiment(0.7, None, 0.1),
+            experiment(0.9, 0.3, 0.2, order=("nut", "bolt")),
+            experiment(0.4, 0.4, 0.1, params=PRESETS["original"]),
+        ],
+        "aupro",
+    )
+    assert unpadded(made) == [
+        "| first product | AUPRO | seeds | bolt | nut | mean |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| bolt | flow, lite0 | 2 | 0.600 ± 0.141 | – | 0.600 ± 0.141 |",
+        "| bolt | flow, original | 1 | 0.400 | 0.400 | 0.400 |",
+        "| bolt | knn | 3 | 0.100 ± 0.000 | 0.100 ± 0.000 | 0.100 ± 0.000 |",
+        "| nut | flow, lite0 | 1 | 0.900 | 0.300 | 0.600 |",
+        "| nut | knn | 1 | 0.200 | 0.200 | 0.200 |",
+    ]
+
+
+def test_experiments_of_several_commits_are_kept_apart(unpadded):
+    made = comparison_table([experiment(0.5, 0.5, 0.1, commit="v1"), experiment(0.7, 0.7, 0.1, commit="v2")], "aupro")
+    names = [line.split(" | ")[1] for line in unpadded(made)[2:]]
+    assert names == ["flow, lite0, v1", "flow, lite0, v2", "knn, v1", "knn, v2"]

@@ -1,0 +1,59 @@
+"""Routers send images home, and know the products of their time only."""
+
+import numpy as np
+import pytest
+import torch
+from samples import WHOLE, prototype_of
+from sklearn.covariance import LedoitWolf
+
+from moleflow.routing.rejection import known_p_values
+from moleflow.routing.routers import ROUTERS, mahalanobis, misrouted_rows, nearest_by_task
+
+
+@pytest.mark.parametrize("name", ROUTERS)
+def test_every_router_sends_images_home(products, name):
+    prototypes = [prototype_of(split) for split in products]
+    for number, split in enumerate(products):
+        embedded = prototypes[number].embeddings(split)
+        distances = [ROUTERS[name](each.gaussian, embedded, i == number) for i, each in enumerate(prototypes)]
+        assert (nearest_by_task(torch.stack(distances, 1), [1, 2])[:, -1] == number).all()
+
+
+def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
+    """With every direction kept, the low-rank form is scikit-learn's Mahalanobis distance."""
+    full = prototype_of(products[0], router_rank=11)
+    embedded = full.embeddings(products[0]).double()
+    expected = LedoitWolf().fit(embedded.numpy()).mahalanobis(embedded.numpy())
+    torch.testing.assert_close(
+        mahalanobis(full.gaussian, embedded.float(), True), torch.from_numpy(expected), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_a_task_knows_the_products_of_its_time_only():
+    distances = torch.tensor([[3.0, 2.0, 1.0], [1.0, 2.0, 0.5], [1.0, 1.0, 1.0]])
+    assert nearest_by_task(distances, [1, 2, 3]).tolist() == [[0, 1, 2], [0, 0, 2], [0, 0, 0]]
+    assert nearest_by_task(distances, [2, 3]).tolist() == [[1, 2], [0, 2], [0, 0]]  # two products in the first task
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_two_images_make_a_prototype_of_finite_numbers(make_split, count):
+    split = make_split(maps=[torch.randn(count, 6, 8, 8), torch.randn(count, 10, 4, 4)])
+    made = prototype_of(split, patching=WHOLE, standardize="whiten")
+    embedded = made.embeddings(split)
+    assert made.gaussian.floor > 0
+    for router in ROUTERS.values():
+        assert router(made.gaussian, embedded + 1, True).isfinite().all()
+    p = known_p_values(made.left_out.numpy(), np.array([0.0, 1.0, 1e9]))
+    assert ((p > 0) & (p <= 1)).all()
+
+
+def test_misrouted_rows_are_those_that_a_prototype_ever_attracts():
+    chosen = {
+        "bolt": np.array([[0, 0], [0, 1], [1, 0], [2, 2]]),
+        "nut": np.array([[1], [2]]),
+        "washer": np.array([[2]]),
+    }
+    assert {name: rows.tolist() for name, rows in misrouted_rows(chosen, "nut").items()} == {"bolt": [1, 2]}
+    sent = misrouted_rows(chosen, "washer")
+    assert {name: rows.tolist() for name, rows in sent.items()} == {"bolt": [3], "nut": [1]}
+    assert misrouted_rows(chosen, "bolt") == {}

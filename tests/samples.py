@@ -1,0 +1,119 @@
+"""Small things that tests of several rooms are made of."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from moleflow.config.params import read_params
+from moleflow.evaluation.results import Outcome, routed_predictions
+from moleflow.features.prototype import Prototype, build_prototype
+from moleflow.files.feature_store import Origin, Split
+from moleflow.files.score_file import Statistics
+from moleflow.scoring.scorer import Predictions, Scorer
+
+ORIGIN = Origin("some_backbone.tag", "0" * 64, [1, 2], 32, "stretch")
+
+# params.yaml, with what makes a density small.
+SETTINGS = read_params(Path(__file__).parents[1] / "params.yaml") | {
+    "couplings": 3, "clamp": 1.9, "position": "sincos", "spatial_mixer": "mixer", "scale_context_kernel": 3,
+    "alignment": "layer_norm", "lora_rank": 2, "lora_alpha": 2.0, "dia_blocks": 2,
+}  # fmt: skip
+
+
+def density_arguments(**changes) -> dict[str, Any]:
+    """Arguments of a small `Density`; keywords replace arguments or settings."""
+    own = {name: changes.pop(name, value) for name, value in {"channels": 8, "first": True, "seed": 0}.items()}
+    return {**own, "settings": {**SETTINGS, **changes}}
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """Every parameter moved off its initial value, in float64."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return module.double()
+
+
+PATCHING = {"neighborhood": 3, "embed_dim": 12, "grid": 4, "layer_merge": "concat"}
+WHOLE = {**PATCHING, "embed_dim": 16}  # 6 + 10 channels, layers kept apart
+
+
+def prototype_of(split: Split, **changes) -> Prototype:
+    """A prototype of a split of `make_split`; keywords replace arguments."""
+    arguments = {"patching": PATCHING, "standardize": "product", "router_rank": 8}
+    return build_prototype(split, split, **{**arguments, **changes})
+
+
+TOP3 = {"aggregation": "top_k", "top_k": 3}
+
+
+def random_statistics(count: int, seed: int, shift: dict[str, float] | None = None) -> Statistics:
+    """Normally distributed patch statistics of some images, each moved by its shift."""
+    rng = np.random.default_rng(seed)
+    made = {name: rng.normal(size=(count, 4, 4)) for name in ("nll", "latent", "neg_log_det", "memory0", "memory1")}
+    return {name: values + (shift or {}).get(name, 0) for name, values in made.items()}
+
+
+def scorer_of(parts: tuple[str, ...], calibration: Statistics) -> Scorer:
+    """A scorer of a single fold, without perturbed images."""
+    return Scorer.of(parts, TOP3, calibration | {"fold": np.zeros(len(calibration["nll"]), int)}, {})
+
+
+def image_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statistics) -> np.ndarray:
+    """As a scorer of these calibration images gives them."""
+    return scorer_of(parts, calibration)({name: values[None] for name, values in judged.items()}).image_score
+
+
+RATE = 0.2
+Others = dict[str, tuple[np.ndarray, Predictions]]
+
+
+def predictions(scores: Any) -> Predictions:
+    """Predictions of images whose patches all have the image's score."""
+    scores = np.asarray(scores, float)
+    return Predictions(scores[:, None, None].repeat(2, 1).repeat(2, 2), scores, 1 / (1 + scores), scores)
+
+
+def outcome(number: int, chosen: Any, others: Others, masks: np.ndarray | None = None) -> Outcome:
+    """A product of two: six images, the last three defective, ranked without a fault by the own expert."""
+    own, chosen = predictions([1, 2, 3, 10, 11, 12]), np.array(chosen)
+    return Outcome(
+        labels=np.array([0, 0, 0, 1, 1, 1]),
+        masks=masks,
+        own=own,
+        routed=routed_predictions(own, others, chosen, number, ["bolt", "nut"]),
+        chosen=chosen,
+        rejected=np.zeros(6, bool),
+        number=number,
+        threshold=4.0,
+        alarm_rate=RATE,
+    )
+
+
+def misrouted(rows: list[int], scores: Any) -> Others:
+    """What nut's expert predicts of another product's images."""
+    return {"nut": (np.array(rows), predictions(scores))}
+
+
+SIZE = (20, 16)  # of an image, in pixels
+
+
+def save_image(path: Path, size: tuple[int, int] = SIZE, seed: int = 0) -> Path:
+    """Writes a random gray picture; another seed is another picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, size[::-1], dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def save_mask(path: Path, value: int = 255, mode: str = "L") -> None:
+    """A mask whose upper left quarter is defective."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros(SIZE[::-1], np.uint8)
+    pixels[:8, :10] = value
+    Image.fromarray(pixels).convert(mode).save(path)

@@ -1,0 +1,172 @@
+"""The stage check: a wrong params.yaml is refused whole, and a right one is written out for every stage."""
+
+import json
+
+import pytest
+from projects import ROOT
+from ruamel.yaml import YAML
+
+from moleflow.config.params import ParamsError
+from moleflow.files.paths import Paths
+from stages.check import write_check
+from stages.mistakes import all_mistakes
+
+PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
+
+
+def with_changes(**changes):
+    return {**PARAMS, **changes}
+
+
+def test_the_default_is_right():
+    assert all_mistakes(PARAMS) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"aggregation": "top_m"}, "aggregation: 'top_m' is unknown; choose one of top_k, "),
+        ({"score": "hybird"}, "score: 'hybird' is unknown; choose one of nll, "),
+        ({"router": "nearest"}, "router: 'nearest' is unknown; choose one of mahalanobis, euclidean, oracle"),
+        ({"baselines": ["knn", "svm"]}, "baselines: 'svm' is unknown; choose one of knn, padim, pca"),
+        ({"baselines": ["knn", "knn"]}, "baselines: ['knn', 'knn'] names one twice"),
+        ({"baselines": "knn"}, "baselines: Input should be a valid list, not 'knn'"),
+        ({"probe_defects": ["dent"]}, "probe_defects: 'dent' is unknown"),
+        ({"precision": "fp8"}, "precision: 'fp8' is unknown; choose one of fp32, bf16"),
+        ({"position": "sin"}, "position: 'sin' is unknown"),
+        ({"tail_weight": 2.0}, "tail_weight: Input should be less than or equal to 1, not 2.0"),
+        ({"lr": float("inf")}, "lr: Input should be a finite number, not inf"),
+        ({"tail_wieght": 0.7}, "tail_wieght: no stage reads this key; did you mean tail_weight?"),
+        ({"warmup_epochs": 8.0}, "warmup_epochs: 8 must be below epochs: 8"),
+        ({"memory_size": 0}, "score: hybrid uses a memory bank; set memory_size above 0"),
+        ({"backbone": "resnet51"}, "backbone: timm has no model 'resnet51'"),
+        ({"backbone": "resnet18.a1_in1k"}, "backbone_weights: no package carries resnet18.a1_in1k, only "),
+        ({"backbone_weights": "/no/file"}, "backbone_weights: '/no/file' is not a file; use 'package', 'hub' or"),
+        ({"layers": [1, 9]}, "backbone: tf_efficientnet_lite0.in1k has no feature maps for layers: [1, 9]"),
+        ({"device": "abacus"}, "device: 'abacus' is not available"),
+        ({"flow_layers": 4}, "flow_layers: 4 of 3 layers"),
+        ({"embed_dim": 150}, "flow_layers: 2 of 1 layers"),
+        ({"embed_dim": 500, "flow_layers": 0}, "embed_dim: 500 is more than the 176 channels"),
+        ({"embed_dim": 90, "flow_layers": 0}, "position: sincos needs a multiple of 4 channels"),
+        ({"first_task": "t09"}, "classes.elpv_poly.task: 't00' is not listed"),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_told_before_anything_is_computed(changes, said):
+    found = all_mistakes(with_changes(**changes))
+    assert any(each.startswith(said) for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"layout": "pcb"}, "classes.bolt.layout: 'pcb' is unknown; choose one of mvtec, btad"),
+        ({"alarm_rate": 0.0}, "classes.bolt.alarm_rate: Input should be greater than 0, not 0.0"),
+        ({"top_k": 3}, "classes.bolt.top_k: Extra inputs are not permitted"),
+        ({"path": None}, "classes.bolt.path: Input should be a valid string"),
+    ],
+)
+def test_a_products_line_is_checked(line, said):
+    bolt = {"task": "t00", "layout": "mvtec", "path": "x", **line}
+    found = all_mistakes(with_changes(classes={**PARAMS["classes"], "bolt": bolt}))
+    assert any(each.startswith(said) for each in found), found
+
+
+def without(key):
+    return {name: value for name, value in PARAMS.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            {**without("neighborhood"), "neighbourhood": 3},
+            "neighbourhood: this key is called neighborhood now; rename it",
+        ),
+        (
+            {**without("probe_perturbations"), "probe_nuisances": ["focus"]},
+            "probe_nuisances: this key is called probe_perturbations now; rename it",
+        ),
+        (with_changes(alignment="whitening"), "alignment: whitening is called layer_norm now; rename it"),
+    ],
+    ids=["neighbourhood", "probe_nuisances", "whitening"],
+)
+def test_what_was_renamed_is_one_mistake_that_names_the_new_word(content, said):
+    assert all_mistakes(content) == [said]
+
+
+@pytest.mark.parametrize("key", sorted(PARAMS))
+def test_a_missing_key_is_said_to_be_missing(key):
+    assert all_mistakes(without(key)) == [f"{key}: the key is missing"]
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return Paths(tmp_path)
+
+
+def write(paths, changes):
+    YAML().dump(with_changes(**changes), paths.params)
+    write_check(paths)
+    return written(paths)
+
+
+def written(paths):
+    found = (path for path in paths.check.rglob("*") if path.is_file())
+    return {path.relative_to(paths.check).as_posix(): path.read_bytes() for path in found}
+
+
+def test_all_mistakes_stand_in_one_message_and_nothing_is_lost(paths):
+    before = write(paths, {})
+    with pytest.raises(ParamsError) as error:
+        write(paths, {"aggregation": "top_m", "lr": -1.0, "epochs": "many", "baselines": ["svm"]})
+    lines = str(error.value).splitlines()
+    assert lines[0] == f"{paths.params} has 4 mistakes:"
+    assert [line.split(":")[0].strip() for line in lines[1:]] == ["epochs", "lr", "aggregation", "baselines"]
+    assert written(paths) == before
+
+
+def changed(before, after):
+    return {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+
+
+def test_it_writes_what_every_stage_reads(paths):
+    before = write(paths, {})
+    assert before["ok"] == b"ok\n"
+    assert before["tasks/t03"] == b"elpv_mono\n"
+    assert json.loads(before["order.json"])["tasks"] == ["t00", "t01", "t02", "t03", "t04"]
+    score = json.loads(paths.product_params("brick", "score").read_text())
+    assert score["alarm_rate"] == 0.05
+    assert set(score) == {"alarm_rate", "score", "aggregation", "top_k", "top_percent", "percentile"}
+    assert write(paths, {}) == before
+
+
+def test_a_changed_key_changes_what_reads_it_alone(paths):
+    before = write(paths, {})
+    every = PARAMS["classes"]
+    assert changed(before, write(paths, {"top_k": 5})) == {f"products/{name}/score.json" for name in every}
+    assert changed(before, write(paths, {"img_size": 256})) == {
+        f"products/{name}/{stage}.json" for name in every for stage in ("extract", "probe")
+    }
+    assert changed(before, write(paths, {"epochs": 9, "router": "oracle", "map_sigma": 1.0})) == set()
+
+
+def test_a_products_own_value_changes_its_own_stages_alone(paths):
+    before = write(paths, {})
+    classes = {**PARAMS["classes"], "brick": {**PARAMS["classes"]["brick"], "alarm_rate": 0.01}}
+    after = write(paths, {"classes": classes})
+    assert changed(before, after) == {"products/brick/score.json"}
+    assert json.loads(after["products/brick/score.json"])["alarm_rate"] == 0.01
+    kept = write(paths, {"classes": classes, "alarm_rate": 0.2})
+    assert kept["products/brick/score.json"] == after["products/brick/score.json"]
+
+
+def test_a_product_that_leaves_changes_its_task_and_the_order(paths):
+    before = write(paths, {})
+    classes = {name: line for name, line in PARAMS["classes"].items() if name != "brick"}
+    after = write(
+        paths,
+        {"classes": {**classes, "grass": {**classes["grass"], "task": "t01"}}, "later_tasks": ["t01", "t03", "t04"]},
+    )
+    gone = {path for path in before if path.startswith("products/brick/")}
+    assert changed(before, after) == gone | {"tasks/t01", "tasks/t02", "order.json"}
