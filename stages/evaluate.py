@@ -16,10 +16,10 @@ from moleflow.evaluation.plot_tables import (
     misrouted_table,
 )
 from moleflow.evaluation.probe_metrics import agreement
-from moleflow.evaluation.records import Records
+from moleflow.evaluation.records import Records, expert_parameters
 from moleflow.evaluation.results import Evaluation, evaluate, mean_metrics
 from moleflow.files.artifacts import write_json, write_text, written_whole
-from moleflow.files.costs import expert_parameters, measured, summarize_costs
+from moleflow.files.costs import measured, summarize_costs
 from moleflow.files.order import Order, read_order
 from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy

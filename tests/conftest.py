@@ -13,6 +13,10 @@ from samples import ORIGIN, density_arguments, save_image
 from moleflow.files.feature_store import Origin, Split, open_split, write_split
 from moleflow.flow.density import Density
 
+torch.set_num_threads(
+    1
+)  # tests run on all cores at once, and threads that wait for each other take seven times as long
+
 
 @pytest.fixture
 def make_density() -> Callable[..., Density]:
@@ -79,9 +83,10 @@ def product(tmp_path) -> Path:
 
 @pytest.fixture(scope="session")
 def original(tmp_path_factory) -> Clone:
-    """A clone whose pipeline ran once and was committed."""
+    """A clone whose pipeline ran once, in process, and was committed to DVC and Git."""
     clone = Clone.of_small_products(tmp_path_factory.mktemp("clone"))
-    clone.repro()
+    clone.run()
+    clone.dvc("commit", "-f", "--with-deps", "report")
     clone.commit()
     return clone
 

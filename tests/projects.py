@@ -139,7 +139,7 @@ class Clone(Project):
     def environment(self):
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         hashes = self.root / ".dvc/tmp/site_cache"  # outside they would stay for good
-        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "2", "DVC_SITE_CACHE_DIR": str(hashes)}
+        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "DVC_SITE_CACHE_DIR": str(hashes)}
 
     def command(self, module, *arguments, check=True):
         """Runs `python -m module` with the repository's own code; returns the finished process."""

@@ -1,6 +1,7 @@
 """What the stages wrote for all products, put together for evaluate and report."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
 from moleflow.files.paths import Paths
 from moleflow.files.score_file import Arrays, Record, read_record
+from moleflow.files.tensor_file import load_tensors
 from moleflow.images.index_table import read_index
 from moleflow.images.reading import mask_pixels
 from moleflow.routing.rejection import rejected
@@ -188,3 +190,19 @@ def _current_scores(paths: Paths, name: str, task: str) -> Record:
         if record.attributes[f"{part}_digest"] != digest(path):
             raise ArtifactError(f"{paths.scores_of(name)} was made by another {part} than {path}; run `dvc repro`")
     return record
+
+
+def expert_parameters(expert: Path) -> int:
+    """Number of parameters that an expert file holds per product that it serves.
+
+    Args:
+        expert: what `moleflow.flow.expert_files.save_expert` wrote.
+
+    Returns:
+        The number, rounded, patches of memory banks included.
+
+    Raises:
+        ArtifactError: the file is missing or broken.
+    """
+    tensors, metadata = load_tensors(expert)
+    return round(sum(tensor.numel() for tensor in tensors.values()) / len(metadata["features"]))

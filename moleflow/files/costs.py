@@ -11,7 +11,6 @@ from typing import Any
 from filelock import FileLock
 
 from moleflow.files.artifacts import write_json
-from moleflow.files.tensor_file import load_tensors
 
 PER_PRODUCT = ("index", "extract", "probe", "prototype", "statistics", "score")  # stages of one product each
 
@@ -65,22 +64,6 @@ def summarize_costs(
             for name in products
         }
         costs["total"] = _total(costs["products"], costs["stages"].get("extract", {}))
-
-
-def expert_parameters(expert: Path) -> int:
-    """Number of parameters that an expert file holds per product that it serves.
-
-    Args:
-        expert: what `moleflow.flow.expert_files.save_expert` wrote.
-
-    Returns:
-        The number, rounded, patches of memory banks included.
-
-    Raises:
-        ArtifactError: the file is missing or broken.
-    """
-    tensors, metadata = load_tensors(expert)
-    return round(sum(tensor.numel() for tensor in tensors.values()) / len(metadata["features"]))
 
 
 @contextmanager

@@ -5,13 +5,10 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 from moleflow.files.artifacts import write_json
-from moleflow.files.costs import PER_PRODUCT, expert_parameters, measured, summarize_costs
+from moleflow.files.costs import PER_PRODUCT, measured, summarize_costs
 from moleflow.files.paths import Paths
-from moleflow.flow.density import expert_state
-from moleflow.flow.expert_files import save_base, save_expert
 
 COST = {"seconds": 2.0, "bytes": 10, "peak_memory_bytes": 5}
 
@@ -84,21 +81,3 @@ def test_two_runs_at_once_lose_no_entry(path):
     processes = [subprocess.Popen([sys.executable, "-c", script, name, str(path)]) for name in "ab"]
     assert [process.wait() for process in processes] == [0, 0]
     assert len(costs(path)["stages"]["score"]) == 600
-
-
-def test_an_experts_parameters_are_those_of_all_folds_and_what_it_remembers(make_density, tmp_path):
-    density = make_density()
-    tensors = sum(tensor.numel() for tensor in expert_state(density).values())
-    save_base(tmp_path / "base", density, {})
-    memory_banks = [{"bolt": [torch.ones(2, 5).half(), torch.ones(2, 3).half()]}, {"bolt": [torch.zeros(1, 8).half()]}]
-    links = {"memory_banks": memory_banks, "base": tmp_path / "base", "features": {"bolt": "f"}}
-    save_expert(tmp_path / "bolt", [expert_state(density), expert_state(make_density())], {}, **links)
-    assert expert_parameters(tmp_path / "bolt") == 2 * tensors + 16 + 8
-
-
-def test_products_that_share_an_expert_share_its_parameters(make_density, tmp_path):
-    density = make_density()
-    save_base(tmp_path / "base", density, {})
-    links = {"memory_banks": [], "base": tmp_path / "base", "features": {"bolt": "f", "nut": "g"}}
-    save_expert(tmp_path / "t1", [expert_state(density)], {}, **links)
-    assert expert_parameters(tmp_path / "t1") * 2 == sum(tensor.numel() for tensor in expert_state(density).values())

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import torch
-from projects import PRODUCTS, SMALL, Project, write_product
+from projects import PRODUCTS, SMALL, write_product
 
 from moleflow.features.prototype import load_prototype
 from moleflow.files.feature_store import NORMAL, open_split
@@ -19,145 +19,129 @@ from moleflow.scoring.scores import SCORES
 LEARNING = ("check", "base", "train", "statistics", "route", "misrouted", "score", "baseline", "evaluate", "report")
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """A project whose stages ran once; to read from."""
-    project = Project.of_small_products(tmp_path_factory.mktemp("project"))
-    project.run()
-    return project
-
-
-@pytest.fixture
-def project(made, tmp_path):
-    """A copy of it to change."""
-    return made.copy(tmp_path / "copy")
-
-
-def test_metrics_are_made(made):
-    summary, classes = made.summary(), made.metrics("classes")
+def test_metrics_are_made(done):
+    summary, classes = done.summary(), done.metrics("classes")
     assert list(classes) == [*PRODUCTS]
     ends = {f"false_alarm_{end}{suffix}" for end in ("low", "high") for suffix in ("", "_own_expert")}
     assert set(summary) - {"continual", "calibration"} == set(classes["nut"]) - {"undefined", "alarm_rate", *ends}
     assert summary["image_auroc"] > 0.8
     assert summary["aupro"] > 0.5
     assert summary["continual"]["image_auroc"]["forgetting"]["own_expert"] == 0
-    costs = made.costs()
+    costs = done.costs()
     assert costs["nut"].keys() == {"seconds", "bytes", "peak_memory_bytes", "parameters"}
     assert min(costs["nut"].values()) > 0
-    assert made.metrics("baselines")["pca"]["summary"]["image_auroc"] > 0.8
-    probe = made.metrics("probe")
+    assert done.metrics("baselines")["pca"]["summary"]["image_auroc"] > 0.8
+    probe = done.metrics("probe")
     assert list(probe["nut"]["candidates"]) == [*SCORES, "pca"]
     assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["hybrid"]["probe_image_auroc"]
-    assert (made.root / "metrics/report/index.html").is_file()
+    assert (done.root / "metrics/report/index.html").is_file()
 
 
-def test_experts_remember_all_layers_and_the_flow_models_the_first(made):
-    paths = Paths(made.root)
+def test_experts_remember_all_layers_and_the_flow_models_the_first(done):
+    paths = Paths(done.root)
     for product, task in (("bolt", "t0"), ("nut", "t1")):
         (density,), (bank,) = load_expert(paths.base, paths.expert_of(product, task), product=product)
         assert [tuple(patches.shape) for patches in bank.patches] == [(20, 40), (20, 112)]
         assert density.channels == 40
 
 
-def test_every_mask_of_the_probe_is_that_of_its_image(made):
+def test_every_mask_of_the_probe_is_that_of_its_image(done):
     """Images are painted on several threads."""
-    table, params = pd.read_csv(made.root / "data/index/nut.csv"), made.params()
+    table, params = pd.read_csv(done.root / "data/index/nut.csv"), done.params()
     normal = table.path[table.split == "calibration"].tolist()
-    split = open_split(made.root / "data/probes/nut.zarr", "probe")
+    split = open_split(done.root / "data/probes/nut.zarr", "probe")
     pairs = zip(kinds_of(split.images), sources_of(split.images), split.masks(), strict=True)
     for number, (kind, row, mask) in enumerate(pairs):
-        pixels = image_pixels(made.root / normal[row], params["img_size"], params["resize"])
+        pixels = image_pixels(done.root / normal[row], params["img_size"], params["resize"])
         assert (mask == paint(pixels, kind, number % params["probe_images"])[1]).all()
 
 
-def test_the_same_params_give_the_same_bytes(made, project):
+def test_the_same_params_give_the_same_bytes(done, copy):
     """Law 3; measured costs apart, and zarr's own files, whose content the digests in prototypes hold."""
-    project.run(*LEARNING, "prototype")
-    for path in (made.root / "data").rglob("*"):
+    copy.run(*LEARNING, "prototype")
+    for path in (done.root / "data").rglob("*"):
         if path.is_file() and "raw" not in path.parts:
-            assert (project.root / path.relative_to(made.root)).read_bytes() == path.read_bytes(), path
+            assert (copy.root / path.relative_to(done.root)).read_bytes() == path.read_bytes(), path
     for name in ("summary", "classes", "baselines", "probe"):
-        assert project.metrics(name) == made.metrics(name)
+        assert copy.metrics(name) == done.metrics(name)
 
 
-def test_a_product_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert_works_too(made, project):
-    params = project.params()
+def test_a_product_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert_works_too(done, copy):
+    params = copy.params()
     params["classes"]["washer"]["task"] = "t1"
-    project.edit(classes=params["classes"], later_tasks=["t1"])
-    project.run("prototype", *LEARNING)
+    copy.edit(classes=params["classes"], later_tasks=["t1"])
+    copy.run("prototype", *LEARNING)
     for name in PRODUCTS:
         scores = f"data/scores/{name}.h5"
-        assert (project.root / scores).read_bytes() == (made.root / scores).read_bytes()
-    parameters = project.costs()["nut"]["parameters"]
+        assert (copy.root / scores).read_bytes() == (done.root / scores).read_bytes()
+    parameters = copy.costs()["nut"]["parameters"]
 
-    project.edit(expert_per="task")
-    project.run(*LEARNING)
-    assert [path.name for path in (project.root / "data/experts/t1").iterdir()] == ["t1.safetensors"]
-    assert [path.name for path in (project.root / "data/experts/t0").iterdir()] == ["t0.safetensors"]
-    costs = project.costs()
+    copy.edit(expert_per="task")
+    copy.run(*LEARNING)
+    assert [path.name for path in (copy.root / "data/experts/t1").iterdir()] == ["t1.safetensors"]
+    assert [path.name for path in (copy.root / "data/experts/t0").iterdir()] == ["t0.safetensors"]
+    costs = copy.costs()
     remembered = SMALL["memory_size"] * (40 + 112)  # patches are each product's own, the flow's tensors are shared
     shared = (parameters - remembered) // 2
     assert costs["nut"]["parameters"] == costs["washer"]["parameters"] == shared + remembered
     assert costs["bolt"]["parameters"] == parameters
-    assert project.summary()["image_auroc"] > 0.8
+    assert copy.summary()["image_auroc"] > 0.8
 
 
 @pytest.mark.parametrize("expert_per", ["class", "task"])
-def test_a_task_that_lost_one_of_two_products_is_learned_without_it(project, expert_per):
+def test_a_task_that_lost_one_of_two_products_is_learned_without_it(copy, expert_per):
     """In the first task nut leaves bolt, in a later one rivet leaves washer."""
-    write_product(project.root / "data/raw/small/rivet", 7)
-    params = project.params()
+    write_product(copy.root / "data/raw/small/rivet", 7)
+    params = copy.params()
     params["classes"]["nut"]["task"], params["classes"]["washer"]["task"] = "t0", "t1"
-    project.edit(classes=params["classes"], later_tasks=["t1"], expert_per=expert_per)
-    project.add("rivet", "t1")
-    project.run("check", "index", "extract", "prototype", "base", "train")
-    assert served(project) == {"t0": {"bolt", "nut"}, "t1": {"washer", "rivet"}}
-    params = project.params()
+    copy.edit(classes=params["classes"], later_tasks=["t1"], expert_per=expert_per)
+    copy.add("rivet", "t1")
+    copy.run("check", "index", "extract", "prototype", "base", "train")
+    assert served(copy) == {"t0": {"bolt", "nut"}, "t1": {"washer", "rivet"}}
+    params = copy.params()
     del params["classes"]["nut"], params["classes"]["rivet"]
-    project.edit(classes=params["classes"])
-    project.run("check", "base", "train")
-    assert served(project) == {"t0": {"bolt"}, "t1": {"washer"}}
+    copy.edit(classes=params["classes"])
+    copy.run("check", "base", "train")
+    assert served(copy) == {"t0": {"bolt"}, "t1": {"washer"}}
     for task, stays in (("t0", "bolt"), ("t1", "washer")):
-        assert [path.stem for path in (project.root / f"data/tasks/{task}").iterdir()] == [stays]
-        (expert,) = (project.root / f"data/experts/{task}").iterdir()
+        assert [path.stem for path in (copy.root / f"data/tasks/{task}").iterdir()] == [stays]
+        (expert,) = (copy.root / f"data/experts/{task}").iterdir()
         assert expert.stem == (stays if expert_per == "class" else task)
         assert not [name for name in load_tensors(expert)[0] if "nut" in name or "rivet" in name]
 
 
-def served(project):
+def served(copy):
     """Per task the products that its experts were learned on."""
-    files = {task: list((project.root / f"data/experts/{task}").iterdir()) for task in ("t0", "t1")}
+    files = {task: list((copy.root / f"data/experts/{task}").iterdir()) for task in ("t0", "t1")}
     return {task: set().union(*(load_tensors(file)[1]["features"] for file in each)) for task, each in files.items()}
 
 
-def test_rotated_copies_of_the_training_images_are_learned(made, project):
+def test_rotated_copies_of_the_training_images_are_learned(done, copy):
     """They stand beside the training images; the router and the calibration images see none of them."""
-    project.edit(rotation_degrees=30.0)
-    project.run("check", "extract", "prototype", "base")
-    store = project.root / "data/features/bolt.zarr"
+    copy.edit(rotation_degrees=30.0)
+    copy.run("check", "extract", "prototype", "base")
+    store = copy.root / "data/features/bolt.zarr"
     train, rotated = (open_split(store, group) for group in ("train", "rotated"))
     assert len(rotated.images) == 3 * len(train.images)
     assert rotated.images[0].startswith(train.images[0] + " turned by ")
     assert not torch.equal(rotated.maps()[0][: len(train.images)], train.maps()[0])
-    unturned, after = (load_prototype(each.root / "data/tasks/t0/bolt.safetensors") for each in (made, project))
+    unturned, after = (load_prototype(each.root / "data/tasks/t0/bolt.safetensors") for each in (done, copy))
     assert torch.equal(after.gaussian.center, unturned.gaussian.center)
     assert after.features_digest != unturned.features_digest
 
 
-def test_cross_calibration_in_another_order(project):
+def test_cross_calibration_in_another_order(copy):
     """washer comes first; every later task learns a density per fold; no baselines, no harmless changes."""
     changes = {"calibration": "cross", "first_task": "t2", "later_tasks": ["t0", "t1"], "baselines": []}
-    project.edit(**changes, probe_perturbations=[])
-    project.run("probe", *LEARNING)
-    assert project.summary()["image_auroc"] > 0.8
-    assert list(project.metrics("classes")) == ["washer", "bolt", "nut"]
-    assert project.metrics("baselines") == {}
-    costs = project.costs()
+    copy.edit(**changes, probe_perturbations=[])
+    copy.run("probe", *LEARNING)
+    assert copy.summary()["image_auroc"] > 0.8
+    assert list(copy.metrics("classes")) == ["washer", "bolt", "nut"]
+    assert copy.metrics("baselines") == {}
+    costs = copy.costs()
     assert costs["nut"]["parameters"] == 2 * costs["washer"]["parameters"]  # the first task always splits
-    found = read_record(project.root / "data/statistics/nut.h5")
-    learned, held_out = (
-        len(open_split(project.root / "data/features/nut.zarr", split).images) for split in NORMAL[::2]
-    )
+    found = read_record(copy.root / "data/statistics/nut.h5")
+    learned, held_out = (len(open_split(copy.root / "data/features/nut.zarr", split).images) for split in NORMAL[::2])
     assert len(found.group("calibration")["fold"]) == learned + held_out
     sources = found.group("probe")["source"]
     assert learned <= sources.min() <= sources.max() < learned + held_out
