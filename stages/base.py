@@ -38,9 +38,10 @@ def main(task: str) -> None:
         task: the first task.
     """
     paths = Paths(Path())
-    base, size = load_params(BaseConfig, paths.params), load_params(ExpertConfig, paths.params)
-    grouping, memory = load_params(GroupConfig, paths.params), load_params(MemoryConfig, paths.params)
-    recipe = load_params(Recipe, paths.params)
+    params = paths.task_params(task)
+    base, size = load_params(BaseConfig, params), load_params(ExpertConfig, params)
+    grouping, memory = load_params(GroupConfig, params), load_params(MemoryConfig, params)
+    recipe = load_params(Recipe, params)
     folder = paths.experts / task
     with measured(paths.costs, "base", task, [paths.base, folder]):
         prototypes = load_task(paths, task)

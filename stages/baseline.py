@@ -42,13 +42,13 @@ def main(baseline: str) -> None:
     config, order = load_params(BaselineConfig, paths.params), read_order(paths.order)
     method = choose(BASELINES, baseline, "baselines")
     tidy(paths, order, paths.features, paths.probes, paths.tasks)
-    output = paths.baseline_of(baseline)
+    output = paths.baselines.of(baseline)
     with measured(paths.costs, "baseline", baseline, [output]):
         routes = read_record(paths.routes)
         arrays: Arrays = {}
         for name, task in tqdm(order.products.items(), desc=baseline):
             prototype = load_prototype(paths.prototype_of(name, task))
-            store, probe = paths.features_of(name), paths.probe_of(name)
+            store, probe = paths.features.of(name), paths.probes.of(name)
             splits = {split: open_split(store, split) for split in ("calibration", "test")}
             splits |= {split: open_split(probe, split) for split in ("probe", "perturbed")}
             train = prototype.scaled(open_split(store, "train"), open_split(store, "rotated"))
@@ -65,7 +65,7 @@ def main(baseline: str) -> None:
             for other in order.products:
                 rows = routes.arrays.get(f"{other}/misrouted/{name}")
                 if rows is not None:
-                    images = prototype.scaled(open_split(paths.features_of(other), "test")).take(rows)
+                    images = prototype.scaled(open_split(paths.features.of(other), "test")).take(rows)
                     distances = {key: values[None] for key, values in _distances(fitted, images, name).items()}
                     sent = {"row": rows, **distances}
                     arrays |= {f"{other}/misrouted/{name}/{key}": values for key, values in sent.items()}

@@ -24,8 +24,8 @@ def write_check(paths: Paths) -> None:
     """Writes the part of params.yaml that each stage reads, so that it depends on nothing else of the file.
 
     data/check/ok is there if params.yaml is valid, and never changes; order.json names tasks and products in order of
-    arrival; tasks/<task> a task's products; products/<product>/<stage>.json the keys that a stage of one product
-    reads, with the values that the product sets for itself.
+    arrival; tasks/<task>.json a task's products and the keys that learning it reads; products/<product>/<stage>.json
+    the keys that a stage of one product reads, with the values that the product sets for itself.
 
     Args:
         paths: the repository's paths.
@@ -52,17 +52,26 @@ def write_resolved(paths: Paths, content: dict[str, Any]) -> None:
     products = Products(**{key: content[key] for key in Products.model_fields})
     order = Order.of(products.tasks, {name: line.task for name, line in products.classes.items()})
     texts = {paths.check / "ok": "ok\n", paths.order: order.text()}
-    texts |= {paths.task_products(task): "".join(f"{name}\n" for name in order.of_task(task)) for task in order.tasks}
+    for task in order.tasks:
+        keys = _keys("base" if task == products.first_task else "train", content)
+        texts[paths.task_params(task)] = _json({"products": order.of_task(task), **keys})
     for name in order.products:
         settled = content | products.classes[name].overrides
-        for stage in PER_PRODUCT:
-            keys = {key: settled[key] for key in sorted(keys_read(stage))}
-            texts[paths.product_params(name, stage)] = json.dumps(keys, indent=1, ensure_ascii=False) + "\n"
+        texts |= {paths.product_params(name, stage): _json(_keys(stage, settled)) for stage in PER_PRODUCT}
     with written_whole(paths.check) as partial:
         for path, text in texts.items():
             target = partial / path.relative_to(paths.check)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
+
+
+def _keys(stage: str, content: dict[str, Any]) -> dict[str, Any]:
+    """What a stage reads."""
+    return {key: content[key] for key in sorted(keys_read(stage))}
+
+
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def main() -> None:
     paths = Paths(Path())
     config, scoring = load_params(EvaluateConfig, paths.params), load_params(ScoringConfig, paths.params)
     order = read_order(paths.order)
-    folders = [paths.index, paths.probes, paths.experts, paths.statistics, paths.scores, paths.scorers, paths.curves]
-    tidy(paths, order, *folders, paths.baselines, baselines=config.baselines)
+    tidy(paths, order, paths.index, paths.probes, paths.experts, paths.statistics, paths.scores, paths.scorers)
+    tidy(paths, order, paths.curves, paths.baselines, baselines=config.baselines)
     outputs = [paths.metrics / f"{name}.json" for name in ("summary", "classes", "baselines", "probe")]
     with measured(paths.costs, "evaluate", "all", [*outputs, paths.metrics / "plots"]):
         _evaluate(paths, config, scoring, order)

@@ -38,8 +38,8 @@ def main(name: str) -> None:
     paths = Paths(Path())
     params = paths.product_params(name, "extract")
     config, view = load_params(ExtractConfig, params), load_params(ViewConfig, params)
-    table = read_index(paths.index_of(name))
-    output = paths.features_of(name)
+    table = read_index(paths.index.of(name))
+    output = paths.features.of(name)
     groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}
     turned = _turned(list(groups["train"]), config.rotation_degrees)
     groups["rotated"] = {f"{path} turned by {degrees}": degrees for path, degrees in turned}

@@ -28,7 +28,7 @@ def main(name: str, layout: str, root: str) -> None:
     """
     paths = Paths(Path())
     config = load_params(IndexConfig, paths.product_params(name, "index"))
-    output = paths.index_of(name)
+    output = paths.index.of(name)
     with measured(paths.costs, "index", name, [output]):
         table = build_index(Path(root), layout=layout, calibration_fraction=config.calibration_fraction)
         write_text(output, table.to_csv(index=False))

@@ -40,7 +40,7 @@ def main() -> None:
             expert = Expert(paths, expert_name, task, precision)
             for name, rows in sent.items():
                 if rows is not None:
-                    test = open_split(paths.features_of(name), "test")
+                    test = open_split(paths.features.of(name), "test")
                     found = {"row": rows, **expert.statistics(expert.prototype.standardized(test).take(rows))}
                     arrays |= {f"{name}/{expert_name}/{key}": values for key, values in found.items()}
         write_record(paths.misrouted, Record(arrays, {}))

@@ -43,9 +43,9 @@ def main(name: str) -> None:
     paths = Paths(Path())
     params = paths.product_params(name, "probe")
     config, view = load_params(ProbeConfig, params), load_params(ViewConfig, params)
-    table = read_index(paths.index_of(name))
+    table = read_index(paths.index.of(name))
     normal = [Path(path) for path in table.path[table.split == "calibration"]]
-    output = paths.probe_of(name)
+    output = paths.probes.of(name)
     painted = probe_names(config.probe_defects, config.probe_images, len(normal))
     perturbed = probe_names(config.probe_perturbations, config.probe_images, len(normal))
     masks = np.empty((len(painted), view.img_size, view.img_size), bool)

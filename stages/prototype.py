@@ -41,7 +41,7 @@ def main(name: str, task: str) -> None:
     output = paths.prototype_of(name, task)
     with measured(paths.costs, "prototype", name, [output]):
         prototype = build_prototype(
-            *(open_split(paths.features_of(name), split) for split in NORMAL),
+            *(open_split(paths.features.of(name), split) for split in NORMAL),
             patching=patching.model_dump(),
             standardize=config.standardize,
             router_rank=config.router_rank,

@@ -39,7 +39,7 @@ def main() -> None:
         arrays: Arrays = {}
         chosen: dict[str, np.ndarray] = {}
         for name, task in tqdm(order.products.items(), desc="route"):
-            found = _distances(config.router, prototypes, open_split(paths.features_of(name), "test"), name)
+            found = _distances(config.router, prototypes, open_split(paths.features.of(name), "test"), name)
             nearest = nearest_by_task(torch.from_numpy(found["distance"]), order.known_after())
             chosen[name] = found["chosen"] = nearest[:, order.tasks.index(task) :].numpy()
             arrays |= {f"{name}/{key}": value for key, value in found.items()}

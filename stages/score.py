@@ -32,9 +32,9 @@ def main(name: str) -> None:
     paths = Paths(Path())
     params = paths.product_params(name, "score")
     config, scoring = load_params(ScoreConfig, params), load_params(ScoringConfig, params)
-    scores, scorers = paths.scores_of(name), paths.scorer_of(name)
+    scores, scorers = paths.scores.of(name), paths.scorers.of(name)
     with measured(paths.costs, "score", name, [scores, scorers]):
-        record = read_record(paths.statistics_of(name))
+        record = read_record(paths.statistics.of(name))
         calibration = record.group("calibration")
         parts = statistics_of(scoring.score, calibration)
         if not parts:

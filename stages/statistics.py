@@ -31,11 +31,11 @@ def main(name: str, task: str) -> None:
 
     Args:
         name: the product.
-        task: its task.
+        task: the task whose expert is asked.
     """
     paths = Paths(Path())
     config = load_params(StatisticsConfig, paths.product_params(name, "statistics"))
-    output, store = paths.statistics_of(name), paths.features_of(name)
+    output, store = paths.statistics.of(name), paths.features.of(name)
     with measured(paths.costs, "statistics", name, [output]):
         expert = Expert(paths, name, task, choose(PRECISIONS, config.precision, "precision"))
         prototype = expert.prototype
@@ -48,7 +48,7 @@ def main(name: str, task: str) -> None:
             first = len(normal) - held_out  # row of the first calibration image
         found: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
         for split in ("probe", "perturbed"):
-            made = open_split(paths.probe_of(name), split)
+            made = open_split(paths.probes.of(name), split)
             sources = first + sources_of(made.images)
             found[split] = {"source": sources}
             if made.images:

@@ -36,9 +36,10 @@ def main(task: str) -> None:
         task: a later task.
     """
     paths = Paths(Path())
-    config, size = load_params(TrainConfig, paths.params), load_params(ExpertConfig, paths.params)
-    grouping, memory = load_params(GroupConfig, paths.params), load_params(MemoryConfig, paths.params)
-    recipe = load_params(Recipe, paths.params)
+    params = paths.task_params(task)
+    config, size = load_params(TrainConfig, params), load_params(ExpertConfig, params)
+    grouping, memory = load_params(GroupConfig, params), load_params(MemoryConfig, params)
+    recipe = load_params(Recipe, params)
     left_for_learning = choose(CALIBRATIONS, config.calibration, "calibration")
     folder, curves = paths.experts / task, paths.curves / task
     with (

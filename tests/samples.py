@@ -15,6 +15,15 @@ from moleflow.files.feature_store import Origin, Split
 from moleflow.files.score_file import Statistics
 from moleflow.scoring.scorer import Predictions, Scorer
 
+# The beginning of a params.yaml.
+TWO_PRODUCTS = """
+classes:
+  bolt: {task: t0, layout: mvtec, path: x}
+  nut: {task: t1, layout: mvtec, path: y}
+first_task: t0
+later_tasks: [t1]
+"""
+
 ORIGIN = Origin("some_backbone.tag", "0" * 64, [1, 2], 32, "stretch")
 
 # params.yaml, with what makes a density small.

@@ -55,7 +55,7 @@ class Records:
         self.training_images = dict(zip(self.names, routes.attributes["training_images"].tolist(), strict=True))
         self.scores = {name: _current_scores(paths, name, task) for name, task in order.products.items()}
         self.alarm_rates = {name: float(record.attributes["alarm_rate"]) for name, record in self.scores.items()}
-        tables = {name: read_index(paths.index_of(name)) for name in self.names}
+        tables = {name: read_index(paths.index.of(name)) for name in self.names}
         self.tests = {name: table[table.split == "test"] for name, table in tables.items()}
         self.labels = {name: table.label.to_numpy() for name, table in self.tests.items()}
         self.masks = {name: self._masks(name) for name in self.names}
@@ -82,7 +82,7 @@ class Records:
     def flow(self) -> dict[str, Outcome]:
         """Outcomes of all products by their experts."""
         misrouted = read_record(self.paths.misrouted)
-        scorers = {name: load_scorer(self.paths.scorer_of(name)) for name in self.names}
+        scorers = {name: load_scorer(self.paths.scorers.of(name)) for name in self.names}
         judged = {}
         for name, record in self.scores.items():
             test = record.group("test")
@@ -104,7 +104,7 @@ class Records:
         Raises:
             ArtifactError: its file is missing or broken.
         """
-        record = read_record(self.paths.baseline_of(baseline))
+        record = read_record(self.paths.baselines.of(baseline))
         scorers = {name: _distance_scorer(record, name, settings) for name in self.names}
         judged = {}
         for name, scorer in scorers.items():
@@ -159,12 +159,12 @@ class Records:
             ArtifactError: statistics or a baseline's file are missing or broken.
             StoreError: the probe's store is missing or broken.
         """
-        stored = open_split(self.paths.probe_of(name), "probe")
+        stored = open_split(self.paths.probes.of(name), "probe")
         probe = probe_of(stored.images, stored.masks(), self.size)
-        statistics = read_record(self.paths.statistics_of(name))
+        statistics = read_record(self.paths.statistics.of(name))
         found = statistics.group("calibration")
         candidates = {score: (statistics_of(score, found), statistics) for score in SCORES}
-        candidates |= {each: (("distance",), read_record(self.paths.baseline_of(each), name)) for each in baselines}
+        candidates |= {each: (("distance",), read_record(self.paths.baselines.of(each), name)) for each in baselines}
         weighed = {}
         for candidate, (parts, record) in candidates.items():
             if not parts:  # there is no memory bank
@@ -185,10 +185,10 @@ def _distance_scorer(record: Record, name: str, settings: Settings) -> Scorer:
 
 def _current_scores(paths: Paths, name: str, task: str) -> Record:
     """Reads a product's scores; refuses those of another base or expert than the current one."""
-    record = read_record(paths.scores_of(name))
+    record = read_record(paths.scores.of(name))
     for part, path in {"base": paths.base, "expert": paths.expert_of(name, task)}.items():
         if record.attributes[f"{part}_digest"] != digest(path):
-            raise ArtifactError(f"{paths.scores_of(name)} was made by another {part} than {path}; run `dvc repro`")
+            raise ArtifactError(f"{paths.scores.of(name)} was made by another {part} than {path}; run `dvc repro`")
     return record
 
 

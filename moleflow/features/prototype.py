@@ -124,10 +124,10 @@ class Prototype:
             *splits: splits of a store, N images in sum.
 
         Returns:
-            Features, (N, H, W, C), read when rows are taken.
+            (x − shift)/deviation, (N, H, W, C), read as those of `standardized` are.
 
         Raises:
-            StoreError: a split has features of another backbone, layer set or image size.
+            StoreError: as there.
         """
         self.require_origin(*splits)
         return StandardizedFeatures(splits, self.patching, self.shift, (1 / self.deviation).diag())

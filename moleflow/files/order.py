@@ -53,20 +53,21 @@ class Order:
 
 
 def read_task(path: Path) -> list[str]:
-    """Reads a task's products, the only part of the order that learning the task depends on.
+    """A task's products in order of arrival.
 
     Args:
-        path: `Paths.task_products`.
+        path: `Paths.task_params`.
 
     Returns:
-        The products in order of arrival.
+        The products.
 
     Raises:
         ArtifactError: it does not exist.
     """
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; `dvc repro check` makes it")
-    return path.read_text(encoding="utf-8").splitlines()
+    products: list[str] = json.loads(path.read_text(encoding="utf-8"))["products"]
+    return products
 
 
 def read_order(path: Path) -> Order:

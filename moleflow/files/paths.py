@@ -1,6 +1,31 @@
 """Paths of all files and folders of a repository."""
 
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with one file or store per name.
+
+    Attributes:
+        path: the folder.
+        suffix: what stands behind the names.
+    """
+
+    path: Path
+    suffix: str
+
+    def of(self, name: str) -> Path:
+        """The file or store of one name.
+
+        Args:
+            name: a product, or where the folder holds baselines, a baseline.
+
+        Returns:
+            <folder>/<name><suffix>.
+        """
+        return self.path / f"{name}{self.suffix}"
 
 
 class Paths:
@@ -12,13 +37,13 @@ class Paths:
         check: what the stages read of params.yaml, one file per stage and product.
         order: tasks and products in their order of arrival.
         demo: the default products' images.
-        index, features, probes, statistics, scores, scorers: a file or store per product.
+        index, features, probes, statistics, scores, scorers: folders with a file or store per product.
         tasks: prototypes, by task.
         experts: base.safetensors, and experts by task.
         base: the shared flow.
         curves: learning curves, by task.
         routes, misrouted: one file for all products.
-        baselines: a file per baseline.
+        baselines: a folder with a file per baseline.
         metrics: numbers, plots and the report.
         costs: measured seconds and memory.
     """
@@ -35,19 +60,19 @@ class Paths:
         self.check = data / "check"
         self.order = self.check / "order.json"
         self.demo = data / "raw/demo"
-        self.index = data / "index"
-        self.features = data / "features"
-        self.probes = data / "probes"
+        self.index = Folder(data / "index", ".csv")
+        self.features = Folder(data / "features", ".zarr")
+        self.probes = Folder(data / "probes", ".zarr")
         self.tasks = data / "tasks"
         self.experts = data / "experts"
         self.base = self.experts / "base.safetensors"
         self.curves = data / "curves"
-        self.statistics = data / "statistics"
+        self.statistics = Folder(data / "statistics", ".h5")
         self.routes = data / "routes.h5"
         self.misrouted = data / "misrouted.h5"
-        self.scores = data / "scores"
-        self.scorers = data / "scorers"
-        self.baselines = data / "baselines"
+        self.scores = Folder(data / "scores", ".h5")
+        self.scorers = Folder(data / "scorers", ".safetensors")
+        self.baselines = Folder(data / "baselines", ".h5")
         self.metrics = root / "metrics"
         self.costs = self.metrics / "costs.json"
 
@@ -63,49 +88,16 @@ class Paths:
         """
         return self.check / "products" / product / f"{stage}.json"
 
-    def task_products(self, task: str) -> Path:
-        """A task's products, as the stage check wrote them.
+    def task_params(self, task: str) -> Path:
+        """A task's products and the keys of params.yaml that learning it reads, as the stage check wrote them.
 
         Args:
             task: the task.
 
         Returns:
-            data/check/tasks/<task>.
+            data/check/tasks/<task>.json.
         """
-        return self.check / "tasks" / task
-
-    def index_of(self, product: str) -> Path:
-        """A product's table of images.
-
-        Args:
-            product: the product.
-
-        Returns:
-            data/index/<product>.csv.
-        """
-        return self.index / f"{product}.csv"
-
-    def features_of(self, product: str) -> Path:
-        """A product's feature store.
-
-        Args:
-            product: the product.
-
-        Returns:
-            data/features/<product>.zarr.
-        """
-        return self.features / f"{product}.zarr"
-
-    def probe_of(self, product: str) -> Path:
-        """The feature store of a product's probe.
-
-        Args:
-            product: the product.
-
-        Returns:
-            data/probes/<product>.zarr.
-        """
-        return self.probes / f"{product}.zarr"
+        return self.check / "tasks" / f"{task}.json"
 
     def prototype_of(self, product: str, task: str) -> Path:
         """A product's prototype.
@@ -131,47 +123,3 @@ class Paths:
         """
         own = self.experts / task / f"{product}.safetensors"
         return own if own.is_file() else self.experts / task / f"{task}.safetensors"
-
-    def statistics_of(self, product: str) -> Path:
-        """The statistics of a product's images by its own expert.
-
-        Args:
-            product: the product.
-
-        Returns:
-            data/statistics/<product>.h5.
-        """
-        return self.statistics / f"{product}.h5"
-
-    def scores_of(self, product: str) -> Path:
-        """A product's scores.
-
-        Args:
-            product: the product.
-
-        Returns:
-            data/scores/<product>.h5.
-        """
-        return self.scores / f"{product}.h5"
-
-    def scorer_of(self, product: str) -> Path:
-        """The scorer of a product's expert.
-
-        Args:
-            product: the product.
-
-        Returns:
-            data/scorers/<product>.safetensors.
-        """
-        return self.scorers / f"{product}.safetensors"
-
-    def baseline_of(self, baseline: str) -> Path:
-        """A baseline's distances of all products' images.
-
-        Args:
-            baseline: the baseline.
-
-        Returns:
-            data/baselines/<baseline>.h5.
-        """
-        return self.baselines / f"{baseline}.h5"

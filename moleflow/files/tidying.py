@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from moleflow.files.order import Order
-from moleflow.files.paths import Paths
+from moleflow.files.paths import Folder, Paths
 
 
-def tidy(paths: Paths, order: Order, *folders: Path, baselines: Iterable[str] = ()) -> None:
+def tidy(paths: Paths, order: Order, *folders: Path | Folder, baselines: Iterable[str] = ()) -> None:
     """Deletes what is not listed, and prints what was deleted; DVC's cache keeps it.
 
     Args:
@@ -21,27 +21,18 @@ def tidy(paths: Paths, order: Order, *folders: Path, baselines: Iterable[str] = 
         *folders: folders of `paths` that hold something per product, task or baseline.
         baselines: names listed under `baselines`.
     """
-    per_product = {
-        paths.index: paths.index_of,
-        paths.features: paths.features_of,
-        paths.probes: paths.probe_of,
-        paths.statistics: paths.statistics_of,
-        paths.scores: paths.scores_of,
-        paths.scorers: paths.scorer_of,
-    }
     for folder in folders:
-        if folder == paths.tasks:
-            _keep(folder, order.tasks)
-            for task in order.tasks:
-                tidy_task(paths, task, order.of_task(task))
+        if folder == paths.baselines:
+            _keep(paths.baselines.path, [*(paths.baselines.of(name).name for name in baselines), "README.md"])
+        elif isinstance(folder, Folder):
+            _keep(folder.path, [folder.of(name).name for name in order.products])
         elif folder == paths.experts:
             _keep(folder, [*order.tasks, paths.base.name])
-        elif folder == paths.curves:
-            _keep(folder, order.tasks)
-        elif folder == paths.baselines:
-            _keep(folder, [*(paths.baseline_of(name).name for name in baselines), "README.md"])
         else:
-            _keep(folder, [per_product[folder](name).name for name in order.products])
+            _keep(folder, order.tasks)
+    if paths.tasks in folders:
+        for task in order.tasks:
+            tidy_task(paths, task, order.of_task(task))
 
 
 def tidy_task(paths: Paths, task: str, products: Iterable[str]) -> None:

@@ -14,41 +14,32 @@ from moleflow.flow.subnets import lora_mlp
 Dims = list[tuple[int, ...]]
 
 
-class LoRACoupling(InvertibleModule):
-    """Permute the channels, split them, and scale and shift one half by the other.
+class AffineCoupling(InvertibleModule):
+    """Scales and shifts one part of the channels by what networks say of the other.
 
-    y2 = x2·exp(clamp·tanh(s)) + t with s from [x1, context(x1)] and t from x1. The permutation is
-    an index saved with the base, never a matrix. Works on channels-last maps: tensors are
-    (B, H, W, C), the Jacobian is the log-determinant of each patch, (B, H, W), in nats.
+    y2 = x2·exp(clamp·tanh(s)) + t, with s and t from x1. Works on channels-last maps: tensors are (B, H, W, C), the
+    Jacobian is the log-determinant of each patch, (B, H, W), in nats. A subclass has the networks. See FrEIA's
+    InvertibleModule for the contract.
 
-    See FrEIA's InvertibleModule for the contract. Source: Dinh et al., "Density estimation using
-    Real NVP", 2017, equations 7 and 8; docs/method.md, Couplings, for the scale context.
+    Source: Dinh et al., "Density estimation using Real NVP", 2017, equations 7 and 8; docs/method.md, Couplings.
     """
 
-    def __init__(self, dims_in: Dims, *, settings: Settings, generator: torch.Generator) -> None:
-        """Creates the coupling.
+    def __init__(self, dims_in: Dims, *, clamp: float, swap: bool) -> None:
+        """Says where the channels are split.
 
         Args:
             dims_in: FrEIA's list of input shapes, [(C,)].
-            settings: `clamp`, the bound of a channel's log-scale; `scale_context_kernel`, the side of the context's
-                convolution in patches, odd, 0 for none; and what the networks ask for.
-            generator: draws the permutation.
+            clamp: bound of a channel's log-scale.
+            swap: change the first half of the channels instead of the second.
         """
         super().__init__(dims_in)
-        (channels,) = dims_in[0]
-        self.clamp, self.half = settings["clamp"], channels // 2
-        rest = channels - self.half
-        self.permutation: Tensor
-        self.register_buffer("permutation", torch.randperm(channels, generator=generator))
-        self.context = make(ScaleContext, settings, self.half) if settings["scale_context_kernel"] else None
-        seen = 2 * self.half if self.context else self.half
-        self.scale_net = lora_mlp(seen, 2 * self.half, rest, settings)
-        self.shift_net = lora_mlp(self.half, 2 * self.half, rest, settings)
+        (self.channels,) = dims_in[0]
+        self.clamp, self.swap, self.half = clamp, swap, self.channels // 2
 
     def forward(
         self, x_or_z: Sequence[Tensor], c: object = None, rev: bool = False, jac: bool = True
     ) -> tuple[tuple[Tensor], Tensor]:
-        """Transforms patches, or with `rev` latents back.
+        """Transforms patches, or with `rev` back.
 
         Args:
             x_or_z: one tensor, (B, H, W, C).
@@ -61,18 +52,13 @@ class LoRACoupling(InvertibleModule):
         """
         (x,) = x_or_z
         if rev:
-            kept, changed = x[..., : self.half], x[..., self.half :]
-            changed, log_det = inverse_affine(changed, *self._networks(kept), self.clamp)
-            return (torch.cat([kept, changed], dim=-1)[..., self.permutation.argsort()],), log_det
-        kept, changed = permuted_halves(x, self.permutation, self.half)
-        whole, log_det = affine(kept, changed, *self._networks(kept), self.clamp)
+            kept, moved = self._halves(x)
+            changed, log_det = inverse_affine(moved, *self._networks(kept), self.clamp)
+            whole = torch.cat((changed, kept) if self.swap else (kept, changed), dim=-1)
+            return (self._unpermuted(whole),), log_det
+        kept, changed = self._permuted_halves(x)
+        whole, log_det = affine(kept, changed, *self._networks(kept), self.clamp, swap=self.swap)
         return (whole,), log_det
-
-    def _networks(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale, before it is bounded, and shift."""
-        kept = in_autocast_precision(kept)
-        seen = kept if self.context is None else torch.cat([kept, self.context(kept)], dim=-1)
-        return self.scale_net(seen), self.shift_net(kept)
 
     def output_dims(self, input_dims: Dims) -> Dims:
         """Output shapes of the coupling.
@@ -84,3 +70,57 @@ class LoRACoupling(InvertibleModule):
             The same.
         """
         return input_dims
+
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The kept and the changed channels."""
+        first, second = x.split([self.half, self.channels - self.half], dim=-1)
+        return (second, first) if self.swap else (first, second)
+
+    def _permuted_halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The same on the way there, where channels may be permuted first."""
+        return self._halves(x)
+
+    def _unpermuted(self, whole: Tensor) -> Tensor:
+        return whole
+
+    def _networks(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale, before it is bounded, and shift."""
+        raise NotImplementedError
+
+
+class LoRACoupling(AffineCoupling):
+    """A coupling of the base flow: permutes the channels first, and its networks carry the experts' LoRA.
+
+    s comes from [x1, context(x1)], t from x1. The permutation is an index saved with the base, never a matrix.
+    Source: docs/method.md, Couplings.
+    """
+
+    def __init__(self, dims_in: Dims, *, settings: Settings, generator: torch.Generator) -> None:
+        """Creates the coupling.
+
+        Args:
+            dims_in: FrEIA's list of input shapes, [(C,)].
+            settings: `clamp`, the bound of a channel's log-scale; `scale_context_kernel`, the side of the context's
+                convolution in patches, odd, 0 for none; and what the networks ask for.
+            generator: draws the permutation.
+        """
+        super().__init__(dims_in, clamp=settings["clamp"], swap=False)
+        rest = self.channels - self.half
+        self.permutation: Tensor
+        self.register_buffer("permutation", torch.randperm(self.channels, generator=generator))
+        self.context = make(ScaleContext, settings, self.half) if settings["scale_context_kernel"] else None
+        seen = 2 * self.half if self.context else self.half
+        self.scale_net = lora_mlp(seen, 2 * self.half, rest, settings)
+        self.shift_net = lora_mlp(self.half, 2 * self.half, rest, settings)
+
+    def _permuted_halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return permuted_halves(x, self.permutation, self.half)
+
+    def _unpermuted(self, whole: Tensor) -> Tensor:
+        return whole[..., self.permutation.argsort()]
+
+    def _networks(self, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale, before it is bounded, and shift."""
+        kept = in_autocast_precision(kept)
+        seen = kept if self.context is None else torch.cat([kept, self.context(kept)], dim=-1)
+        return self.scale_net(seen), self.shift_net(kept)

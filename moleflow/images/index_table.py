@@ -11,7 +11,7 @@ def read_index(path: Path) -> pd.DataFrame:
     """Reads a table that `moleflow.datasets.index.build_index` made and stage index wrote.
 
     Args:
-        path: `Paths.index_of` a product.
+        path: `Paths.index.of` a product.
 
     Returns:
         One row per image: path, split (train, calibration or test), label, defect, mask, digest, mask_digest.

@@ -24,11 +24,11 @@ def load_task(paths: Paths, task: str) -> dict[str, Prototype]:
         ArtifactError: the list of products or a prototype is missing or broken.
         StoreError: a product's features are missing, or changed after its prototype was made.
     """
-    names = read_task(paths.task_products(task))
+    names = read_task(paths.task_params(task))
     tidy_task(paths, task, names)
     prototypes = {name: load_prototype(paths.prototype_of(name, task)) for name in names}
     for name, prototype in prototypes.items():
-        require_own_features(prototype, *(open_split(paths.features_of(name), split) for split in NORMAL))
+        require_own_features(prototype, *(open_split(paths.features.of(name), split) for split in NORMAL))
     return prototypes
 
 
@@ -50,7 +50,7 @@ def normal_features(paths: Paths, name: str, prototype: Prototype, *splits: str)
     other = [split for split in splits if split not in NORMAL]
     if other:
         raise StoreError(f"{name}: {other[0]} images are not for learning; it is given {', '.join(NORMAL)} alone")
-    return prototype.standardized(*(open_split(paths.features_of(name), split) for split in splits))
+    return prototype.standardized(*(open_split(paths.features.of(name), split) for split in splits))
 
 
 # A member maps a task and its products to the products that share an expert, by the name of the expert.

@@ -35,15 +35,15 @@ def mahalanobis(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -
 
 
 def euclidean(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
-    """Squared Euclidean distance to the center.
+    """Squared Euclidean distance to the center of the product's embeddings.
 
     Args:
-        gaussian: the product's Gaussian.
-        embedded: embeddings of images, (N, C).
+        gaussian: of it the center alone is used.
+        embedded: embeddings e of images, (N, C).
         own: not used.
 
     Returns:
-        Distances, (N,), float64.
+        ‖e − center‖², (N,), float64.
     """
     return (embedded - gaussian.center).double().square().sum(1)
 

@@ -51,8 +51,8 @@ def write_features(project, number):
 
     for split, count in COUNTS.items():
         images = [f"{split}/{row}.png" for row in range(count)]
-        write_split(paths.features_of(name_of(number)) / split, ORIGIN, images, maps(count))
-    probes = paths.probe_of(name_of(number))
+        write_split(paths.features.of(name_of(number)) / split, ORIGIN, images, maps(count))
+    probes = paths.probes.of(name_of(number))
     write_split(probes / "probe", ORIGIN, [f"blob/{row}" for row in range(4)], maps(4))
     write_masks(probes / "probe", np.zeros((4, 224, 224), bool))
     write_split(probes / "perturbed", ORIGIN, [f"noise/{row}" for row in range(4)], maps(4))
@@ -66,7 +66,7 @@ def add(number):
     statistics.main(name, task)
     score.main(name)
     paths = Paths(Path())
-    written = [paths.experts / task, paths.tasks / task, paths.statistics_of(name)]
+    written = [paths.experts / task, paths.tasks / task, paths.statistics.of(name)]
     files = [file for path in written for file in ([path] if path.is_file() else path.iterdir())]
     return sum(file.stat().st_size for file in files)
 

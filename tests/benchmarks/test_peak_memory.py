@@ -38,12 +38,12 @@ def project(tmp_path_factory):
     paths = Paths(root)
     for split, count in COUNTS.items():
         names = [f"{split}/{row}.png" for row in range(count)]
-        write_split(paths.features_of("big") / split, ORIGIN, names, synthetic_batches(count))
+        write_split(paths.features.of("big") / split, ORIGIN, names, synthetic_batches(count))
     probe = [f"blob/{row}" for row in range(4)]
-    write_split(paths.probe_of("big") / "probe", ORIGIN, probe, synthetic_batches(4))
-    write_masks(paths.probe_of("big") / "probe", np.zeros((4, 224, 224), bool))
+    write_split(paths.probes.of("big") / "probe", ORIGIN, probe, synthetic_batches(4))
+    write_masks(paths.probes.of("big") / "probe", np.zeros((4, 224, 224), bool))
     perturbed = [f"noise/{row}" for row in range(4)]
-    write_split(paths.probe_of("big") / "perturbed", ORIGIN, perturbed, synthetic_batches(4))
+    write_split(paths.probes.of("big") / "perturbed", ORIGIN, perturbed, synthetic_batches(4))
     return root
 
 

@@ -1,4 +1,5 @@
 import pytest
+from samples import TWO_PRODUCTS as HEAD
 
 from moleflow.config.params import (
     Config,
@@ -11,14 +12,6 @@ from moleflow.config.params import (
     load_params,
 )
 from moleflow.config.products import load_products
-
-HEAD = """
-classes:
-  bolt: {task: t0, layout: mvtec, path: x}
-  nut: {task: t1, layout: mvtec, path: y}
-first_task: t0
-later_tasks: [t1]
-"""
 
 
 class SomeConfig(Config):

@@ -1,17 +1,10 @@
 """The products and tasks of params.yaml."""
 
 import pytest
+from samples import TWO_PRODUCTS as HEAD
 
 from moleflow.config.params import ParamsError
 from moleflow.config.products import load_products
-
-HEAD = """
-classes:
-  bolt: {task: t0, layout: mvtec, path: x}
-  nut: {task: t1, layout: mvtec, path: y}
-first_task: t0
-later_tasks: [t1]
-"""
 
 
 @pytest.mark.parametrize("key", ["01", "1e3", "null", "true", "1.0", "2026-01-01"])

@@ -1,18 +1,11 @@
 """Products in their order of arrival."""
 
 import pytest
+from samples import TWO_PRODUCTS as HEAD
 
 from moleflow.config.products import load_products
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.order import Order, read_order, read_task
-
-HEAD = """
-classes:
-  bolt: {task: t0, layout: mvtec, path: x}
-  nut: {task: t1, layout: mvtec, path: y}
-first_task: t0
-later_tasks: [t1]
-"""
 
 
 def order_of(path):

@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from moleflow.files.paths import Paths
+from moleflow.files.paths import Folder, Paths
 
 
 def test_everything_lies_below_the_root_and_nothing_is_made(tmp_path):
     paths = Paths(tmp_path / "top")
-    named = [each for each in vars(paths).values() if each != paths.root]
-    named += [paths.product_params("bolt", "score"), paths.task_products("t0"), paths.prototype_of("bolt", "t0")]
+    named = [path.of("bolt") if isinstance(path, Folder) else path for path in vars(paths).values()]
+    named.remove(paths.root)
+    named += [paths.product_params("bolt", "score"), paths.task_params("t0"), paths.prototype_of("bolt", "t0")]
     named += [paths.expert_of("bolt", "t0")]
-    of_product = (paths.index_of, paths.features_of, paths.probe_of, paths.statistics_of, paths.scores_of)
-    named += [each("bolt") for each in (*of_product, paths.scorer_of, paths.baseline_of)]
     assert all(paths.root in each.parents for each in named)
     assert len(set(named)) == len(named)
     assert not paths.root.exists()

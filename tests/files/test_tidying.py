@@ -15,9 +15,8 @@ def paths(tmp_path):
 
 
 def per_product(paths):
-    """Where a product's own files lie."""
-    of = (paths.index_of, paths.features_of, paths.probe_of, paths.statistics_of, paths.scores_of, paths.scorer_of)
-    return {each("").parent: each for each in of}
+    """Folders with a file of every product."""
+    return [paths.index, paths.features, paths.probes, paths.statistics, paths.scores, paths.scorers]
 
 
 def folders(paths):
@@ -27,15 +26,19 @@ def folders(paths):
 @pytest.fixture
 def data(paths):
     """All that a run leaves, and a stray of each kind beside it."""
-    listed = [path_of(name) for path_of in per_product(paths).values() for name in ORDER.products]
+    listed = [folder.of(name) for folder in per_product(paths) for name in ORDER.products]
     listed += [paths.prototype_of(name, task) for name, task in ORDER.products.items()]
     listed += [paths.base, paths.experts / "t0/bolt.safetensors", paths.experts / "t1/t1.safetensors"]
     listed += [paths.curves / "t0/base.csv", paths.curves / "t1/nut.csv"]
-    listed += [paths.baseline_of("knn"), paths.baselines / "README.md"]
-    strays = [path_of("gone") for path_of in per_product(paths).values()]
+    listed += [paths.baselines.of("knn"), paths.baselines.path / "README.md"]
+    strays = [folder.of("gone") for folder in per_product(paths)]
     strays += [paths.prototype_of("gone", "t1"), paths.prototype_of("nut", "t0"), paths.prototype_of("nut", "t9")]
-    strays += [paths.experts / "t9/x.safetensors", paths.curves / "t9/x.csv", paths.baseline_of("pca")]
-    strays += [paths.tasks / "t1/.hidden", paths.features / "notes.txt", paths.features_of("old") / "train/zarr.json"]
+    strays += [paths.experts / "t9/x.safetensors", paths.curves / "t9/x.csv", paths.baselines.of("pca")]
+    strays += [
+        paths.tasks / "t1/.hidden",
+        paths.features.path / "notes.txt",
+        paths.features.of("old") / "train/zarr.json",
+    ]
     for path in listed + strays:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -63,12 +66,12 @@ def test_a_link_is_removed_and_what_it_points_to_stays(paths, data, tmp_path):
     elsewhere = tmp_path / "cache"
     elsewhere.mkdir()
     (elsewhere / "file").touch()
-    (paths.features_of("linked")).symlink_to(elsewhere)
-    (paths.features_of("broken")).symlink_to(tmp_path / "nothing")
+    paths.features.of("linked").symlink_to(elsewhere)
+    paths.features.of("broken").symlink_to(tmp_path / "nothing")
     tidy(paths, ORDER, paths.features)
     assert (elsewhere / "file").exists()
-    assert not (paths.features_of("linked")).is_symlink()
-    assert not (paths.features_of("broken")).is_symlink()
+    assert not paths.features.of("linked").is_symlink()
+    assert not paths.features.of("broken").is_symlink()
 
 
 def test_a_folder_that_is_not_there_is_no_trouble(paths):

@@ -21,7 +21,7 @@ def normal(tmp_path):
     splits = {}
     for group, numbers in pictures.items():
         maps = torch.tensor(list(numbers)).float().reshape(-1, 1, 1, 1).expand(-1, 4, 2, 2)
-        store, names = paths.features_of("bolt"), [f"{number}.png" for number in numbers]
+        store, names = paths.features.of("bolt"), [f"{number}.png" for number in numbers]
         write_split(store / group, Origin("b", "0", [1], 8, "stretch"), names, [[maps]])
         splits[group] = open_split(store, group)
     patching = {"neighborhood": 1, "embed_dim": 4, "grid": 2, "layer_merge": "concat"}

@@ -3,7 +3,7 @@
 import pytest
 
 from moleflow.features.prototype import build_prototype, save_prototype
-from moleflow.files.artifacts import ArtifactError
+from moleflow.files.artifacts import ArtifactError, write_json
 from moleflow.files.feature_store import NORMAL, StoreError, write_split
 from moleflow.files.paths import Paths
 from moleflow.learning.tasks import load_task, normal_features
@@ -21,11 +21,10 @@ def bolt(make_split, paths):
     """A product in task t0, its stores and its prototype where the stages have them."""
     split = make_split(count=6)
     for name in (*NORMAL, "test"):
-        write_split(paths.features_of("bolt") / name, split.origin, split.images, [split.maps()])
+        write_split(paths.features.of("bolt") / name, split.origin, split.images, [split.maps()])
     prototype = build_prototype(split, split, split, patching=PATCHING, standardize="product", router_rank=4)
     save_prototype(paths.prototype_of("bolt", "t0"), prototype)
-    paths.task_products("t0").parent.mkdir(parents=True)
-    paths.task_products("t0").write_text("bolt\n")
+    write_json(paths.task_params("t0"), {"products": ["bolt"]})
     return prototype
 
 
@@ -45,7 +44,7 @@ def test_a_task_holds_its_listed_products_alone(paths, bolt):
 
 def test_features_that_changed_after_the_prototype_are_refused(paths, bolt, make_split):
     other = make_split(count=6, name="other", maps=[layer + 1 for layer in make_split(count=6, name="o").maps()])
-    folder = paths.features_of("bolt") / "train"
+    folder = paths.features.of("bolt") / "train"
     for path in sorted(folder.rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     write_split(folder, other.origin, other.images, [other.maps()])
@@ -54,5 +53,5 @@ def test_features_that_changed_after_the_prototype_are_refused(paths, bolt, make
 
 
 def test_a_task_that_check_does_not_know_is_named(paths, bolt):
-    with pytest.raises(ArtifactError, match=r"data/check/tasks/t9 does not exist; `dvc repro check` makes it"):
+    with pytest.raises(ArtifactError, match=r"data/check/tasks/t9\.json does not exist; `dvc repro check` makes it"):
         load_task(paths, "t9")

@@ -19,6 +19,7 @@ from stages.mistakes import STAGES as CHECKED
 
 PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
+COMMON = set(CHECKED) - {"base", "train", *PER_PRODUCT}  # of no product or task alone
 STAGES = {name: entry.get("do", entry) for name, entry in PIPELINE["stages"].items()}
 SOURCES = sorted(path.relative_to(ROOT) for folder in ("moleflow", "stages") for path in (ROOT / folder).rglob("*.py"))
 TREES = {path: ast.parse((ROOT / path).read_text()) for path in SOURCES}
@@ -87,8 +88,7 @@ def strings(node: ast.AST) -> set[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_params_listed_are_the_params_read(stage):
     listed = STAGES[stage].get("params", [])
-    common = stage in CHECKED and stage not in PER_PRODUCT
-    assert set(listed) == (keys_read(stage) if common else set())
+    assert set(listed) == (keys_read(stage) if stage in COMMON else set())
     assert len(listed) == len(set(listed))
 
 
@@ -134,6 +134,11 @@ def test_check_knows_every_stage_and_every_name():
 @pytest.mark.parametrize("stage", PER_PRODUCT)
 def test_a_stage_of_one_product_depends_on_what_params_come_to_for_it(stage):
     assert f"data/check/products/${{key}}/{stage}.json" in STAGES[stage]["deps"]
+
+
+@pytest.mark.parametrize(("stage", "task"), [("base", "${first_task}"), ("train", "${item}")])
+def test_a_stage_of_one_task_depends_on_what_params_come_to_for_it(stage, task):
+    assert f"data/check/tasks/{task}.json" in STAGES[stage]["deps"]
 
 
 def test_every_folder_is_a_room_and_has_its_place():

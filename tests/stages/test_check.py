@@ -133,7 +133,11 @@ def changed(before, after):
 def test_it_writes_what_every_stage_reads(paths):
     before = write(paths, {})
     assert before["ok"] == b"ok\n"
-    assert before["tasks/t03"] == b"elpv_mono\n"
+    first, later = (json.loads(before[f"tasks/{task}.json"]) for task in ("t00", "t03"))
+    assert (first["products"], later["products"]) == (["elpv_poly"], ["elpv_mono"])
+    assert "couplings" in first.keys() - later.keys()
+    assert "calibration" in later.keys() - first.keys()
+    assert first["lr"] == later["lr"] == PARAMS["lr"]
     assert json.loads(before["order.json"])["tasks"] == ["t00", "t01", "t02", "t03", "t04"]
     score = json.loads(paths.product_params("brick", "score").read_text())
     assert score["alarm_rate"] == 0.05
@@ -148,7 +152,11 @@ def test_a_changed_key_changes_what_reads_it_alone(paths):
     assert changed(before, write(paths, {"img_size": 256})) == {
         f"products/{name}/{stage}.json" for name in every for stage in ("extract", "probe")
     }
-    assert changed(before, write(paths, {"epochs": 9, "router": "oracle", "map_sigma": 1.0})) == set()
+    tasks = {f"tasks/{task}.json" for task in ("t00", "t01", "t02", "t03", "t04")}
+    assert changed(before, write(paths, {"epochs": 9})) == tasks
+    assert changed(before, write(paths, {"couplings": 9})) == {"tasks/t00.json"}
+    assert changed(before, write(paths, {"calibration_folds": 9})) == tasks - {"tasks/t00.json"}
+    assert changed(before, write(paths, {"router": "oracle", "map_sigma": 1.0})) == set()
 
 
 def test_a_products_own_value_changes_its_own_stages_alone(paths):
@@ -169,4 +177,4 @@ def test_a_product_that_leaves_changes_its_task_and_the_order(paths):
         {"classes": {**classes, "grass": {**classes["grass"], "task": "t01"}}, "later_tasks": ["t01", "t03", "t04"]},
     )
     gone = {path for path in before if path.startswith("products/brick/")}
-    assert changed(before, after) == gone | {"tasks/t01", "tasks/t02", "order.json"}
+    assert changed(before, after) == gone | {"tasks/t01.json", "tasks/t02.json", "order.json"}
