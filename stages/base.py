@@ -15,11 +15,11 @@ from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.learning.tasks import load_task, normal_features
 from moleflow.learning.training import Recipe, train
-from stages.learning import ExpertConfig, GroupConfig, MemoryConfig
+from stages.learning_keys import ExpertConfig, GroupConfig, MemoryConfig
 
 
 class BaseConfig(Config):
-    """What this stage reads of params.yaml, besides `Recipe` and stages/learning.py."""
+    """What this stage reads of params.yaml, besides `Recipe` and stages/learning_keys.py."""
 
     flow_layers: Count
     couplings: Positive

@@ -9,15 +9,15 @@ from tqdm import tqdm
 from moleflow.baselines import BASELINES, Baseline
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Above, Config, Count, Positive, load_params
-from moleflow.config.registry import choose, make
+from moleflow.config.registry import call, choose
+from moleflow.features.image_features import StandardizedFeatures, images_within
 from moleflow.features.prototype import load_prototype
-from moleflow.features.standardized import StandardizedFeatures, images_within
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import sources_of
-from moleflow.files.score_file import Arrays, Record, Statistics, read_record, require_finite, write_record
+from moleflow.files.record_file import Arrays, Record, Statistics, read_record, require_finite, write_record
 from moleflow.files.tidying import tidy
 
 MEASURED_AT_ONCE = 32  # images
@@ -54,7 +54,7 @@ def main(baseline: str) -> None:
             train = prototype.scaled(open_split(store, "train"), open_split(store, "rotated"))
             drawn = np.random.default_rng(config.seed).permutation(len(train))
             fitting = images_within(train, config.feature_memory)
-            fitted = make(method, config.model_dump(), train[np.sort(drawn[:fitting])])
+            fitted = call(method, config.model_dump(), train[np.sort(drawn[:fitting])])
             found: dict[str, Arrays] = {
                 split: _distances(fitted, prototype.scaled(each), name) for split, each in splits.items() if each.images
             }

@@ -8,10 +8,9 @@ from moleflow.config.errors import told_plainly
 from moleflow.config.params import ParamsError, read_params
 from moleflow.config.products import Products
 from moleflow.files.artifacts import written_whole
-from moleflow.files.costs import PER_PRODUCT
-from moleflow.files.order import Order
+from moleflow.files.order import PER_PRODUCT, Order
 from moleflow.files.paths import Paths
-from stages.mistakes import all_mistakes, keys_read
+from stages.params_mistakes import all_mistakes, keys_read
 
 
 @told_plainly

@@ -24,12 +24,12 @@ from moleflow.files.order import Order, read_order
 from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy
 from moleflow.routing.rejection import TAIL_IMAGES, can_reject
-from stages.evaluation import EvaluationConfig
-from stages.scoring import ScoringConfig
+from stages.evaluation_keys import EvaluationConfig
+from stages.scoring_keys import ScoringConfig
 
 
 class EvaluateConfig(EvaluationConfig):
-    """What this stage reads of params.yaml, besides stages/scoring.py."""
+    """What this stage reads of params.yaml, besides stages/scoring_keys.py."""
 
     baselines: list[str]
 
@@ -56,19 +56,19 @@ def _evaluate(paths: Paths, config: EvaluateConfig, scoring: ScoringConfig, orde
     baselines = {name: evaluate(records.baseline(name, settings), sigma=sigma) for name in config.baselines}
     _warn_of_few(records.training_images, config.reject_rate)
     unknown = open_set_metrics(records.located(), config.reject_rate)
-    weighed = {name: records.weighed(name, config.baselines, settings, sigma) for name in records.names}
+    probed = {name: records.candidate_metrics(name, config.baselines, settings, sigma) for name in records.names}
 
-    _add(evaluation, {name: {**unknown[name], **_probe(weighed[name][scoring.score])} for name in records.names})
+    _add(evaluation, {name: {**unknown[name], **_probe(probed[name][scoring.score])} for name in records.names})
     for baseline, its in baselines.items():
-        _add(its, {name: _probe(weighed[name][baseline]) for name in records.names})
+        _add(its, {name: _probe(probed[name][baseline]) for name in records.names})
     write_json(paths.metrics / "summary.json", evaluation.summary)
     write_json(paths.metrics / "classes.json", evaluation.classes)
     write_json(
         paths.metrics / "baselines.json",
         {name: {"summary": its.summary, "classes": its.classes} for name, its in baselines.items()},
     )
-    judged = {name: {"candidates": each, "agreement": agreement(each)} for name, each in weighed.items()}
-    write_json(paths.metrics / "probe.json", judged)
+    probe = {name: {"candidates": metrics, "agreement": agreement(metrics)} for name, metrics in probed.items()}
+    write_json(paths.metrics / "probe.json", probe)
     images = {name: table.path.tolist() for name, table in records.tests.items()}
     distances = {name: routes["distance"] for name, routes in records.routes.items()}
     write_text(paths.metrics / "misrouted.csv", misrouted_table(images, flow, distances).to_csv(index=False))
@@ -93,8 +93,8 @@ def _warn_of_few(training_images: dict[str, int], reject_rate: float) -> None:
         )
 
 
-def _probe(weighed: dict[str, Any]) -> dict[str, float | None]:
-    return {key: weighed[key] for key in ("probe_image_auroc", "probe_pixel_ap")}
+def _probe(candidate: dict[str, Any]) -> dict[str, float | None]:
+    return {key: candidate[key] for key in ("probe_image_auroc", "probe_pixel_ap")}
 
 
 def _add(evaluation: Evaluation, more: dict[str, dict[str, float | None]]) -> None:

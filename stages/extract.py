@@ -17,13 +17,13 @@ from moleflow.files.feature_store import SPLITS, write_split
 from moleflow.files.paths import Paths
 from moleflow.images.index_table import read_index
 from moleflow.images.reading import image_pixels, rotated
-from stages.view import ViewConfig
+from stages.backbone_keys import BackboneConfig
 
 COPIES = 3  # rotated copies of every training image
 
 
 class ExtractConfig(Config):
-    """What this stage reads of params.yaml, besides stages/view.py."""
+    """What this stage reads of params.yaml, besides stages/backbone_keys.py."""
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)]
 
@@ -37,7 +37,7 @@ def main(name: str) -> None:
     """
     paths = Paths(Path())
     params = paths.product_params(name, "extract")
-    config, view = load_params(ExtractConfig, params), load_params(ViewConfig, params)
+    config, view = load_params(ExtractConfig, params), load_params(BackboneConfig, params)
     table = read_index(paths.index.of(name))
     output = paths.features.of(name)
     groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}

@@ -11,7 +11,7 @@ from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
-from moleflow.files.score_file import Arrays, Record, read_record, write_record
+from moleflow.files.record_file import Arrays, Record, read_record, write_record
 from moleflow.files.tidying import tidy
 from moleflow.flow.precision import PRECISIONS
 from moleflow.statistics.expert import Expert

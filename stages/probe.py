@@ -20,11 +20,11 @@ from moleflow.images.index_table import read_index
 from moleflow.images.reading import image_pixels
 from moleflow.probe.defects import paint
 from moleflow.probe.perturbations import perturb
-from stages.view import ViewConfig
+from stages.backbone_keys import BackboneConfig
 
 
 class ProbeConfig(Config):
-    """What this stage reads of params.yaml, besides stages/view.py."""
+    """What this stage reads of params.yaml, besides stages/backbone_keys.py."""
 
     probe_defects: Annotated[list[str], Field(min_length=1)]
     probe_perturbations: list[str]
@@ -42,7 +42,7 @@ def main(name: str) -> None:
     """
     paths = Paths(Path())
     params = paths.product_params(name, "probe")
-    config, view = load_params(ProbeConfig, params), load_params(ViewConfig, params)
+    config, view = load_params(ProbeConfig, params), load_params(BackboneConfig, params)
     table = read_index(paths.index.of(name))
     normal = [Path(path) for path in table.path[table.split == "calibration"]]
     output = paths.probes.of(name)

@@ -9,13 +9,13 @@ from pathlib import Path
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import load_params
 from moleflow.evaluation.records import Records
-from moleflow.files.artifacts import ArtifactError, write_text, written_whole
+from moleflow.files.artifacts import require_file, write_text, written_whole
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy
 from moleflow.report.cases import worst_cases
 from moleflow.report.page import page
-from stages.evaluation import EvaluationConfig
+from stages.evaluation_keys import EvaluationConfig
 
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
 
@@ -69,8 +69,7 @@ def commit_line() -> str:
 
 
 def _read(path: Path) -> str:
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; `dvc repro evaluate` makes it")
+    require_file(path, "dvc repro evaluate")
     return path.read_text(encoding="utf-8")
 
 

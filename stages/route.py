@@ -15,7 +15,7 @@ from moleflow.files.costs import measured
 from moleflow.files.feature_store import Split, open_split
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
-from moleflow.files.score_file import Arrays, Record, write_record
+from moleflow.files.record_file import Arrays, Record, write_record
 from moleflow.files.tidying import tidy
 from moleflow.routing.rejection import known_p_values
 from moleflow.routing.routers import ROUTERS, euclidean, misrouted_rows, nearest_by_task

@@ -7,14 +7,14 @@ from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, OpenFraction, ParamsError, load_params
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
-from moleflow.files.score_file import Record, read_record, write_record
+from moleflow.files.record_file import Record, read_record, write_record
 from moleflow.scoring.scorer import Scorer, save_scorer
 from moleflow.scoring.scores import statistics_of
-from stages.scoring import ScoringConfig
+from stages.scoring_keys import ScoringConfig
 
 
 class ScoreConfig(Config):
-    """What this stage reads of params.yaml, besides stages/scoring.py."""
+    """What this stage reads of params.yaml, besides stages/scoring_keys.py."""
 
     alarm_rate: OpenFraction
 

@@ -14,7 +14,7 @@ from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import sources_of
-from moleflow.files.score_file import Arrays, Record, write_record
+from moleflow.files.record_file import Arrays, Record, write_record
 from moleflow.flow.precision import PRECISIONS
 from moleflow.statistics.expert import Expert
 

@@ -15,14 +15,14 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.flow.density import expert_state
 from moleflow.flow.expert_files import load_base, save_expert
-from moleflow.learning.calibrations import CALIBRATIONS
 from moleflow.learning.tasks import load_task
 from moleflow.learning.training import Recipe, train
-from stages.learning import ExpertConfig, GroupConfig, MemoryConfig
+from moleflow.learning.training_images import CALIBRATIONS
+from stages.learning_keys import ExpertConfig, GroupConfig, MemoryConfig
 
 
 class TrainConfig(Config):
-    """What this stage reads of params.yaml, besides `Recipe` and stages/learning.py."""
+    """What this stage reads of params.yaml, besides `Recipe` and stages/learning_keys.py."""
 
     calibration: str
     calibration_folds: Annotated[int, Field(ge=2)]

@@ -12,7 +12,7 @@ from moleflow.config.params import read_params
 from moleflow.evaluation.results import Outcome, routed_predictions
 from moleflow.features.prototype import Prototype, build_prototype
 from moleflow.files.feature_store import Origin, Split
-from moleflow.files.score_file import Statistics
+from moleflow.files.record_file import Statistics
 from moleflow.scoring.scorer import Predictions, Scorer
 
 # The beginning of a params.yaml.

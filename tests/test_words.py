@@ -11,7 +11,7 @@ EXEMPT = {"CHANGELOG.md", "docs/quality.md", "docs/speed.md", "tests/test_words.
 QUOTED = {
     "": ("Towards Total Recall", "On the generalised distance in statistics"),  # titles of papers
     # Old names that users may still have in params.yaml.
-    "stages/mistakes.py": ("neighbourhood", "probe_nuisances"),
+    "stages/params_mistakes.py": ("neighbourhood", "probe_nuisances"),
     "tests/stages/test_check.py": ("neighbourhood", "probe_nuisances"),
 }
 
@@ -78,7 +78,7 @@ def files():
 
 def test_every_file_uses_the_words_of_the_project():
     names = files()
-    assert {"Makefile", "params.yaml", "README.md", "stages/mistakes.py"} <= set(names)
+    assert {"Makefile", "params.yaml", "README.md", "stages/params_mistakes.py"} <= set(names)
     wrong = [fault for name in names for fault in faults(name, (ROOT / name).read_text(encoding="utf-8"))]
     assert not wrong, "other words are used here:\n" + "\n".join(wrong)
 
@@ -92,8 +92,8 @@ def test_a_wrong_word_is_told_with_its_line_and_the_right_one():
         "a.py:1: 'standardise': write 'standardize'",
         "a.py:1: 'centre': write 'center'",
     ]
-    assert faults("stages/mistakes.py", "probe_nuisances neighbours") == [
-        "stages/mistakes.py:1: 'neighbour': write 'neighbor'"
+    assert faults("stages/params_mistakes.py", "probe_nuisances neighbours") == [
+        "stages/params_mistakes.py:1: 'neighbour': write 'neighbor'"
     ]
     for fine in ("arrival", "realistic", "optimism", "generalist", "otherwise", "precisely", "Towards Total Recall"):
         assert faults("a.py", fine) == []

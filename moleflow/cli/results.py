@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from moleflow.files.artifacts import ArtifactError
+from moleflow.files.artifacts import require_file
 from moleflow.files.paths import Paths
 from moleflow.report.results import results
 
@@ -32,7 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
     metrics = {}
     for name in ("summary", "classes", "baselines", "probe", "costs"):
         path = Paths(Path()).metrics / f"{name}.json"
-        if not path.is_file():
-            raise ArtifactError(f"{path} does not exist; run `dvc repro` at the top of the repository")
+        require_file(path)
         metrics[name] = json.loads(path.read_text())
     print(results(metrics))

@@ -46,7 +46,7 @@ def load_params(config: type[AnyConfig], path: Path) -> AnyConfig:
 
     Args:
         config: the stage's Config; its field names are keys of the file.
-        path: params.yaml, or the keys of one stage of one product (`Paths.product_params`).
+        path: params.yaml, or the keys of one stage of one product (`Paths.product_params`, `Paths.task_params`).
 
     Returns:
         Their values, checked.

@@ -1,7 +1,7 @@
 """Registries: members of a family by their names, each made with the settings that it asks for.
 
 A registry is a dictionary from names, as params.yaml spells them, to classes or functions. A member's keyword-only
-arguments are the keys of params.yaml that it needs, and `make` passes it just these: no code in between knows them.
+arguments are the keys of params.yaml that it needs, and `call` passes it just these: no code in between knows them.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ Settings = Mapping[str, Any]
 """Values by key of params.yaml; it may hold more keys than a member asks for."""
 
 Member = TypeVar("Member")
-Made = TypeVar("Made")
+Returned = TypeVar("Returned")
 
 
 class ChoiceError(MoleflowError):
@@ -57,7 +57,7 @@ def own_settings(member: Callable[..., Any], settings: Settings) -> dict[str, An
     return {name: settings[name] for name in wanted}
 
 
-def make(member: Callable[..., Made], settings: Settings, *arguments: Any) -> Made:
+def call(member: Callable[..., Returned], settings: Settings, *arguments: Any) -> Returned:
     """Calls a member with its own settings.
 
     Args:
@@ -66,7 +66,7 @@ def make(member: Callable[..., Made], settings: Settings, *arguments: Any) -> Ma
         *arguments: what it is given besides, by position.
 
     Returns:
-        What the member makes.
+        What the member returns.
 
     Raises:
         KeyError: a setting is missing; the caller's Config has to name it.

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from moleflow.evaluation.metrics import mean_of_defined, pixel_ranking, ranking
 from moleflow.evaluation.results import Metrics, grade
 from moleflow.files.probe_names import kinds_of
-from moleflow.files.score_file import Statistics
+from moleflow.files.record_file import Statistics
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scorer import Predictions, Scorer
 

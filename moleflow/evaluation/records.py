@@ -14,7 +14,7 @@ from moleflow.files.artifacts import ArtifactError, digest
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
 from moleflow.files.paths import Paths
-from moleflow.files.score_file import Arrays, Record, read_record
+from moleflow.files.record_file import Arrays, Record, read_record
 from moleflow.files.tensor_file import load_tensors
 from moleflow.images.index_table import read_index
 from moleflow.images.reading import mask_pixels
@@ -143,7 +143,9 @@ class Records:
             for name, routes in self.routes.items()
         }
 
-    def weighed(self, name: str, baselines: list[str], settings: Settings, sigma: float) -> dict[str, dict[str, Any]]:
+    def candidate_metrics(
+        self, name: str, baselines: list[str], settings: Settings, sigma: float
+    ) -> dict[str, dict[str, Any]]:
         """Metrics of every score and baseline on the synthetic and on the true defects of a product.
 
         Args:
@@ -164,18 +166,19 @@ class Records:
         statistics = read_record(self.paths.statistics.of(name))
         found = statistics.group("calibration")
         candidates = {score: (statistics_of(score, found), statistics) for score in SCORES}
-        candidates |= {each: (("distance",), read_record(self.paths.baselines.of(each), name)) for each in baselines}
-        weighed = {}
+        for baseline in baselines:
+            candidates[baseline] = ("distance",), read_record(self.paths.baselines.of(baseline), name)
+        metrics = {}
         for candidate, (parts, record) in candidates.items():
             if not parts:  # there is no memory bank
                 continue
             scorer = Scorer.of(parts, settings, record.group("calibration"), record.group("perturbed"))
             painted = record.group("probe")
-            weighed[candidate] = {
+            metrics[candidate] = {
                 **probe_metrics(scorer, painted, painted["source"], probe, sigma),
                 **true_metrics(scorer(record.group("test")), self.labels[name], self.masks[name], sigma),
             }
-        return weighed
+        return metrics
 
 
 def _distance_scorer(record: Record, name: str, settings: Settings) -> Scorer:

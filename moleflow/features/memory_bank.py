@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.features.standardized import ImageFeatures
+from moleflow.features.image_features import ImageFeatures
 from moleflow.files.feature_store import SHARD
 
 SEARCHED = 20  # patches drawn at random per patch kept, before the greedy search

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
 
 
@@ -86,6 +87,27 @@ def layer_channels(maps: list[Tensor], *, embed_dim: int, layer_merge: str) -> l
     """
     channels = [layer.shape[1] for layer in maps]
     return channels if layer_merge == "concat" and sum(channels) == embed_dim else [embed_dim]
+
+
+def modeled_channels(layers: list[int], flow_layers: int) -> int:
+    """Number of channels of a patch feature that the flow models.
+
+    Args:
+        layers: channels of each layer, from `layer_channels`.
+        flow_layers: how many layers the flow models, from the first on; 0 for all.
+
+    Returns:
+        Their channels in sum.
+
+    Raises:
+        MoleflowError: a patch feature has fewer layers side by side.
+    """
+    if flow_layers > len(layers):
+        raise MoleflowError(
+            f"flow_layers: {flow_layers} of {len(layers)} layers; a patch feature keeps its layers apart only with "
+            "layer_merge: concat and all their channels as embed_dim; 0 takes everything"
+        )
+    return sum(layers[:flow_layers] or layers)
 
 
 def embeddings(features: Float[Tensor, "N H W C"], deepest: int) -> Float[Tensor, "N D"]:

@@ -9,12 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
 from moleflow.features.gaussian import Gaussian, fit_gaussian, left_out_distances
-from moleflow.features.patches import embeddings, layer_channels, patch_features
+from moleflow.features.image_features import StandardizedFeatures
+from moleflow.features.patches import embeddings, layer_channels, modeled_channels, patch_features
 from moleflow.features.standardization import STANDARDIZATIONS
-from moleflow.features.standardized import StandardizedFeatures
 from moleflow.files.feature_store import Origin, Split, StoreError, require_same_origin
 from moleflow.files.tensor_file import load_tensors, save_tensors
 
@@ -67,12 +66,7 @@ class Prototype:
         Raises:
             MoleflowError: a patch feature has fewer layers side by side.
         """
-        if flow_layers > len(self.layers):
-            raise MoleflowError(
-                f"flow_layers: {flow_layers} of {len(self.layers)} layers; a patch feature keeps its "
-                "layers apart only with layer_merge: concat and all their channels as embed_dim; 0 takes everything"
-            )
-        return sum(self.layers[:flow_layers] or self.layers)
+        return modeled_channels(self.layers, flow_layers)
 
     def embeddings(self, split: Split) -> Float[Tensor, "N D"]:
         """Computes the router's embeddings of a split's images.

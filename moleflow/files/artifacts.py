@@ -62,6 +62,20 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
+def require_file(path: Path, command: str = "dvc repro") -> None:
+    """Refuses to go on without a file.
+
+    Args:
+        path: the file.
+        command: what makes it, for the error.
+
+    Raises:
+        ArtifactError: it does not exist.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; `{command}` makes it")
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all.
 

@@ -11,8 +11,7 @@ from typing import Any
 from filelock import FileLock
 
 from moleflow.files.artifacts import write_json
-
-PER_PRODUCT = ("index", "extract", "probe", "prototype", "statistics", "score")  # stages of one product each
+from moleflow.files.order import PER_PRODUCT
 
 Cost = dict[str, float]
 

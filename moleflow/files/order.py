@@ -4,7 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from moleflow.files.artifacts import ArtifactError
+from moleflow.files.artifacts import require_file
+
+PER_PRODUCT = ("index", "extract", "probe", "prototype", "statistics", "score")  # stages that run once for each product
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,7 @@ def read_task(path: Path) -> list[str]:
     Raises:
         ArtifactError: it does not exist.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; `dvc repro check` makes it")
+    require_file(path, "dvc repro check")
     products: list[str] = json.loads(path.read_text(encoding="utf-8"))["products"]
     return products
 
@@ -82,6 +83,5 @@ def read_order(path: Path) -> Order:
     Raises:
         ArtifactError: it does not exist.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; `dvc repro check` makes it")
+    require_file(path, "dvc repro check")
     return Order(**json.loads(path.read_text(encoding="utf-8")))

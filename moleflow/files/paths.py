@@ -29,12 +29,12 @@ class Folder:
 
 
 class Paths:
-    """The folders and files of one repository; each belongs to the stage of the same name.
+    """The folders and files of one repository; docs/data.md says which stage writes each.
 
     Attributes:
         root: the top of the repository, which paths in params.yaml and in the index start from.
         params: params.yaml.
-        check: what the stages read of params.yaml, one file per stage and product.
+        check: what the stages read of params.yaml, one file per stage and product, and per task.
         order: tasks and products in their order of arrival.
         demo: the default products' images.
         index, features, probes, statistics, scores, scorers: folders with a file or store per product.

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from moleflow.files.artifacts import ArtifactError, written_whole
+from moleflow.files.artifacts import ArtifactError, require_file, written_whole
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -42,8 +42,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         ArtifactError: the file is missing or was not written by `save_tensors`.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; `dvc repro` makes it")
+    require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = (file.metadata() or {}).get("moleflow")

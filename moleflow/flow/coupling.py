@@ -1,4 +1,4 @@
-"""The affine coupling of the base flow."""
+"""Affine couplings: what those of the base flow and of the DIA share, and the base's own."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from FrEIA.modules import InvertibleModule
 from torch import Tensor
 
-from moleflow.config.registry import Settings, make
+from moleflow.config.registry import Settings, call
 from moleflow.flow.affine import affine, in_autocast_precision, inverse_affine, permuted_halves
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.subnets import lora_mlp
@@ -77,7 +77,7 @@ class AffineCoupling(InvertibleModule):
         return (second, first) if self.swap else (first, second)
 
     def _permuted_halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The same on the way there, where channels may be permuted first."""
+        """The kept and the changed channels in the forward direction; a subclass may permute them first."""
         return self._halves(x)
 
     def _unpermuted(self, whole: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class LoRACoupling(AffineCoupling):
         rest = self.channels - self.half
         self.permutation: Tensor
         self.register_buffer("permutation", torch.randperm(self.channels, generator=generator))
-        self.context = make(ScaleContext, settings, self.half) if settings["scale_context_kernel"] else None
+        self.context = call(ScaleContext, settings, self.half) if settings["scale_context_kernel"] else None
         seen = 2 * self.half if self.context else self.half
         self.scale_net = lora_mlp(seen, 2 * self.half, rest, settings)
         self.shift_net = lora_mlp(self.half, 2 * self.half, rest, settings)

@@ -8,7 +8,7 @@ from FrEIA.framework import SequenceINN
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from moleflow.config.registry import Settings, choose, make
+from moleflow.config.registry import Settings, call, choose
 from moleflow.flow.alignment import ALIGNMENTS
 from moleflow.flow.context import SPATIAL_MIXERS
 from moleflow.flow.coupling import LoRACoupling
@@ -77,8 +77,8 @@ class Density(nn.Module):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.position = choose(POSITIONS, settings["position"], "position")
-            self.alignment = make(choose(ALIGNMENTS, settings["alignment"], "alignment"), settings, channels, first)
-            self.mixer = make(choose(SPATIAL_MIXERS, settings["spatial_mixer"], "spatial_mixer"), settings, channels)
+            self.alignment = call(choose(ALIGNMENTS, settings["alignment"], "alignment"), settings, channels, first)
+            self.mixer = call(choose(SPATIAL_MIXERS, settings["spatial_mixer"], "spatial_mixer"), settings, channels)
             self.flow = SequenceINN(channels)
             for _ in range(settings["couplings"]):
                 self.flow.append(LoRACoupling, settings=settings, generator=generator)

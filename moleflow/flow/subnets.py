@@ -5,7 +5,7 @@ Their ReLUs work on a copy: in place, on the view that a linear layer returns, t
 
 from torch import nn
 
-from moleflow.config.registry import Settings, make
+from moleflow.config.registry import Settings, call
 from moleflow.flow.lora import LoRALinear
 
 
@@ -21,10 +21,10 @@ def lora_mlp(inputs: int, hidden: int, outputs: int, settings: Settings) -> nn.S
     Returns:
         The network, (..., inputs) to (..., outputs).
     """
-    last = make(LoRALinear, settings, hidden, outputs)
+    last = call(LoRALinear, settings, hidden, outputs)
     last.weight.data.mul_(0.1)
     last.bias.data.zero_()
-    return nn.Sequential(make(LoRALinear, settings, inputs, hidden), nn.ReLU(), last)
+    return nn.Sequential(call(LoRALinear, settings, inputs, hidden), nn.ReLU(), last)
 
 
 def zero_mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from moleflow.files.artifacts import ArtifactError
+from moleflow.files.artifacts import require_file
 
 
 def read_index(path: Path) -> pd.DataFrame:
@@ -19,6 +19,5 @@ def read_index(path: Path) -> pd.DataFrame:
     Raises:
         ArtifactError: it does not exist.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; `dvc repro` makes it")
+    require_file(path)
     return pd.read_csv(path, keep_default_na=False)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.prototype import Prototype, load_prototype, require_own_features
-from moleflow.features.standardized import StandardizedFeatures
 from moleflow.files.feature_store import NORMAL, StoreError, open_split
 from moleflow.files.order import read_task
 from moleflow.files.paths import Paths

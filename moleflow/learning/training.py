@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Above, Config, Count, Fraction, NonNegative, Positive
-from moleflow.config.registry import choose, make
-from moleflow.features.standardized import ImageFeatures, images_within
+from moleflow.config.registry import call, choose
+from moleflow.features.image_features import ImageFeatures, images_within
 from moleflow.files.feature_store import SHARD
 from moleflow.flow.density import Density, decays
 from moleflow.flow.precision import PRECISIONS
@@ -194,7 +194,7 @@ def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: 
     with torch.autocast(batch.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
         judged = functional_call(density, expert, (batch,))
     nll = judged.nll
-    return make(tail_aware_loss, vars(recipe), nll, judged.log_det), nll.mean()
+    return call(tail_aware_loss, vars(recipe), nll, judged.log_det), nll.mean()
 
 
 def _epoch_row(epoch: int, history: list[Tensor], names: list[str], channels: int) -> dict[str, int | float]:

@@ -26,7 +26,7 @@ def results(metrics: dict[str, Any]) -> str:
             *(tables.baselines_by_product_table(classes, baselines, each) for each in ("image_auroc", "pixel_ap")),
         ]
     parts |= {
-        "The probe: synthetic defects on held-out normals against the test": [
+        "The probe: synthetic defects on calibration images against the test": [
             tables.agreement_table(metrics["probe"]),
             tables.probe_table(metrics["probe"]),
         ],

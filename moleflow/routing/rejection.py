@@ -10,7 +10,7 @@ from moleflow.calibration.conformal import ROUNDING, p_values
 TAIL_IMAGES = 5  # with so many training images a product can be told from unknown ones at any reject_rate
 
 
-def known_p_values(held_out: np.ndarray, strangeness: np.ndarray) -> np.ndarray:
+def known_p_values(left_out: np.ndarray, strangeness: np.ndarray) -> np.ndarray:
     """P-values of images against a product's own ones; small for images of another product.
 
     As long as one of the product's own images is as strange, the p-value is the conformal one of
@@ -20,7 +20,7 @@ def known_p_values(held_out: np.ndarray, strangeness: np.ndarray) -> np.ndarray:
     images are compared with a center of the n − 1 others, a new one with the center of all n.
 
     Args:
-        held_out: `moleflow.features.gaussian.left_out_distances` of the product's training images, (n,).
+        left_out: `moleflow.features.gaussian.left_out_distances` of the product's training images, (n,).
         strangeness: squared Euclidean distances of images to its center, (N,).
 
     Returns:
@@ -28,12 +28,12 @@ def known_p_values(held_out: np.ndarray, strangeness: np.ndarray) -> np.ndarray:
 
     Source: Geisser, "Predictive Inference", 1993, chapter 2, for the predictive distribution of a normal sample.
     """
-    p = p_values(held_out, strangeness)
-    if len(held_out) < TAIL_IMAGES:
+    p = p_values(left_out, strangeness)
+    if len(left_out) < TAIL_IMAGES:
         return p
-    logs = np.log(np.maximum(held_out, 1e-9 * held_out.max()))  # an image may lie at the center
+    logs = np.log(np.maximum(left_out, 1e-9 * left_out.max()))  # an image may lie at the center
     spread = logs.std(ddof=1) * math.sqrt(1 + 1 / len(logs))
-    beyond = strangeness > held_out.max()
+    beyond = strangeness > left_out.max()
     t = (np.log(strangeness[beyond]) - logs.mean()) / max(spread, 1e-6)
     p[beyond] = np.minimum(p[beyond], stdtr(len(logs) - 1, -t))
     return p

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import binary_opening
 
-from moleflow.config.registry import Settings, choose, make
+from moleflow.config.registry import Settings, call, choose
 
 # A member maps patch scores, (N, H, W), to one number per image, (N,); its keyword-only arguments are keys of
 # params.yaml.
@@ -117,7 +117,7 @@ def aggregate(scores: np.ndarray, settings: Settings) -> np.ndarray:
     Raises:
         ChoiceError: the aggregation is unknown.
     """
-    return make(choose(AGGREGATIONS, settings["aggregation"], "aggregation"), settings, scores)
+    return call(choose(AGGREGATIONS, settings["aggregation"], "aggregation"), settings, scores)
 
 
 def _flat(scores: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from moleflow.calibration.surprise import surprise
-from moleflow.files.score_file import Statistics
+from moleflow.files.record_file import Statistics
 
 
 def fuse(references: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:

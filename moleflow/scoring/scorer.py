@@ -12,7 +12,7 @@ import torch
 
 from moleflow.calibration.conformal import alarm_threshold, cross_p_values
 from moleflow.config.registry import Settings
-from moleflow.files.score_file import Arrays, Statistics
+from moleflow.files.record_file import Arrays, Statistics
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.scoring.aggregation import aggregate
 from moleflow.scoring.fusion import comparable_scores, fuse, patch_scores, scores_among_others

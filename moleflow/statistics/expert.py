@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
 from moleflow.features.memory_bank import MemoryBank
 from moleflow.features.prototype import load_prototype
-from moleflow.features.standardized import ImageFeatures, StandardizedFeatures
 from moleflow.files.paths import Paths
-from moleflow.files.score_file import Statistics, require_finite
+from moleflow.files.record_file import Statistics, require_finite
 from moleflow.flow.density import Density
 from moleflow.flow.expert_files import load_expert
 

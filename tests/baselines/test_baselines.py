@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from moleflow.baselines import BASELINES, KNN, PCA, PaDiM
-from moleflow.config.registry import make
+from moleflow.config.registry import call
 
 SETTINGS = {"seed": 0, "coreset_size": 50}
 
@@ -21,7 +21,7 @@ def features():
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_every_baseline_finds_the_odd_patch(features, name):
-    fitted = make(BASELINES[name], SETTINGS, features[:20])
+    fitted = call(BASELINES[name], SETTINGS, features[:20])
     judged = features[20:].clone()
     judged[3, 1, 2] += 3.0
     distances = fitted.distances(judged)
@@ -32,9 +32,9 @@ def test_every_baseline_finds_the_odd_patch(features, name):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_same_seed_same_distances_and_order_of_images_changes_nothing(features, name):
-    first, again = (make(BASELINES[name], SETTINGS, features[:20]).distances(features[20:]) for _ in range(2))
+    first, again = (call(BASELINES[name], SETTINGS, features[:20]).distances(features[20:]) for _ in range(2))
     assert first.equal(again)
-    reversed_ = make(BASELINES[name], SETTINGS, features[:20]).distances(features[20:].flip(0)).flip(0)
+    reversed_ = call(BASELINES[name], SETTINGS, features[:20]).distances(features[20:].flip(0)).flip(0)
     torch.testing.assert_close(reversed_, first, rtol=1e-4, atol=1e-4)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from moleflow.config.registry import ChoiceError, choose, make, own_settings
+from moleflow.config.registry import ChoiceError, call, choose, own_settings
 
 
 class Plain:
@@ -44,17 +44,17 @@ def test_a_members_settings_are_its_keyword_only_arguments():
 
 
 def test_a_member_is_made_with_its_settings_and_nothing_else():
-    assert make(Plain, SETTINGS).arguments == ()
-    assert make(Plain, SETTINGS, "x", 5).arguments == ("x", 5)
-    made = make(Wanting, SETTINGS, "x")
+    assert call(Plain, SETTINGS).arguments == ()
+    assert call(Plain, SETTINGS, "x", 5).arguments == ("x", 5)
+    made = call(Wanting, SETTINGS, "x")
     assert vars(made) == {"arguments": ("x",), "top_k": 3, "seed": 7}
-    assert make(scaled, SETTINGS | {"factor": 9}, [1, 2]) == [6, 12]
-    assert make(scaled, SETTINGS, [1, 2], 10) == [30, 60]
+    assert call(scaled, SETTINGS | {"factor": 9}, [1, 2]) == [6, 12]
+    assert call(scaled, SETTINGS, [1, 2], 10) == [30, 60]
 
 
 def test_a_missing_setting_is_an_error_of_ours():
     """Not one that a user could mend: the Config of the stage has to name the key."""
     with pytest.raises(KeyError, match="seed"):
-        make(Wanting, {"top_k": 3})
+        call(Wanting, {"top_k": 3})
     with pytest.raises(KeyError, match="top_k"):
         own_settings(scaled, {})

@@ -7,8 +7,8 @@ import torch
 from samples import ORIGIN, WHOLE, prototype_of
 
 from moleflow.config.errors import MoleflowError
+from moleflow.features.image_features import BOUND
 from moleflow.features.prototype import load_prototype, save_prototype
-from moleflow.features.standardized import BOUND
 from moleflow.files.feature_store import StoreError
 
 

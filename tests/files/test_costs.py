@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from moleflow.files.artifacts import write_json
-from moleflow.files.costs import PER_PRODUCT, measured, summarize_costs
+from moleflow.files.costs import measured, summarize_costs
+from moleflow.files.order import PER_PRODUCT
 from moleflow.files.paths import Paths
 
 COST = {"seconds": 2.0, "bytes": 10, "peak_memory_bytes": 5}

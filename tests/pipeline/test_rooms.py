@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 
 import moleflow
 from moleflow.config.errors import MoleflowError
-from moleflow.files.costs import PER_PRODUCT
-from stages.mistakes import NAMES, keys_read
-from stages.mistakes import STAGES as CHECKED
+from moleflow.files.order import PER_PRODUCT
+from stages.params_mistakes import NAMES, keys_read
+from stages.params_mistakes import STAGES as CHECKED
 
 PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
@@ -173,7 +173,7 @@ def test_stages_are_imported_by_stages_alone_and_by_the_plan():
     [
         ("timm", {"backbones/backbone.py"}),
         ("zarr", {"files/feature_store.py"}),
-        ("h5py", {"files/score_file.py"}),
+        ("h5py", {"files/record_file.py"}),
         ("safetensors", {"files/tensor_file.py", "backbones/backbone.py"}),
         ("FrEIA", {"flow"}),
         ("ruamel", {"config/params.py", "files/params_file.py"}),

@@ -9,7 +9,7 @@ from moleflow.features.prototype import load_prototype
 from moleflow.files.feature_store import NORMAL, open_split
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import kinds_of, sources_of
-from moleflow.files.score_file import read_record
+from moleflow.files.record_file import read_record
 from moleflow.files.tensor_file import load_tensors
 from moleflow.flow.expert_files import load_expert
 from moleflow.images.reading import image_pixels

@@ -78,7 +78,7 @@ def run(folder, *arguments):
 def test_command_prints_the_metrics_of_the_checkout(tmp_path):
     missing = run(tmp_path, "results")
     assert missing.returncode == 1
-    assert missing.stderr.startswith("error: metrics/summary.json does not exist; run `dvc repro`")
+    assert missing.stderr.startswith("error: metrics/summary.json does not exist; `dvc repro` makes it")
     (tmp_path / "metrics").mkdir()
     for name, content in METRICS.items():
         (tmp_path / "metrics" / f"{name}.json").write_text(json.dumps(content))

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from moleflow.config.params import ParamsError
 from moleflow.files.paths import Paths
 from stages.check import write_check
-from stages.mistakes import all_mistakes
+from stages.params_mistakes import all_mistakes
 
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
 
@@ -29,7 +29,7 @@ def test_the_default_is_right():
         ({"score": "hybird"}, "score: 'hybird' is unknown; choose one of nll, "),
         ({"router": "nearest"}, "router: 'nearest' is unknown; choose one of mahalanobis, euclidean, oracle"),
         ({"baselines": ["knn", "svm"]}, "baselines: 'svm' is unknown; choose one of knn, padim, pca"),
-        ({"baselines": ["knn", "knn"]}, "baselines: ['knn', 'knn'] names one twice"),
+        ({"baselines": ["knn", "knn"]}, "baselines: ['knn', 'knn'] lists a name twice"),
         ({"baselines": "knn"}, "baselines: Input should be a valid list, not 'knn'"),
         ({"probe_defects": ["dent"]}, "probe_defects: 'dent' is unknown"),
         ({"precision": "fp8"}, "precision: 'fp8' is unknown; choose one of fp32, bf16"),
@@ -44,7 +44,7 @@ def test_the_default_is_right():
         ({"backbone_weights": "/no/file"}, "backbone_weights: '/no/file' is not a file; use 'package', 'hub' or"),
         ({"layers": [1, 9]}, "backbone: tf_efficientnet_lite0.in1k has no feature maps for layers: [1, 9]"),
         ({"device": "abacus"}, "device: 'abacus' is not available"),
-        ({"flow_layers": 4}, "flow_layers: 4 of 3 layers"),
+        ({"flow_layers": 4}, "flow_layers: 4, but there are only 3 layers; 0 takes all"),
         ({"embed_dim": 150}, "flow_layers: 2 of 1 layers"),
         ({"embed_dim": 500, "flow_layers": 0}, "embed_dim: 500 is more than the 176 channels"),
         ({"embed_dim": 90, "flow_layers": 0}, "position: sincos needs a multiple of 4 channels"),

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from moleflow.config.params import Config, Count, NonNegative
 from moleflow.config.registry import choose
+from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.memory_bank import memorize
 from moleflow.features.prototype import Prototype
-from moleflow.features.standardized import StandardizedFeatures
 from moleflow.learning.tasks import EXPERT_GROUPS
 
 

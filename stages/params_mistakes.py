@@ -11,16 +11,16 @@ from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Config, mistakes
 from moleflow.config.products import Products, task_mistakes
 from moleflow.datasets.layouts import LAYOUTS
-from moleflow.features.patches import LAYER_MERGES, layer_channels
+from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_channels
 from moleflow.features.standardization import STANDARDIZATIONS
-from moleflow.files.costs import PER_PRODUCT
+from moleflow.files.order import PER_PRODUCT
 from moleflow.flow.alignment import ALIGNMENTS
 from moleflow.flow.context import SPATIAL_MIXERS
 from moleflow.flow.positions import POSITIONS
 from moleflow.flow.precision import PRECISIONS
 from moleflow.images.reading import RESIZES
-from moleflow.learning.calibrations import CALIBRATIONS
 from moleflow.learning.tasks import EXPERT_GROUPS
+from moleflow.learning.training_images import CALIBRATIONS
 from moleflow.probe.defects import DEFECTS
 from moleflow.probe.perturbations import PERTURBATIONS
 from moleflow.routing.routers import ROUTERS
@@ -107,7 +107,7 @@ def _wrong_names(content: dict[str, Any]) -> list[str]:
         given = [each for each in (values if isinstance(values, list) else [values]) if isinstance(each, str)]
         wrong += [_unknown_name(key, each, names) for each in given if each not in names]
         if len(set(given)) < len(given):
-            wrong.append(f"{key}: {given} names one twice")
+            wrong.append(f"{key}: {given} lists a name twice")
     classes = content.get("classes")
     lines = classes.items() if isinstance(classes, Mapping) else ()
     layouts = {name: line.get("layout") for name, line in lines if isinstance(line, Mapping)}
@@ -147,14 +147,10 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
     layers = layer_channels(maps, embed_dim=embed_dim, layer_merge=content["layer_merge"])
     if content["layer_merge"] == "concat" and embed_dim > sum(channels):
         wrong.append(f"embed_dim: {embed_dim} is more than the {sum(channels)} channels of layers {content['layers']}")
-    if content["flow_layers"] > len(layers):
-        wrong.append(
-            f"flow_layers: {content['flow_layers']} of {len(layers)} layers; a patch feature keeps its layers apart "
-            f"only with layer_merge: concat and all their channels as embed_dim, {sum(channels)}; 0 takes everything"
-        )
-    modeled = sum(layers[: content["flow_layers"]] or layers)
+    if content["flow_layers"] > len(maps):
+        return [*wrong, f"flow_layers: {content['flow_layers']}, but there are only {len(maps)} layers; 0 takes all"]
     try:
-        POSITIONS[content["position"]](1, 1, modeled)
+        POSITIONS[content["position"]](1, 1, modeled_channels(layers, content["flow_layers"]))
     except MoleflowError as error:
         wrong.append(str(error))
     return wrong

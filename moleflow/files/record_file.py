@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from moleflow.files.artifacts import ArtifactError, written_whole
+from moleflow.files.artifacts import ArtifactError, require_file, written_whole
 
 Arrays = dict[str, np.ndarray]
 
@@ -84,8 +84,7 @@ def read_record(path: Path, group: str = "/") -> Record:
     Raises:
         ArtifactError: the file is missing or broken.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; `dvc repro` makes it")
+    require_file(path)
     arrays: Arrays = {}
 
     def collect(name: str, node: Any) -> None:

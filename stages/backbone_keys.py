@@ -12,11 +12,11 @@ from moleflow.files.feature_store import Origin
 
 def _increasing(layers: list[int]) -> list[int]:
     if sorted(set(layers)) != layers:
-        raise ValueError("must increase, each once")
+        raise ValueError("must be in increasing order without repeats")
     return layers
 
 
-class ViewConfig(Config):
+class BackboneConfig(Config):
     """The backbone and its view of an image."""
 
     backbone: str

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from moleflow.features.image_features import ImageFeatures, StandardizedFeatures, images_within
 from moleflow.features.patches import patch_features
-from moleflow.features.standardized import ImageFeatures, StandardizedFeatures, images_within
 from moleflow.files.feature_store import SHARD
 
 PATCHING = {"neighborhood": 3, "embed_dim": 8, "grid": 4, "layer_merge": "concat"}

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from moleflow.features.folds import fold_numbers
+from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.prototype import Prototype
-from moleflow.features.standardized import StandardizedFeatures
 from moleflow.files.paths import Paths
 from moleflow.learning.tasks import normal_features
 

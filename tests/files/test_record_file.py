@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from moleflow.files.score_file import Record, read_record, write_record
+from moleflow.files.record_file import Record, read_record, write_record
 
 
 def test_record_is_read_back_and_bytes_repeat(tmp_path):

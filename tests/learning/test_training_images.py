@@ -7,7 +7,7 @@ from moleflow.features.folds import fold_numbers
 from moleflow.features.prototype import build_prototype
 from moleflow.files.feature_store import NORMAL, Origin, open_split, write_split
 from moleflow.files.paths import Paths
-from moleflow.learning.calibrations import cross, split
+from moleflow.learning.training_images import cross, split
 
 
 @pytest.fixture
