@@ -45,16 +45,20 @@ def main(task: str) -> None:
     folder = paths.experts / task
     with measured(paths.costs, "base", task, [paths.base, folder]):
         prototypes = load_task(paths, task)
-        features = {name: normal_features(paths, name, each, "train", "rotated") for name, each in prototypes.items()}
+        features = {
+            product: normal_features(paths, product, prototype, "train", "rotated")
+            for product, prototype in prototypes.items()
+        }
         channels = next(iter(prototypes.values())).modeled(base.flow_layers)
-        modeled = {name: each.first(channels) for name, each in features.items()}
+        modeled = {product: product_features.first(channels) for product, product_features in features.items()}
         settings = base.model_dump() | size.model_dump()
         arguments: dict[str, Any] = {"channels": channels, "settings": settings, "first": True, "seed": recipe.seed}
         density = Density(**arguments)
         groups = grouping.groups(task, list(features))
         experts = {group: expert_state(Density(**arguments)) for group in groups}
-        expert_of = {name: experts[group] for group, names in groups.items() for name in names}
-        trained = [*base_parameters(density), *(named for expert in experts.values() for named in expert.items())]
+        expert_of = {product: experts[group] for group, names in groups.items() for product in names}
+        expert_tensors = [named_tensor for expert in experts.values() for named_tensor in expert.items()]
+        trained = [*base_parameters(density), *expert_tensors]
         rows = train(density, expert_of, modeled, trained, recipe, label=task)
         save_base(paths.base, density, arguments)
         with written_whole(folder) as partial:
@@ -63,9 +67,9 @@ def main(task: str) -> None:
                     partial / f"{group}.safetensors",
                     [experts[group]],
                     arguments,
-                    memory_banks=[memory.memorize({name: features[name] for name in names}, prototypes)],
+                    memory_banks=[memory.memorize({product: features[product] for product in names}, prototypes)],
                     base=paths.base,
-                    features={name: prototypes[name].features_digest for name in names},
+                    features={product: prototypes[product].features_digest for product in names},
                 )
         write_text(paths.curves / task / "base.csv", pd.DataFrame(rows).to_csv(index=False))
 

@@ -46,39 +46,43 @@ def main(baseline: str) -> None:
     with measured(paths.costs, "baseline", baseline, [output]):
         routes = read_record(paths.routes)
         arrays: Arrays = {}
-        for name, task in tqdm(order.products.items(), desc=baseline):
-            prototype = load_prototype(paths.prototype_of(name, task))
-            store, probe = paths.features.of(name), paths.probes.of(name)
+        for product, task in tqdm(order.products.items(), desc=baseline):
+            prototype = load_prototype(paths.prototype_of(product, task))
+            store, probe = paths.features.of(product), paths.probes.of(product)
             splits = {split: open_split(store, split) for split in ("calibration", "test")}
             splits |= {split: open_split(probe, split) for split in ("probe", "perturbed")}
             train = prototype.scaled(open_split(store, "train"), open_split(store, "rotated"))
             drawn = np.random.default_rng(config.seed).permutation(len(train))
             fitting = images_within(train, config.feature_memory)
             fitted = call(method, config.model_dump(), train[np.sort(drawn[:fitting])])
-            found: dict[str, Arrays] = {
-                split: _distances(fitted, prototype.scaled(each), name) for split, each in splits.items() if each.images
+            by_split: dict[str, Arrays] = {
+                split: _distances(fitted, prototype.scaled(opened), product)
+                for split, opened in splits.items()
+                if opened.images
             }
-            found["calibration"]["fold"] = np.zeros(len(splits["calibration"].images), np.int64)
+            by_split["calibration"]["fold"] = np.zeros(len(splits["calibration"].images), np.int64)
             for split in ("probe", "perturbed"):
-                found.setdefault(split, {})["source"] = sources_of(splits[split].images)
-            found["test"] = {key: values[None] for key, values in found["test"].items()}  # of a single fold
+                by_split.setdefault(split, {})["source"] = sources_of(splits[split].images)
+            by_split["test"] = {key: array[None] for key, array in by_split["test"].items()}  # of a single fold
             for other in order.products:
-                rows = routes.arrays.get(f"{other}/misrouted/{name}")
+                rows = routes.arrays.get(f"{other}/misrouted/{product}")
                 if rows is not None:
                     images = prototype.scaled(open_split(paths.features.of(other), "test")).take(rows)
-                    distances = {key: values[None] for key, values in _distances(fitted, images, name).items()}
+                    distances = {key: array[None] for key, array in _distances(fitted, images, product).items()}
                     sent = {"row": rows, **distances}
-                    arrays |= {f"{other}/misrouted/{name}/{key}": values for key, values in sent.items()}
-            arrays |= {f"{name}/{split}/{key}": each for split, group in found.items() for key, each in group.items()}
+                    arrays |= {f"{other}/misrouted/{product}/{key}": array for key, array in sent.items()}
+            arrays |= {
+                f"{product}/{split}/{key}": array for split, group in by_split.items() for key, array in group.items()
+            }
         write_record(output, Record(arrays, {}))
 
 
 def _distances(fitted: Baseline, features: StandardizedFeatures, name: str) -> Statistics:
     """Distances of some images' patches by a product's baseline, (N, H, W)."""
     batches = (features[start : start + MEASURED_AT_ONCE] for start in range(0, len(features), MEASURED_AT_ONCE))
-    found = {"distance": np.concatenate([fitted.distances(batch).numpy() for batch in batches])}
-    require_finite(found, name, features.images)
-    return found
+    distances = {"distance": np.concatenate([fitted.distances(batch).numpy() for batch in batches])}
+    require_finite(distances, name, features.images)
+    return distances
 
 
 if __name__ == "__main__":

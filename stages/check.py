@@ -37,7 +37,8 @@ def write_check(paths: Paths) -> None:
     if len(wrong) == 1:
         raise ParamsError(f"{paths.params}: {wrong[0]}")
     if wrong:
-        raise ParamsError(f"{paths.params} has {len(wrong)} mistakes:\n" + "\n".join(f"  {each}" for each in wrong))
+        lines = "\n".join(f"  {mistake}" for mistake in wrong)
+        raise ParamsError(f"{paths.params} has {len(wrong)} mistakes:\n{lines}")
     write_resolved(paths, content)
 
 
@@ -49,14 +50,14 @@ def write_resolved(paths: Paths, content: dict[str, Any]) -> None:
         content: value by key of params.yaml, all of them valid.
     """
     products = Products(**{key: content[key] for key in Products.model_fields})
-    order = Order.of(products.tasks, {name: line.task for name, line in products.classes.items()})
+    order = Order.of(products.tasks, {product: line.task for product, line in products.classes.items()})
     texts = {paths.check / "ok": "ok\n", paths.order: order.text()}
     for task in order.tasks:
         keys = _keys("base" if task == products.first_task else "train", content)
         texts[paths.task_params(task)] = _json({"products": order.of_task(task), **keys})
-    for name in order.products:
-        settled = content | products.classes[name].overrides
-        texts |= {paths.product_params(name, stage): _json(_keys(stage, settled)) for stage in PER_PRODUCT}
+    for product in order.products:
+        settled = content | products.classes[product].overrides
+        texts |= {paths.product_params(product, stage): _json(_keys(stage, settled)) for stage in PER_PRODUCT}
     with written_whole(paths.check) as partial:
         for path, text in texts.items():
             target = partial / path.relative_to(paths.check)

@@ -45,7 +45,9 @@ def main() -> None:
     outputs = [paths.metrics / f"{name}.json" for name in ("summary", "classes", "baselines", "probe")]
     with measured(paths.costs, "evaluate", "all", [*outputs, paths.metrics / "plots"]):
         _evaluate(paths, config, scoring, order)
-    parameters = {name: expert_parameters(paths.expert_of(name, task)) for name, task in order.products.items()}
+    parameters = {
+        product: expert_parameters(paths.expert_of(product, task)) for product, task in order.products.items()
+    }
     summarize_costs(paths.costs, order.products, order.tasks[0], config.baselines, parameters)
 
 
@@ -53,24 +55,30 @@ def _evaluate(paths: Paths, config: EvaluateConfig, scoring: ScoringConfig, orde
     records = Records(paths, order, size=config.eval_size, reject_rate=config.reject_rate)
     flow, sigma, settings = records.flow(), config.map_sigma, scoring.model_dump()
     evaluation = evaluate(flow, sigma=sigma)
-    baselines = {name: evaluate(records.baseline(name, settings), sigma=sigma) for name in config.baselines}
+    baselines = {baseline: evaluate(records.baseline(baseline, settings), sigma=sigma) for baseline in config.baselines}
     _warn_of_few(records.training_images, config.reject_rate)
     unknown = open_set_metrics(records.located(), config.reject_rate)
-    probed = {name: records.candidate_metrics(name, config.baselines, settings, sigma) for name in records.names}
+    probed = {
+        product: records.candidate_metrics(product, config.baselines, settings, sigma) for product in records.names
+    }
 
-    _add(evaluation, {name: {**unknown[name], **_probe(probed[name][scoring.score])} for name in records.names})
-    for baseline, its in baselines.items():
-        _add(its, {name: _probe(probed[name][baseline]) for name in records.names})
+    more = {product: {**unknown[product], **_probe(probed[product][scoring.score])} for product in records.names}
+    _add(evaluation, more)
+    for baseline, compared in baselines.items():
+        _add(compared, {product: _probe(probed[product][baseline]) for product in records.names})
     write_json(paths.metrics / "summary.json", evaluation.summary)
     write_json(paths.metrics / "classes.json", evaluation.classes)
     write_json(
         paths.metrics / "baselines.json",
-        {name: {"summary": its.summary, "classes": its.classes} for name, its in baselines.items()},
+        {
+            baseline: {"summary": compared.summary, "classes": compared.classes}
+            for baseline, compared in baselines.items()
+        },
     )
-    probe = {name: {"candidates": metrics, "agreement": agreement(metrics)} for name, metrics in probed.items()}
+    probe = {product: {"candidates": metrics, "agreement": agreement(metrics)} for product, metrics in probed.items()}
     write_json(paths.metrics / "probe.json", probe)
-    images = {name: table.path.tolist() for name, table in records.tests.items()}
-    distances = {name: routes["distance"] for name, routes in records.routes.items()}
+    images = {product: table.path.tolist() for product, table in records.tests.items()}
+    distances = {product: routes["distance"] for product, routes in records.routes.items()}
     write_text(paths.metrics / "misrouted.csv", misrouted_table(images, flow, distances).to_csv(index=False))
     with written_whole(paths.metrics / "plots") as plots:
         for task in order.tasks:
@@ -84,7 +92,7 @@ def _evaluate(paths: Paths, config: EvaluateConfig, scoring: ScoringConfig, orde
 
 def _warn_of_few(training_images: dict[str, int], reject_rate: float) -> None:
     """Warns if a product has too few training images: then no image can be rejected."""
-    few = [f"{name} ({count})" for name, count in training_images.items() if not can_reject(count, reject_rate)]
+    few = [f"{product} ({count})" for product, count in training_images.items() if not can_reject(count, reject_rate)]
     if few and reject_rate:
         print(
             f"warning: reject_rate: {reject_rate:g} has no effect: no image is called an unknown product as long as a "
@@ -100,10 +108,10 @@ def _probe(candidate: dict[str, Any]) -> dict[str, float | None]:
 def _add(evaluation: Evaluation, more: dict[str, dict[str, float | None]]) -> None:
     """Adds metrics per product, and their means to the summary."""
     evaluation.summary.update(mean_metrics(more))
-    for name, metrics in more.items():
-        undefined = evaluation.classes[name].pop("undefined")
+    for product, metrics in more.items():
+        undefined = evaluation.classes[product].pop("undefined")
         reasons = {key: "no such image or no other product" for key, value in metrics.items() if value is None}
-        evaluation.classes[name] |= {**metrics, "undefined": undefined | reasons}
+        evaluation.classes[product] |= {**metrics, "undefined": undefined | reasons}
 
 
 if __name__ == "__main__":

@@ -61,6 +61,6 @@ class MemoryConfig(Config):
             By product the patches kept of each layer, (M, C_l), fp16.
         """
         return {
-            name: memorize(each, prototypes[name].layers, size=self.memory_size, seed=self.seed)
-            for name, each in features.items()
+            product: memorize(product_features, prototypes[product].layers, size=self.memory_size, seed=self.seed)
+            for product, product_features in features.items()
         }

@@ -34,15 +34,15 @@ def main() -> None:
         routes = read_record(paths.routes)
         arrays: Arrays = {}
         for expert_name, task in tqdm(order.products.items(), desc="misrouted"):
-            sent = {name: routes.arrays.get(f"{name}/misrouted/{expert_name}") for name in order.products}
+            sent = {product: routes.arrays.get(f"{product}/misrouted/{expert_name}") for product in order.products}
             if all(rows is None for rows in sent.values()):
                 continue
             expert = Expert(paths, expert_name, task, precision)
-            for name, rows in sent.items():
+            for product, rows in sent.items():
                 if rows is not None:
-                    test = open_split(paths.features.of(name), "test")
-                    found = {"row": rows, **expert.statistics(expert.prototype.standardized(test).take(rows))}
-                    arrays |= {f"{name}/{expert_name}/{key}": values for key, values in found.items()}
+                    test = open_split(paths.features.of(product), "test")
+                    group = {"row": rows, **expert.statistics(expert.prototype.standardized(test).take(rows))}
+                    arrays |= {f"{product}/{expert_name}/{key}": array for key, array in group.items()}
         write_record(paths.misrouted, Record(arrays, {}))
 
 

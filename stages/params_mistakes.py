@@ -67,7 +67,7 @@ def all_mistakes(content: dict[str, Any]) -> list[str]:
     wrong = [_unknown_key(key, known) for key in content if key not in known]
     # A key under its old name is one mistake, not two.
     renamed = {new: content[old] for old, new in RENAMED_KEYS.items() if old in content}
-    wrong += [said for config in configs for said in mistakes(config, renamed | content)]
+    wrong += [mistake for config in configs for mistake in mistakes(config, renamed | content)]
     wrong += _wrong_names(content)
     if not wrong:
         wrong += task_mistakes(Products(**{key: content[key] for key in Products.model_fields}))
@@ -84,8 +84,10 @@ def configs_of(stage: str) -> list[type[Config]]:
     Returns:
         Every subclass of Config that the module defines or imports.
     """
-    found = vars(import_module(f"stages.{stage}")).values()
-    return [each for each in found if isinstance(each, type) and issubclass(each, Config) and each is not Config]
+    members = vars(import_module(f"stages.{stage}")).values()
+    return [
+        member for member in members if isinstance(member, type) and issubclass(member, Config) and member is not Config
+    ]
 
 
 def keys_read(stage: str) -> set[str]:
@@ -103,17 +105,17 @@ def keys_read(stage: str) -> set[str]:
 def _wrong_names(content: dict[str, Any]) -> list[str]:
     wrong = []
     for key, names in NAMES.items():
-        values = content.get(key)
-        given = [each for each in (values if isinstance(values, list) else [values]) if isinstance(each, str)]
-        wrong += [_unknown_name(key, each, names) for each in given if each not in names]
+        listed = content.get(key)
+        given = [name for name in (listed if isinstance(listed, list) else [listed]) if isinstance(name, str)]
+        wrong += [_unknown_name(key, name, names) for name in given if name not in names]
         if len(set(given)) < len(given):
             wrong.append(f"{key}: {given} lists a name twice")
     classes = content.get("classes")
     lines = classes.items() if isinstance(classes, Mapping) else ()
-    layouts = {name: line.get("layout") for name, line in lines if isinstance(line, Mapping)}
+    layouts = {product: line.get("layout") for product, line in lines if isinstance(line, Mapping)}
     wrong += [
-        _unknown_name(f"classes.{name}.layout", layout, LAYOUTS)
-        for name, layout in layouts.items()
+        _unknown_name(f"classes.{product}.layout", layout, LAYOUTS)
+        for product, layout in layouts.items()
         if isinstance(layout, str) and layout not in LAYOUTS
     ]
     return wrong
@@ -143,7 +145,7 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
         )
     except BackboneError as error:
         return [*wrong, str(error)]
-    embed_dim, channels = content["embed_dim"], [each.shape[1] for each in maps]
+    embed_dim, channels = content["embed_dim"], [layer.shape[1] for layer in maps]
     layers = layer_channels(maps, embed_dim=embed_dim, layer_merge=content["layer_merge"])
     if content["layer_merge"] == "concat" and embed_dim > sum(channels):
         wrong.append(f"embed_dim: {embed_dim} is more than the {sum(channels)} channels of layers {content['layers']}")

@@ -28,15 +28,15 @@ def main() -> None:
     tidy(paths, order, paths.index, paths.experts, paths.scores, paths.scorers)
     records = Records(paths, order, size=config.eval_size, reject_rate=config.reject_rate)
     cases = {
-        name: worst_cases(
-            judged,
-            records.tests[name],
+        product: worst_cases(
+            outcome,
+            records.tests[product],
             records.names,
-            resize=records.resize(name),
+            resize=records.resize(product),
             sigma=config.map_sigma,
             size=config.eval_size,
         )
-        for name, judged in records.flow().items()
+        for product, outcome in records.flow().items()
     }
     stems = ("summary", "classes", "baselines", "probe")
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")

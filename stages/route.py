@@ -35,17 +35,19 @@ def main() -> None:
     config, order = load_params(RouteConfig, paths.params), read_order(paths.order)
     tidy(paths, order, paths.features, paths.tasks)
     with measured(paths.costs, "route", "all", [paths.routes]):
-        prototypes = {name: load_prototype(paths.prototype_of(name, task)) for name, task in order.products.items()}
+        prototypes = {
+            product: load_prototype(paths.prototype_of(product, task)) for product, task in order.products.items()
+        }
         arrays: Arrays = {}
         chosen: dict[str, np.ndarray] = {}
-        for name, task in tqdm(order.products.items(), desc="route"):
-            found = _distances(config.router, prototypes, open_split(paths.features.of(name), "test"), name)
-            nearest = nearest_by_task(torch.from_numpy(found["distance"]), order.known_after())
-            chosen[name] = found["chosen"] = nearest[:, order.tasks.index(task) :].numpy()
-            arrays |= {f"{name}/{key}": value for key, value in found.items()}
+        for product, task in tqdm(order.products.items(), desc="route"):
+            columns = _distances(config.router, prototypes, open_split(paths.features.of(product), "test"), product)
+            nearest = nearest_by_task(torch.from_numpy(columns["distance"]), order.known_after())
+            chosen[product] = columns["chosen"] = nearest[:, order.tasks.index(task) :].numpy()
+            arrays |= {f"{product}/{key}": column for key, column in columns.items()}
         for other in order.products:
-            arrays |= {f"{name}/misrouted/{other}": rows for name, rows in misrouted_rows(chosen, other).items()}
-        trained = np.array([len(each.left_out) for each in prototypes.values()])
+            arrays |= {f"{product}/misrouted/{other}": rows for product, rows in misrouted_rows(chosen, other).items()}
+        trained = np.array([len(prototype.left_out) for prototype in prototypes.values()])
         write_record(paths.routes, Record(arrays, {"training_images": trained}))
 
 
@@ -54,13 +56,14 @@ def _distances(router: str, prototypes: dict[str, Prototype], split: Split, own:
     distance = choose(ROUTERS, router, "router")
     embedded = prototypes[own].embeddings(split)
     columns: dict[str, list[np.ndarray]] = {"distance": [], "known_p_value": [], "surprise": []}
-    for name, prototype in prototypes.items():
+    for product, prototype in prototypes.items():
         prototype.require_origin(split)
-        columns["distance"].append(distance(prototype.gaussian, embedded, name == own).numpy())
-        normal, strangeness = prototype.left_out.numpy(), euclidean(prototype.gaussian, embedded, name == own).numpy()
+        columns["distance"].append(distance(prototype.gaussian, embedded, product == own).numpy())
+        normal = prototype.left_out.numpy()
+        strangeness = euclidean(prototype.gaussian, embedded, product == own).numpy()
         columns["known_p_value"].append(known_p_values(normal, strangeness))
         columns["surprise"].append(surprise(normal, strangeness))
-    return {key: np.stack(each, axis=1) for key, each in columns.items()}
+    return {key: np.stack(column, axis=1) for key, column in columns.items()}
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main(name: str) -> None:
         if not parts:
             raise ParamsError(f"params.yaml: score: {scoring.score} uses a memory bank; set memory_size above 0")
         scorer = Scorer.of(parts, scoring.model_dump(), calibration, record.group("perturbed"))
-        arrays = {f"test/{key}": values for key, values in vars(scorer(record.group("test"))).items()}
+        arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
         arrays["calibration/image_score"] = scorer.normal_scores
         attributes = {"alarm_rate": config.alarm_rate, "threshold": scorer.threshold(config.alarm_rate)}
         write_record(scores, Record(arrays, record.attributes | attributes))

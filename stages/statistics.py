@@ -46,15 +46,15 @@ def main(name: str, task: str) -> None:
             normal = prototype.standardized(open_split(store, "train"), open_split(store, "calibration"))
             folds = fold_numbers(len(normal), len(expert.densities))
             first = len(normal) - held_out  # row of the first calibration image
-        found: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
+        groups: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
         for split in ("probe", "perturbed"):
             made = open_split(paths.probes.of(name), split)
             sources = first + sources_of(made.images)
-            found[split] = {"source": sources}
+            groups[split] = {"source": sources}
             if made.images:
-                found[split] |= expert.statistics_by_fold(prototype.standardized(made), folds[sources])
-        found["test"] = expert.statistics(prototype.standardized(open_split(store, "test")))
-        arrays = {f"{split}/{key}": values for split, each in found.items() for key, values in each.items()}
+                groups[split] |= expert.statistics_by_fold(prototype.standardized(made), folds[sources])
+        groups["test"] = expert.statistics(prototype.standardized(open_split(store, "test")))
+        arrays = {f"{split}/{key}": array for split, group in groups.items() for key, array in group.items()}
         attributes = {
             "base_digest": digest(paths.base),
             "expert_digest": digest(paths.expert_of(name, task)),

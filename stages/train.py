@@ -51,11 +51,13 @@ def main(task: str) -> None:
         prototypes = load_task(paths, task)
         for group, names in grouping.groups(task, list(prototypes)).items():
             folds, memory_banks, curve = [], [], []
-            shared_by = {name: prototypes[name] for name in names}
+            shared_by = {product: prototypes[product] for product in names}
             for features in left_for_learning(paths, shared_by, config.calibration_folds):
                 density, arguments = load_base(paths.base, size.model_dump(), recipe.seed)
                 expert = expert_state(density)
-                modeled = {name: each.first(density.channels) for name, each in features.items()}
+                modeled = {
+                    product: product_features.first(density.channels) for product, product_features in features.items()
+                }
                 experts = dict.fromkeys(names, expert)
                 curve += train(density, experts, modeled, list(expert.items()), recipe, label=group)
                 folds.append(expert)
@@ -66,7 +68,7 @@ def main(task: str) -> None:
                 arguments,
                 memory_banks=memory_banks,
                 base=paths.base,
-                features={name: prototypes[name].features_digest for name in names},
+                features={product: prototypes[product].features_digest for product in names},
             )
             mean_curve = pd.DataFrame(curve).groupby("epoch", as_index=False).mean()
             mean_curve.to_csv(partial_curves / f"{group}.csv", index=False)

@@ -153,7 +153,7 @@ def check_backbone(name: str, layers: list[int], weights: str, img_size: int, de
 
 def _channels_first(model: Any, maps: list[Tensor]) -> list[Tensor]:
     last = getattr(model, "output_fmt", None) == Format.NHWC
-    return [each.permute(0, 3, 1, 2) for each in maps] if last else maps
+    return [layer.permute(0, 3, 1, 2) for layer in maps] if last else maps
 
 
 def _require_known(name: str) -> None:
@@ -225,7 +225,7 @@ def _read_weights(name: str, weights: str) -> dict[str, Tensor]:
         raise BackboneError(f"backbone_weights: {weights} is not a safetensors file ({error})") from error
     classifier = _timm_config(name).classifier or ()
     heads = tuple(f"{head}." for head in ([classifier] if isinstance(classifier, str) else classifier))
-    needed = {key: value for key, value in expected.items() if not key.startswith(heads)}
+    needed = {key: tensor for key, tensor in expected.items() if not key.startswith(heads)}
     missing = [key for key in needed if key not in state and not key.endswith("num_batches_tracked")]
     if missing:
         raise BackboneError(
@@ -237,7 +237,7 @@ def _read_weights(name: str, weights: str) -> dict[str, Tensor]:
 
 def _digest(module: nn.Module) -> str:
     total = hashlib.sha256()
-    for name, value in module.state_dict().items():
+    for name, tensor in module.state_dict().items():
         total.update(name.encode())
-        total.update(value.contiguous().numpy().tobytes())
+        total.update(tensor.contiguous().numpy().tobytes())
     return total.hexdigest()

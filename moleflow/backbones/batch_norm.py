@@ -81,7 +81,7 @@ def _followers(model: nn.Module, image: Tensor) -> dict[str, str]:
         if isinstance(module, nn.Conv2d):
             handles.append(module.register_forward_hook(lambda _, __, output, name=name: made(name, output)))
         elif isinstance(module, nn.BatchNorm2d) and module.running_mean is not None:
-            handles.append(module.register_forward_pre_hook(lambda _, given, name=name: taken(name, given[0])))
+            handles.append(module.register_forward_pre_hook(lambda _, inputs, name=name: taken(name, inputs[0])))
     model(image)
     for handle in handles:
         handle.remove()
@@ -93,10 +93,10 @@ def _same_maps(model: nn.Module, followers: dict[str, str], images: Tensor) -> b
     """Whether a copy in double precision, where rounding hides nothing, gives the same maps after folding."""
     try:
         trial = copy.deepcopy(model).double()
-        expected = [each for image in images.split(1) for each in trial(image)]
+        expected = [layer for image in images.split(1) for layer in trial(image)]
         _fold(trial, followers)
-        found = [each for image in images.split(1) for each in trial(image)]
-        return all(_alike(*pair) for pair in zip(expected, found, strict=True))
+        folded = [layer for image in images.split(1) for layer in trial(image)]
+        return all(_alike(before, after) for before, after in zip(expected, folded, strict=True))
     except Exception:  # a model may raise anything in float64, or if it uses more of a norm than its output
         return False
 
@@ -112,7 +112,7 @@ def _fold(model: nn.Module, followers: dict[str, str]) -> nn.Module:
     return model
 
 
-def _alike(expected: Tensor, found: Tensor) -> bool:
+def _alike(expected: Tensor, folded: Tensor) -> bool:
     size = expected.abs()
     channel = size.amax(-2, keepdim=True)  # within a channel, whether channels come first or last
-    return bool(((expected - found).abs() <= ROUNDING * channel + NOISE * size.max()).all())
+    return bool(((expected - folded).abs() <= ROUNDING * channel + NOISE * size.max()).all())

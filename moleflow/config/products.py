@@ -67,11 +67,11 @@ def task_mistakes(products: Products) -> list[str]:
     Returns:
         One sentence each; none if all is well.
     """
-    listed, used = products.tasks, {entry.task for entry in products.classes.values()}
+    listed, used = products.tasks, {line.task for line in products.classes.values()}
     wrong = [
-        f"classes.{name}.task: {entry.task!r} is not listed; add it to later_tasks {products.later_tasks}"
-        for name, entry in products.classes.items()
-        if entry.task not in listed
+        f"classes.{product}.task: {line.task!r} is not listed; add it to later_tasks {products.later_tasks}"
+        for product, line in products.classes.items()
+        if line.task not in listed
     ]
     if len(set(listed)) < len(listed):
         wrong.append(f"a task is listed twice in first_task and later_tasks: {listed}")

@@ -53,7 +53,8 @@ def own_settings(member: Callable[..., Any], settings: Settings) -> dict[str, An
     Raises:
         KeyError: one is missing; the caller's Config has to name it.
     """
-    wanted = [name for name, each in signature(member).parameters.items() if each.kind is Parameter.KEYWORD_ONLY]
+    parameters = signature(member).parameters
+    wanted = [name for name, parameter in parameters.items() if parameter.kind is Parameter.KEYWORD_ONLY]
     return {name: settings[name] for name in wanted}
 
 

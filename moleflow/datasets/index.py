@@ -116,7 +116,7 @@ def _refuse_twins(samples: list[Sample], splits: list[str], contents: list[str])
     pictures: dict[str, list[tuple[Path, str]]] = {}
     for sample, split, content in zip(samples, splits, contents, strict=True):
         pictures.setdefault(content, []).append((sample.path, split))
-    twins = [same for same in pictures.values() if len({split for _, split in same}) > 1]
+    twins = [copies for copies in pictures.values() if len({split for _, split in copies}) > 1]
     if twins:
-        named = "; ".join(" = ".join(f"{path} ({split})" for path, split in same) for same in twins)
+        named = "; ".join(" = ".join(f"{path} ({split})" for path, split in copies) for copies in twins)
         raise DatasetError(f"the same picture is in several splits, keep one of each: {named}")

@@ -66,17 +66,17 @@ def pixel_ranking(masks: np.ndarray, maps: np.ndarray) -> Ranking:
     Source: Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021, section 5.2.
     """
     normal = maps[~masks]
-    found, weights, regions = [], [], 0
+    defective, weights, regions = [], [], 0
     for mask, scores in zip(masks, maps, strict=True):
         if mask.any():
             numbers, count = label(mask, np.ones((3, 3)))
             region = numbers[mask] - 1
-            found.append(scores[mask])
+            defective.append(scores[mask])
             weights.append(1 / np.bincount(region, minlength=count)[region])
             regions += count
-    if not found:
+    if not defective:
         return Ranking(None, None, None, None, "no pixel is marked as defective")
-    return _ranking(np.concatenate(found), normal, np.concatenate(weights) / regions)
+    return _ranking(np.concatenate(defective), normal, np.concatenate(weights) / regions)
 
 
 def _ranking(defective: np.ndarray, normal: np.ndarray, weights: np.ndarray | None) -> Ranking:
@@ -94,15 +94,15 @@ def _ranking(defective: np.ndarray, normal: np.ndarray, weights: np.ndarray | No
     # are the normal scores equal to it, along which the curves rise linearly.
     before = 1 - np.searchsorted(normal, defective, side="right") / len(normal)
     after = 1 - np.searchsorted(normal, defective, side="left") / len(normal)
-    found = len(defective) - np.searchsorted(defective, defective, side="left")
-    alarms = found + after * len(normal)
+    detected = len(defective) - np.searchsorted(defective, defective, side="left")
+    alarms = detected + after * len(normal)
     aupro = None
     if weights is not None:
         aupro = float(np.sum(weights[order] * _area(before, after, FPR_LIMIT)) / FPR_LIMIT)
     return Ranking(
         auroc=float(_area(before, after, 1.0).mean()),
-        ap=float((found / alarms).mean()),
-        best_f1=float((2 * found / (len(defective) + alarms)).max()),
+        ap=float((detected / alarms).mean()),
+        best_f1=float((2 * detected / (len(defective) + alarms)).max()),
         aupro=aupro,
     )
 
@@ -188,6 +188,6 @@ def roc_curve(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     thresholds = np.unique(scores)[::-1]
     defective = labels.astype(bool)
-    found = (scores[defective][:, None] >= thresholds).sum(0)
+    detected = (scores[defective][:, None] >= thresholds).sum(0)
     false = (scores[~defective][:, None] >= thresholds).sum(0)
-    return false / (~defective).sum(), found / defective.sum(), found / (found + false)
+    return false / (~defective).sum(), detected / defective.sum(), detected / (detected + false)

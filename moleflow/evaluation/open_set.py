@@ -41,10 +41,10 @@ def open_set_metrics(products: dict[str, Located], reject_rate: float) -> dict[s
         known = rejected(product.p_value, reject_rate)
         unknown_rejected = auroc = None
         if len(products) > 1:
-            without = {other: _without(each, number) for other, each in products.items()}
+            without = {other: _without(located, number) for other, located in products.items()}
             unknown_rejected = float(rejected(without[name].p_value, reject_rate).mean())
-            strangeness = {other: each.surprise.min(1) for other, each in without.items()}
-            labels = np.concatenate([np.full(len(each), other == name) for other, each in strangeness.items()])
+            strangeness = {other: located.surprise.min(1) for other, located in without.items()}
+            labels = np.concatenate([np.full(len(scores), other == name) for other, scores in strangeness.items()])
             auroc = ranking(labels, np.concatenate(list(strangeness.values()))).auroc
         metrics[name] = {
             "rejected_normal": _share(known[product.labels == 0]),

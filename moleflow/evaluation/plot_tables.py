@@ -19,13 +19,13 @@ def curve_tables(products: dict[str, Outcome]) -> tuple[pd.DataFrame, pd.DataFra
         Columns product, false_positive_rate, recall; and product, recall, precision.
     """
     roc, pr = [], []
-    for name, judged in products.items():
-        if 0 < judged.labels.sum() < len(judged.labels):
-            fallout, recall, precision = roc_curve(judged.labels, judged.routed[-1].comparable_score)
-            start = {"product": [name], "false_positive_rate": [0.0], "recall": [0.0]}
-            points = pd.DataFrame({"product": name, "false_positive_rate": fallout, "recall": recall})
+    for product, outcome in products.items():
+        if 0 < outcome.labels.sum() < len(outcome.labels):
+            fallout, recall, precision = roc_curve(outcome.labels, outcome.routed[-1].comparable_score)
+            start = {"product": [product], "false_positive_rate": [0.0], "recall": [0.0]}
+            points = pd.DataFrame({"product": product, "false_positive_rate": fallout, "recall": recall})
             roc += [pd.DataFrame(start), points]
-            pr.append(pd.DataFrame({"product": name, "recall": recall, "precision": precision}))
+            pr.append(pd.DataFrame({"product": product, "recall": recall, "precision": precision}))
     return (
         _joined(roc, ["product", "false_positive_rate", "recall"]),
         _joined(pr, ["product", "recall", "precision"]),
@@ -43,14 +43,14 @@ def histogram_table(products: dict[str, Outcome]) -> pd.DataFrame:
         (of the own expert; empty if it cannot be warranted).
     """
     tables = []
-    for name, judged in products.items():
-        scores = judged.own.image_score
+    for product, outcome in products.items():
+        scores = outcome.own.image_score
         edges = np.histogram_bin_edges(scores, BINS)
-        threshold = judged.threshold if np.isfinite(judged.threshold) else None
+        threshold = outcome.threshold if np.isfinite(outcome.threshold) else None
         for kind, label in (("normal", 0), ("defective", 1)):
-            counts, _ = np.histogram(scores[judged.labels == label], edges)
+            counts, _ = np.histogram(scores[outcome.labels == label], edges)
             bins = {"score": edges[:-1], "score_end": edges[1:], "images": counts}
-            tables.append(pd.DataFrame({"product": name, "kind": kind, **bins, "threshold": threshold}))
+            tables.append(pd.DataFrame({"product": product, "kind": kind, **bins, "threshold": threshold}))
     return pd.concat(tables)
 
 
@@ -65,9 +65,9 @@ def confusion_table(products: dict[str, Outcome]) -> pd.DataFrame:
     """
     names = [*products, "unknown"]
     tables = []
-    for name, judged in products.items():
-        routed = np.where(judged.rejected, len(products), judged.chosen[:, -1])
-        tables.append(pd.DataFrame({"product": name, "routed": [names[number] for number in routed]}))
+    for product, outcome in products.items():
+        routed = np.where(outcome.rejected, len(products), outcome.chosen[:, -1])
+        tables.append(pd.DataFrame({"product": product, "routed": [names[number] for number in routed]}))
     return pd.concat(tables)
 
 
@@ -110,12 +110,12 @@ def misrouted_table(
         Columns product, image, routed (to which product), distance_own, distance_routed.
     """
     names, rows = list(products), []
-    for number, (name, judged) in enumerate(products.items()):
-        last = judged.chosen[:, -1]
+    for number, (product, outcome) in enumerate(products.items()):
+        last = outcome.chosen[:, -1]
         for row in np.flatnonzero(last != number):
-            distance = distances[name][row]
-            pair = {"distance_own": distance[number], "distance_routed": distance[last[row]]}
-            rows.append({"product": name, "image": images[name][row], "routed": names[last[row]], **pair})
+            distance = distances[product][row]
+            columns = {"distance_own": distance[number], "distance_routed": distance[last[row]]}
+            rows.append({"product": product, "image": images[product][row], "routed": names[last[row]], **columns})
     return pd.DataFrame(rows, columns=["product", "image", "routed", "distance_own", "distance_routed"])
 
 

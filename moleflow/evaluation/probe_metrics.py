@@ -45,13 +45,13 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
 
 
 def probe_metrics(
-    scorer: Scorer, judged: Statistics, sources: np.ndarray, probe: Probe, sigma: float
+    scorer: Scorer, statistics: Statistics, sources: np.ndarray, probe: Probe, sigma: float
 ) -> dict[str, Any]:
     """How well defects of each kind are told from normal images, perturbed or not, and located in their images.
 
     Args:
         scorer: scorer of the candidate, which holds the calibration images and the perturbed ones.
-        judged: its statistics of the probe images, (M, H, W) each.
+        statistics: its statistics of the probe images, (M, H, W) each.
         sources: row of the calibration image that each was painted on, (M,).
         probe: kinds and masks.
         sigma: smoothing of the anomaly maps in pixels.
@@ -59,8 +59,8 @@ def probe_metrics(
     Returns:
         probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind.
     """
-    scores = scorer.left_out_scores(judged, sources)
-    patches = scorer.patch_scores(judged)
+    scores = scorer.left_out_scores(statistics, sources)
+    patches = scorer.patch_scores(statistics)
     maps = anomaly_maps(patches, size=probe.masks.shape[-1], sigma=sigma)
     normal = np.concatenate([scorer.normal_scores, scorer.perturbed_scores])
     kinds: dict[str, Metrics] = {}
@@ -72,8 +72,8 @@ def probe_metrics(
             "pixel_ap": pixel_ranking(probe.masks[rows], maps[rows]).ap,
         }
     return {
-        "probe_image_auroc": mean_of_defined([each["image_auroc"] for each in kinds.values()]),
-        "probe_pixel_ap": mean_of_defined([each["pixel_ap"] for each in kinds.values()]),
+        "probe_image_auroc": mean_of_defined([metrics["image_auroc"] for metrics in kinds.values()]),
+        "probe_pixel_ap": mean_of_defined([metrics["pixel_ap"] for metrics in kinds.values()]),
         "kinds": kinds,
     }
 
@@ -90,8 +90,8 @@ def true_metrics(predictions: Predictions, labels: np.ndarray, masks: np.ndarray
     Returns:
         test_image_auroc and test_pixel_ap; None where undefined.
     """
-    found = grade(predictions, labels, masks, sigma)
-    return {"test_image_auroc": found.image.auroc, "test_pixel_ap": found.pixel.ap}
+    test_grade = grade(predictions, labels, masks, sigma)
+    return {"test_image_auroc": test_grade.image.auroc, "test_pixel_ap": test_grade.pixel.ap}
 
 
 def agreement(candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -107,8 +107,11 @@ def agreement(candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """
     result: dict[str, dict[str, Any]] = {}
     for metric in ("image_auroc", "pixel_ap"):
-        pairs = {name: (each[f"probe_{metric}"], each[f"test_{metric}"]) for name, each in candidates.items()}
-        pairs = {name: pair for name, pair in pairs.items() if None not in pair}
+        pairs = {
+            candidate: (metrics[f"probe_{metric}"], metrics[f"test_{metric}"])
+            for candidate, metrics in candidates.items()
+        }
+        pairs = {candidate: both for candidate, both in pairs.items() if None not in both}
         if len(pairs) < 2:
             result[metric] = {"spearman": None, "chosen": None, "best": None, "cost": None}
             continue

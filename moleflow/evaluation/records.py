@@ -51,14 +51,14 @@ class Records:
         self.paths, self.names = paths, list(order.products)
         self.size, self.reject_rate = size, reject_rate
         routes = read_record(paths.routes)
-        self.routes = {name: routes.group(name) for name in self.names}
+        self.routes = {product: routes.group(product) for product in self.names}
         self.training_images = dict(zip(self.names, routes.attributes["training_images"].tolist(), strict=True))
-        self.scores = {name: _current_scores(paths, name, task) for name, task in order.products.items()}
-        self.alarm_rates = {name: float(record.attributes["alarm_rate"]) for name, record in self.scores.items()}
-        tables = {name: read_index(paths.index.of(name)) for name in self.names}
-        self.tests = {name: table[table.split == "test"] for name, table in tables.items()}
-        self.labels = {name: table.label.to_numpy() for name, table in self.tests.items()}
-        self.masks = {name: self._masks(name) for name in self.names}
+        self.scores = {product: _current_scores(paths, product, task) for product, task in order.products.items()}
+        self.alarm_rates = {product: float(record.attributes["alarm_rate"]) for product, record in self.scores.items()}
+        tables = {product: read_index(paths.index.of(product)) for product in self.names}
+        self.tests = {product: table[table.split == "test"] for product, table in tables.items()}
+        self.labels = {product: table.label.to_numpy() for product, table in self.tests.items()}
+        self.masks = {product: self._masks(product) for product in self.names}
 
     def resize(self, name: str) -> str:
         """How a product's images were brought to the backbone's view.
@@ -82,14 +82,14 @@ class Records:
     def flow(self) -> dict[str, Outcome]:
         """Outcomes of all products by their experts."""
         misrouted = read_record(self.paths.misrouted)
-        scorers = {name: load_scorer(self.paths.scorers.of(name)) for name in self.names}
-        judged = {}
-        for name, record in self.scores.items():
+        scorers = {product: load_scorer(self.paths.scorers.of(product)) for product in self.names}
+        outcomes = {}
+        for product, record in self.scores.items():
             test = record.group("test")
             own = Predictions(**{field.name: test[field.name] for field in fields(Predictions)})
-            others = self._by_others(misrouted.group(name), scorers)
-            judged[name] = self._judged(name, own, others, float(record.attributes["threshold"]))
-        return judged
+            others = self._by_others(misrouted.group(product), scorers)
+            outcomes[product] = self._outcome(product, own, others, float(record.attributes["threshold"]))
+        return outcomes
 
     def baseline(self, baseline: str, settings: Settings) -> dict[str, Outcome]:
         """Outcomes of all products by a baseline, with scorers made from its distances.
@@ -105,22 +105,22 @@ class Records:
             ArtifactError: its file is missing or broken.
         """
         record = read_record(self.paths.baselines.of(baseline))
-        scorers = {name: _distance_scorer(record, name, settings) for name in self.names}
-        judged = {}
-        for name, scorer in scorers.items():
-            found = Record(record.group(name), {})
-            others = self._by_others(found.group("misrouted"), scorers)
-            judged[name] = self._judged(
-                name, scorer(found.group("test")), others, scorer.threshold(self.alarm_rates[name])
+        scorers = {product: _distance_scorer(record, product, settings) for product in self.names}
+        outcomes = {}
+        for product, scorer in scorers.items():
+            product_record = Record(record.group(product), {})
+            others = self._by_others(product_record.group("misrouted"), scorers)
+            outcomes[product] = self._outcome(
+                product, scorer(product_record.group("test")), others, scorer.threshold(self.alarm_rates[product])
             )
-        return judged
+        return outcomes
 
     def _by_others(self, misrouted: Arrays, scorers: dict[str, Scorer]) -> dict[str, tuple[np.ndarray, Predictions]]:
         """Predictions of the experts that a product's images were misrouted to, with the rows of these images."""
-        groups = {name: Record(misrouted, {}).group(name) for name in self.names}
-        return {name: (group["row"], scorers[name](group)) for name, group in groups.items() if group}
+        groups = {product: Record(misrouted, {}).group(product) for product in self.names}
+        return {product: (group["row"], scorers[product](group)) for product, group in groups.items() if group}
 
-    def _judged(
+    def _outcome(
         self, name: str, own: Predictions, others: dict[str, tuple[np.ndarray, Predictions]], threshold: float
     ) -> Outcome:
         number, chosen = self.names.index(name), self.routes[name]["chosen"]
@@ -139,8 +139,8 @@ class Records:
     def located(self) -> dict[str, Located]:
         """How strange the test images of all products are to every prototype."""
         return {
-            name: Located(self.labels[name], routes["known_p_value"], routes["surprise"])
-            for name, routes in self.routes.items()
+            product: Located(self.labels[product], routes["known_p_value"], routes["surprise"])
+            for product, routes in self.routes.items()
         }
 
     def candidate_metrics(
@@ -182,8 +182,8 @@ class Records:
 
 
 def _distance_scorer(record: Record, name: str, settings: Settings) -> Scorer:
-    found = Record(record.group(name), {})
-    return Scorer.of(("distance",), settings, found.group("calibration"), found.group("perturbed"))
+    product_record = Record(record.group(name), {})
+    return Scorer.of(("distance",), settings, product_record.group("calibration"), product_record.group("perturbed"))
 
 
 def _current_scores(paths: Paths, name: str, task: str) -> Record:

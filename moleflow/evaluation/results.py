@@ -64,12 +64,12 @@ def routed_predictions(
     """
     steps = []
     for step in chosen.T:
-        arrays = {key: value.copy() for key, value in vars(own).items()}
+        arrays = {field: array.copy() for field, array in vars(own).items()}
         for other in np.setdiff1d(step, [number]):
             rows, predictions = others[names[other]]
             held = step[rows] == other
-            for key, values in arrays.items():
-                values[rows[held]] = getattr(predictions, key)[held]
+            for field, array in arrays.items():
+                array[rows[held]] = getattr(predictions, field)[held]
         steps.append(Predictions(**arrays))
     return steps
 
@@ -95,8 +95,8 @@ class Grade:
         Returns:
             Its value; NaN if undefined.
         """
-        values = {"image_auroc": self.image.auroc, "pixel_ap": self.pixel.ap, "aupro": self.pixel.aupro}
-        value = values[metric]
+        followed = {"image_auroc": self.image.auroc, "pixel_ap": self.pixel.ap, "aupro": self.pixel.aupro}
+        value = followed[metric]
         return np.nan if value is None else value
 
 
@@ -118,34 +118,34 @@ def grade(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None
     return Grade(image, pixel_ranking(masks, anomaly_maps(predictions.patch_score, size=masks.shape[-1], sigma=sigma)))
 
 
-def grades(judged: Outcome, sigma: float) -> tuple[Grade, list[Grade]]:
+def grades(outcome: Outcome, sigma: float) -> tuple[Grade, list[Grade]]:
     """Grades the own expert, and the routed experts after each task; equal predictions are graded once.
 
     Args:
-        judged: outcome of a product.
+        outcome: outcome of a product.
         sigma: smoothing of the anomaly maps in pixels.
 
     Returns:
         The own expert's grade, and one per task since the product's own.
     """
-    own = grade(judged.own, judged.labels, judged.masks, sigma)
-    known = {np.full(len(judged.labels), judged.number).tobytes(): own}
+    own = grade(outcome.own, outcome.labels, outcome.masks, sigma)
+    known = {np.full(len(outcome.labels), outcome.number).tobytes(): own}
     routed = []
-    for column, predictions in zip(judged.chosen.T, judged.routed, strict=True):
+    for column, predictions in zip(outcome.chosen.T, outcome.routed, strict=True):
         key = column.astype(np.int64).tobytes()
         if key not in known:
-            known[key] = grade(predictions, judged.labels, judged.masks, sigma)
+            known[key] = grade(predictions, outcome.labels, outcome.masks, sigma)
         routed.append(known[key])
     return own, routed
 
 
-def class_metrics(judged: Outcome, own: Grade, routed: Grade) -> tuple[Metrics, dict[str, str]]:
+def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics, dict[str, str]]:
     """All metrics of one product, by the routed experts and (with the suffix _own_expert) by its own expert.
 
     A rejected image gets no prediction: it is neither a false alarm nor a found defect.
 
     Args:
-        judged: outcome of the product.
+        outcome: outcome of the product.
         own: grade of its own expert.
         routed: grade of the routed experts after the last task.
 
@@ -154,8 +154,8 @@ def class_metrics(judged: Outcome, own: Grade, routed: Grade) -> tuple[Metrics, 
     """
     metrics: Metrics = {}
     reasons: dict[str, str] = {}
-    unrejected = np.zeros_like(judged.rejected)
-    variants = [("", judged.routed[-1], routed, judged.rejected), ("_own_expert", judged.own, own, unrejected)]
+    unrejected = np.zeros_like(outcome.rejected)
+    variants = [("", outcome.routed[-1], routed, outcome.rejected), ("_own_expert", outcome.own, own, unrejected)]
     for suffix, predictions, grade_, rejected in variants:
         image, pixel = grade_.image, grade_.pixel
         rankings = {
@@ -163,21 +163,21 @@ def class_metrics(judged: Outcome, own: Grade, routed: Grade) -> tuple[Metrics, 
             **{"pixel_auroc": pixel.auroc, "pixel_ap": pixel.ap, "pixel_best_f1_on_test": pixel.best_f1},
             "aupro": pixel.aupro,
         }
-        metrics |= {f"{key}{suffix}": value for key, value in rankings.items()}
+        metrics |= {f"{metric}{suffix}": value for metric, value in rankings.items()}
         reasons |= {
-            f"{key}{suffix}": (image if key.startswith("image") else pixel).reason
-            for key, value in rankings.items()
+            f"{metric}{suffix}": (image if metric.startswith("image") else pixel).reason
+            for metric, value in rankings.items()
             if value is None
         }
-        counted = asdict(alarm_metrics(judged.labels, alarms(predictions.p_value, judged.alarm_rate) & ~rejected))
+        counted = asdict(alarm_metrics(outcome.labels, alarms(predictions.p_value, outcome.alarm_rate) & ~rejected))
         reason = "no test image of the kind it needs, or no alarm"
-        if np.isinf(judged.threshold):
+        if np.isinf(outcome.threshold):
             counted = dict.fromkeys(counted)
-            reason = f"fewer than {images_needed(judged.alarm_rate)} calibration images"
-        metrics |= {f"{key}{suffix}": value for key, value in counted.items()}
-        reasons |= {f"{key}{suffix}": reason for key, value in counted.items() if value is None}
-    metrics["alarm_rate"] = judged.alarm_rate
-    metrics["routing_accuracy"] = float((judged.chosen[:, -1] == judged.number).mean())
+            reason = f"fewer than {images_needed(outcome.alarm_rate)} calibration images"
+        metrics |= {f"{metric}{suffix}": value for metric, value in counted.items()}
+        reasons |= {f"{metric}{suffix}": reason for metric, value in counted.items() if value is None}
+    metrics["alarm_rate"] = outcome.alarm_rate
+    metrics["routing_accuracy"] = float((outcome.chosen[:, -1] == outcome.number).mean())
     return metrics, reasons
 
 
@@ -210,17 +210,17 @@ def evaluate(products: dict[str, Outcome], *, sigma: float) -> Evaluation:
     Returns:
         Metrics of each product and of all.
     """
-    tasks = max(len(judged.routed) for judged in products.values())
+    tasks = max(len(outcome.routed) for outcome in products.values())
     own, routed = ({metric: np.full((tasks, len(products)), np.nan) for metric in CONTINUAL} for _ in range(2))
     classes: dict[str, dict[str, Any]] = {}
-    for column, (name, judged) in enumerate(products.items()):
-        own_grade, routed_grades = grades(judged, sigma)
-        metrics, reasons = class_metrics(judged, own_grade, routed_grades[-1])
+    for column, (name, outcome) in enumerate(products.items()):
+        own_grade, routed_grades = grades(outcome, sigma)
+        metrics, reasons = class_metrics(outcome, own_grade, routed_grades[-1])
         classes[name] = {**metrics, "undefined": reasons}
         arrival = tasks - len(routed_grades)
         for metric in CONTINUAL:
             own[metric][arrival:, column] = own_grade.value(metric)
-            routed[metric][arrival:, column] = [each.value(metric) for each in routed_grades]
+            routed[metric][arrival:, column] = [routed_grade.value(metric) for routed_grade in routed_grades]
     summary: dict[str, Any] = dict(mean_metrics(classes))
     summary["continual"] = {
         metric: {name: asdict(account) for name, account in continual_account(own[metric], routed[metric]).items()}

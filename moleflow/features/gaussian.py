@@ -44,10 +44,10 @@ def fit_gaussian(embedded: Float[Tensor, "N C"], rank: int) -> Gaussian:
     # It takes a third of a second to import, and most stages only read Gaussians.
     from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
 
-    values = embedded.double().numpy()
-    covariance, shrinkage = ledoit_wolf(values)
-    if shrinkage < 1 / len(values):
-        covariance = shrunk_covariance(empirical_covariance(values), 1 / len(values))
+    samples = embedded.double().numpy()
+    covariance, shrinkage = ledoit_wolf(samples)
+    if shrinkage < 1 / len(samples):
+        covariance = shrunk_covariance(empirical_covariance(samples), 1 / len(samples))
     variances, directions = torch.linalg.eigh(torch.from_numpy(covariance))  # ascending
     rank = min(rank, len(embedded) - 1, len(variances) - 1)
     kept = slice(len(variances) - rank, None)

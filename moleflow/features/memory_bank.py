@@ -35,12 +35,12 @@ class MemoryBank:
         Returns:
             Distances, (N, H, W) for each layer.
         """
-        found, start = [], 0
+        nearest, start = [], 0
         for kept in self.patches:
             end = start + kept.shape[1]
-            found.append(torch.stack([_nearest(image, kept) for image in features[..., start:end]]))
+            nearest.append(torch.stack([_nearest(image, kept) for image in features[..., start:end]]))
             start = end
-        return found
+        return nearest
 
 
 def _nearest(image: Float[Tensor, "H W C"], kept: Float[Tensor, "M C"]) -> Float[Tensor, "H W"]:
@@ -63,18 +63,18 @@ def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int
         return []
     generator = torch.Generator().manual_seed(seed)
     candidates = _drawn(features, SEARCHED * size, generator)
-    return [part[_greedy_cover(part.float(), size, generator)] for part in candidates.split(layers, dim=1)]
+    return [layer[_greedy_cover(layer.float(), size, generator)] for layer in candidates.split(layers, dim=1)]
 
 
 def _drawn(features: ImageFeatures, count: int, generator: torch.Generator) -> Float[Tensor, "P C"]:
     """Up to `count` patches and a few more, equally many of every image."""
     images, height, width = features.shape[:3]
-    each = min(height * width, -(-count // images))
+    per_image = min(height * width, -(-count // images))
     # Filled in place: small results kept between large temporary ones would fragment the heap.
-    drawn = torch.empty(images, each, features.shape[3], dtype=torch.float16)
+    drawn = torch.empty(images, per_image, features.shape[3], dtype=torch.float16)
     for start in range(0, images, SHARD):
         for row, image in enumerate(features[start : start + SHARD], start):
-            drawn[row] = image.flatten(0, 1)[torch.randperm(height * width, generator=generator)[:each]]
+            drawn[row] = image.flatten(0, 1)[torch.randperm(height * width, generator=generator)[:per_image]]
     return drawn.flatten(0, 1)
 
 
@@ -85,10 +85,10 @@ def _greedy_cover(points: Float[Tensor, "P D"], count: int, generator: torch.Gen
     chosen = [0]
     distance = (points - points[0]).square().sum(1)
     norms = points.square().sum(1)
-    found = torch.empty_like(distance)  # nothing new is allocated in the loop
+    to_farthest = torch.empty_like(distance)  # nothing new is allocated in the loop
     while len(chosen) < min(count, len(points)):
         farthest = int(distance.argmax())
         chosen.append(farthest)
-        torch.addmv(norms, points, points[farthest], alpha=-2, out=found).add_(norms[farthest])
-        torch.minimum(distance, found, out=distance)
+        torch.addmv(norms, points, points[farthest], alpha=-2, out=to_farthest).add_(norms[farthest])
+        torch.minimum(distance, to_farthest, out=distance)
     return torch.tensor(chosen)

@@ -16,8 +16,8 @@ def _mean_of_layers(maps: list[Tensor], neighborhood: int, embed_dim: int, grid:
     embedded = []
     for layer in maps:
         count, _, height, width = layer.shape
-        values = F.unfold(layer, neighborhood, padding=neighborhood // 2)  # (N, C·k², H·W)
-        pooled = F.adaptive_avg_pool1d(values.transpose(1, 2), embed_dim)  # (N, H·W, D)
+        unfolded = F.unfold(layer, neighborhood, padding=neighborhood // 2)  # (N, C·k², H·W)
+        pooled = F.adaptive_avg_pool1d(unfolded.transpose(1, 2), embed_dim)  # (N, H·W, D)
         embedded.append(_to_grid(pooled.transpose(1, 2).reshape(count, embed_dim, height, width), grid))
     return torch.stack(embedded).mean(0)
 

@@ -163,9 +163,9 @@ def build_prototype(
         features = patch_features(maps, **patching)
         embedded[done : done + len(features)] = embeddings(features, layers[-1])
         done += len(features)
-        values = features.flatten(0, 2).double()
-        total += values.sum(0)
-        products.addmm_(values.T, values)
+        rows = features.flatten(0, 2).double()
+        total += rows.sum(0)
+        products.addmm_(rows.T, rows)
     patches = done * grid**2
     mean = total / patches
     if (embedded - embedded[0]).abs().max() <= 2**-10 * embedded.abs().max():  # nothing beyond fp16's last place
@@ -203,7 +203,7 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
         prototype: the prototype.
     """
     tensors = {
-        **{f"gaussian/{name}": value for name, value in vars(prototype.gaussian).items()},
+        **{f"gaussian/{name}": tensor for name, tensor in vars(prototype.gaussian).items()},
         "left_out": prototype.left_out,
         "shift": prototype.shift,
         "matrix": prototype.matrix,
@@ -231,7 +231,7 @@ def load_prototype(path: Path) -> Prototype:
         ArtifactError: the file is missing or broken.
     """
     tensors, metadata = load_tensors(path)
-    gaussian = {name.removeprefix("gaussian/"): value for name, value in tensors.items() if "/" in name}
+    gaussian = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "/" in name}
     return Prototype(
         gaussian=Gaussian(**gaussian),
         left_out=tensors["left_out"],

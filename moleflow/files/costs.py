@@ -56,11 +56,11 @@ def summarize_costs(
     """
     with _opened(path) as costs:
         listed = {*products, *products.values(), *baselines, "all"}
-        kept = {stage: {item: each for item, each in runs.items() if item in listed} for stage, runs in _stages(costs)}
+        kept = {stage: {item: cost for item, cost in runs.items() if item in listed} for stage, runs in _stages(costs)}
         costs["stages"] = {stage: runs for stage, runs in kept.items() if runs}
         costs["products"] = {
-            name: {**_product_cost(costs["stages"], products, name, first_task), "parameters": parameters[name]}
-            for name in products
+            product: _product_cost(costs["stages"], products, product, first_task) | {"parameters": parameters[product]}
+            for product in products
         }
         costs["total"] = _total(costs["products"], costs["stages"].get("extract", {}))
 
@@ -103,11 +103,11 @@ def _total(products: dict[str, dict[str, float | None]], extract: dict[str, Cost
     """Cost of all products together, and of their extraction alone; None where a product's cost is None."""
     total: dict[str, float | None] = {}
     for key in ("seconds", "bytes", "parameters"):
-        values = [each[key] for each in products.values()]
-        total[key] = None if None in values else round(sum(value for value in values if value is not None), 3)
+        amounts = [cost[key] for cost in products.values()]
+        total[key] = None if None in amounts else round(sum(amount for amount in amounts if amount is not None), 3)
     for key in ("seconds", "bytes"):
         known = products.keys() <= extract.keys()
-        total[f"extract_{key}"] = round(sum(extract[name][key] for name in products), 3) if known else None
+        total[f"extract_{key}"] = round(sum(extract[product][key] for product in products), 3) if known else None
     return total
 
 

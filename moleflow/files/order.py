@@ -43,11 +43,12 @@ class Order:
         Returns:
             Their names, in order of arrival.
         """
-        return [name for name, its in self.products.items() if its == task]
+        return [product for product, own_task in self.products.items() if own_task == task]
 
     def known_after(self) -> list[int]:
         """How many products are known after each task."""
-        return [sum(self.tasks.index(its) <= step for its in self.products.values()) for step in range(len(self.tasks))]
+        arrivals = [self.tasks.index(task) for task in self.products.values()]
+        return [sum(arrival <= step for arrival in arrivals) for step in range(len(self.tasks))]
 
     def text(self) -> str:
         """What `read_order` reads."""

@@ -21,8 +21,8 @@ def write_products(products: dict[str, ProductClass], path: Path) -> None:
     Raises:
         ParamsError: the file as it stands is wrong.
     """
-    tasks = list(dict.fromkeys(each.task for each in products.values()))
-    lines = {name: _flow(each.model_dump(exclude_none=True)) for name, each in products.items()}
+    tasks = list(dict.fromkeys(line.task for line in products.values()))
+    lines = {product: _flow(line.model_dump(exclude_none=True)) for product, line in products.items()}
     write_params({"classes": CommentedMap(lines), "first_task": tasks[0], "later_tasks": tasks[1:]}, path)
 
 

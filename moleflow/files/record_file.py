@@ -34,7 +34,7 @@ class Record:
             Its arrays by their path below the group.
         """
         prefix = name + "/"
-        return {key.removeprefix(prefix): value for key, value in self.arrays.items() if key.startswith(prefix)}
+        return {key.removeprefix(prefix): array for key, array in self.arrays.items() if key.startswith(prefix)}
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -62,8 +62,8 @@ def require_finite(found: Statistics, product: str, images: list[str]) -> None:
     Raises:
         ArtifactError: a value is NaN or infinite; names product, image and statistic.
     """
-    for name, values in found.items():
-        finite = np.isfinite(values).reshape(len(values), -1).all(1)
+    for name, statistic in found.items():
+        finite = np.isfinite(statistic).reshape(len(statistic), -1).all(1)
         if not finite.all():
             raise ArtifactError(
                 f"{product}: {name} of {images[int(finite.argmin())]} is not finite; look at the image, or lower lr or "

@@ -139,7 +139,7 @@ def base_parameters(density: Density) -> list[tuple[str, nn.Parameter]]:
         Each name with its parameter, not copied.
     """
     owned = set(expert_names(density))
-    return [(name, value) for name, value in density.named_parameters() if name not in owned]
+    return [(name, parameter) for name, parameter in density.named_parameters() if name not in owned]
 
 
 def decays(name: str, tensor: Tensor) -> bool:
@@ -168,4 +168,4 @@ def base_state(density: Density) -> dict[str, Tensor]:
         Tensor by name.
     """
     owned = set(expert_names(density))
-    return {name: value for name, value in density.state_dict().items() if name not in owned}
+    return {name: tensor for name, tensor in density.state_dict().items() if name not in owned}

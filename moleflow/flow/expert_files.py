@@ -43,7 +43,7 @@ def save_expert(
         features: per product that the expert serves, the prototype's digest of its features.
     """
     links = {"base_digest": digest(base), "features": features, "folds": len(folds)}
-    tensors = {f"{number}/{name}": value for number, fold in enumerate(folds) for name, value in fold.items()}
+    tensors = {f"{number}/{name}": tensor for number, fold in enumerate(folds) for name, tensor in fold.items()}
     for number, products in enumerate(memory_banks):
         for product, layers in products.items():
             tensors |= {f"memory/{number}/{product}/{layer}": patches for layer, patches in enumerate(layers)}
@@ -102,7 +102,7 @@ def load_expert(base: Path, expert: Path, *, product: str) -> tuple[list[Density
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 def _load(density: Density, tensors: dict[str, Tensor], needed: set[str], path: Path) -> None:

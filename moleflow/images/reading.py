@@ -77,10 +77,10 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise ValueError("32-bit values have no known white; save it with 8 or 16 bits")
     if image.mode.startswith("I;16"):
-        values = np.asarray(image)
-        if values.max() < 4096:
+        pixels = np.asarray(image)
+        if pixels.max() < 4096:
             raise ValueError("its 16-bit values use a sixteenth of their range at most; scale them up to 65535")
-        image = Image.fromarray((values >> 8).astype(np.uint8))
+        image = Image.fromarray((pixels >> 8).astype(np.uint8))
     if "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow warns of transparency that it drops on the direct way
     return image.convert("RGB")

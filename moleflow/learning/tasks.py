@@ -26,9 +26,9 @@ def load_task(paths: Paths, task: str) -> dict[str, Prototype]:
     """
     names = read_task(paths.task_params(task))
     tidy_task(paths, task, names)
-    prototypes = {name: load_prototype(paths.prototype_of(name, task)) for name in names}
-    for name, prototype in prototypes.items():
-        require_own_features(prototype, *(open_split(paths.features.of(name), split) for split in NORMAL))
+    prototypes = {product: load_prototype(paths.prototype_of(product, task)) for product in names}
+    for product, prototype in prototypes.items():
+        require_own_features(prototype, *(open_split(paths.features.of(product), split) for split in NORMAL))
     return prototypes
 
 
@@ -55,6 +55,6 @@ def normal_features(paths: Paths, name: str, prototype: Prototype, *splits: str)
 
 # A member maps a task and its products to the products that share an expert, by the name of the expert.
 EXPERT_GROUPS: dict[str, Callable[[str, list[str]], dict[str, list[str]]]] = {
-    "class": lambda task, names: {name: [name] for name in names},
-    "task": lambda task, names: {task: names},
+    "class": lambda task, products: {product: [product] for product in products},
+    "task": lambda task, products: {task: products},
 }

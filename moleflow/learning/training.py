@@ -109,8 +109,8 @@ def train(
         TrainingError: the loss is not finite; names product, epoch and step.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
-    windows = {name: _Windows(images, recipe.feature_memory / len(features)) for name, images in features.items()}
-    sizes = [size for each in windows.values() for size in each.sizes]
+    windows = {product: _Windows(images, recipe.feature_memory / len(features)) for product, images in features.items()}
+    sizes = [size for product_windows in windows.values() for size in product_windows.sizes]
     steps_per_epoch = sum(math.ceil(size / recipe.batch_size) for size in sizes)
     steps, warmup = recipe.epochs * steps_per_epoch, round(recipe.warmup_epochs * steps_per_epoch)
     tensors = [tensor for _, tensor in trained]
@@ -129,15 +129,15 @@ def train(
         for epoch in range(recipe.epochs):
             history: list[Tensor] = []  # on the device until the epoch ends: a step never waits for a number
             names: list[str] = []
-            for name, batch in _batches(windows, recipe.batch_size, generator):
-                loss, nll = _losses(density, experts[name], batch.float(), recipe)
+            for product, batch in _batches(windows, recipe.batch_size, generator):
+                loss, nll = _losses(density, experts[product], batch.float(), recipe)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(tensors, recipe.grad_clip or math.inf)
                 optimizer.step()
                 schedule.step()
                 history.append(torch.stack([loss.detach(), nll.detach()]))
-                names.append(name)
+                names.append(product)
                 bar.update()
             curve.append(_epoch_row(epoch, history, names, channels))
             bar.set_postfix(nll=curve[-1]["nll"])
@@ -176,25 +176,25 @@ def _batches(
     windows: dict[str, _Windows], batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[str, Float[Tensor, "B H W C"]]]:
     """Every image once, each batch from one product, products and the images of a window mixed at random."""
-    planned = {name: each.rows(generator) for name, each in windows.items()}
+    planned = {product: product_windows.rows(generator) for product, product_windows in windows.items()}
     for turn in range(max(len(rows) for rows in planned.values())):
-        loaded = {name: windows[name].load(rows[turn]) for name, rows in planned.items() if turn < len(rows)}
+        loaded = {product: windows[product].load(rows[turn]) for product, rows in planned.items() if turn < len(rows)}
         batches = [
-            (name, rows)
-            for name, images in loaded.items()
+            (product, rows)
+            for product, images in loaded.items()
             for rows in torch.randperm(len(images), generator=generator).split(batch_size)
         ]
         for index in torch.randperm(len(batches), generator=generator):
-            name, rows = batches[index]
-            yield name, loaded[name][rows]
+            product, rows = batches[index]
+            yield product, loaded[product][rows]
         loaded.clear()
 
 
 def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
     with torch.autocast(batch.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
-        judged = functional_call(density, expert, (batch,))
-    nll = judged.nll
-    return call(tail_aware_loss, vars(recipe), nll, judged.log_det), nll.mean()
+        likelihood = functional_call(density, expert, (batch,))
+    nll = likelihood.nll
+    return call(tail_aware_loss, vars(recipe), nll, likelihood.log_det), nll.mean()
 
 
 def _epoch_row(epoch: int, history: list[Tensor], names: list[str], channels: int) -> dict[str, int | float]:

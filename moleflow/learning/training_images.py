@@ -29,7 +29,11 @@ def split(paths: Paths, prototypes: dict[str, Prototype], folds: int) -> list[di
     Raises:
         StoreError: a store is missing or holds features of another backbone.
     """
-    return [{name: normal_features(paths, name, each, "train", "rotated") for name, each in prototypes.items()}]
+    features = {
+        product: normal_features(paths, product, prototype, "train", "rotated")
+        for product, prototype in prototypes.items()
+    }
+    return [features]
 
 
 def cross(paths: Paths, prototypes: dict[str, Prototype], folds: int) -> list[dict[str, StandardizedFeatures]]:
@@ -46,16 +50,19 @@ def cross(paths: Paths, prototypes: dict[str, Prototype], folds: int) -> list[di
     Raises:
         StoreError: a store is missing or holds features of another backbone.
     """
-    normal = {name: normal_features(paths, name, each, "train", "calibration") for name, each in prototypes.items()}
+    normal = {
+        product: normal_features(paths, product, prototype, "train", "calibration")
+        for product, prototype in prototypes.items()
+    }
     count = min([folds, *(len(features) for features in normal.values())])
     every, numbers = {}, {}
-    for name, prototype in prototypes.items():
-        every[name] = normal_features(paths, name, prototype, "train", "calibration", "rotated")
-        number = fold_numbers(len(normal[name]), count)
-        copies = np.arange(len(every[name]) - len(number)) % normal[name].starts[1]  # row in train of each copy
-        numbers[name] = np.concatenate([number, number[copies]])
+    for product, prototype in prototypes.items():
+        every[product] = normal_features(paths, product, prototype, "train", "calibration", "rotated")
+        number = fold_numbers(len(normal[product]), count)
+        copies = np.arange(len(every[product]) - len(number)) % normal[product].starts[1]  # row in train of each copy
+        numbers[product] = np.concatenate([number, number[copies]])
     return [
-        {name: features.take(np.flatnonzero(numbers[name] != fold)) for name, features in every.items()}
+        {product: features.take(np.flatnonzero(numbers[product] != fold)) for product, features in every.items()}
         for fold in range(count)
     ]
 

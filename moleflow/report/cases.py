@@ -91,29 +91,29 @@ class Cases:
     side: int
 
 
-def worst(judged: Outcome, label: int) -> list[int]:
-    """The images of one label that are judged most unlike it.
+def worst(outcome: Outcome, label: int) -> list[int]:
+    """The images of one label that are outcome most unlike it.
 
     Args:
-        judged: a product's test images.
+        outcome: a product's test images.
         label: 0 normal, 1 defective.
 
     Returns:
         Up to `CASES` rows, worst first; equal p-values by comparable score.
     """
-    predictions = judged.routed[-1]
+    predictions = outcome.routed[-1]
     sign = 1 if label == NORMAL else -1
     order = np.lexsort((-sign * predictions.comparable_score, sign * predictions.p_value))
-    return [int(row) for row in order if judged.labels[row] == label][:CASES]
+    return [int(row) for row in order if outcome.labels[row] == label][:CASES]
 
 
 def worst_cases(
-    judged: Outcome, index: pd.DataFrame, names: list[str], *, resize: str, sigma: float, size: int
+    outcome: Outcome, index: pd.DataFrame, names: list[str], *, resize: str, sigma: float, size: int
 ) -> Cases:
     """The worst cases of a product, as the routed experts judge them after the last task.
 
     Args:
-        judged: its N test images.
+        outcome: its N test images.
         index: path and defect of the same images, N rows.
         names: all products in order of arrival.
         resize: how the backbone's view was cut, see `image_pixels`.
@@ -123,56 +123,56 @@ def worst_cases(
     Returns:
         What the report shows of them.
     """
-    low, high = heat_scale(judged)
+    low, high = heat_scale(outcome)
     groups = []
     for label in TITLES:
         shown = []
-        for row in worst(judged, label):
-            [anomaly] = anomaly_maps(judged.routed[-1].patch_score[[row]], size=size, sigma=sigma)
+        for row in worst(outcome, label):
+            [anomaly] = anomaly_maps(outcome.routed[-1].patch_score[[row]], size=size, sigma=sigma)
             photo = image_pixels(Path(index.path.iloc[row]), SIDE, resize).transpose(1, 2, 0)
             heat = heat_colors((anomaly - low) / (high - low))
-            contour = "" if judged.masks is None else contour_path(judged.masks[row])
-            tone, words = _prediction(judged, row)
-            facts, path = _facts(judged, index, row, names), str(Path(index.path.iloc[row]))
+            contour = "" if outcome.masks is None else contour_path(outcome.masks[row])
+            tone, words = _prediction(outcome, row)
+            facts, path = _facts(outcome, index, row, names), str(Path(index.path.iloc[row]))
             shown.append(Case(tone, words, facts, path, data_uri(photo), data_uri(heat), contour))
-        groups.append(_group(judged, label, shown))
-    return Cases(groups, low, high, HIGH, judged.masks is not None, size, SIDE)
+        groups.append(_group(outcome, label, shown))
+    return Cases(groups, low, high, HIGH, outcome.masks is not None, size, SIDE)
 
 
-def heat_scale(judged: Outcome) -> tuple[float, float]:
+def heat_scale(outcome: Outcome) -> tuple[float, float]:
     """The common scale of a product's heat maps.
 
     Args:
-        judged: its test images.
+        outcome: its test images.
 
     Returns:
         Patch scores at the dark and at the bright end.
     """
-    low, high = np.percentile(judged.routed[-1].patch_score, [50, HIGH]).tolist()
+    low, high = np.percentile(outcome.routed[-1].patch_score, [50, HIGH]).tolist()
     return low, max(high, low + 1e-9 * (1 + abs(low)))  # all scores may be equal
 
 
-def _prediction(judged: Outcome, row: int) -> tuple[str, str]:
+def _prediction(outcome: Outcome, row: int) -> tuple[str, str]:
     """Its tone and its words."""
-    if judged.rejected[row]:
+    if outcome.rejected[row]:
         return REJECTION
-    return (ALARM if alarms(judged.routed[-1].p_value, judged.alarm_rate)[row] else SILENCE)[int(judged.labels[row])]
+    return (ALARM if alarms(outcome.routed[-1].p_value, outcome.alarm_rate)[row] else SILENCE)[int(outcome.labels[row])]
 
 
-def _facts(judged: Outcome, index: pd.DataFrame, row: int, names: list[str]) -> dict[str, str]:
-    predictions = judged.routed[-1]
+def _facts(outcome: Outcome, index: pd.DataFrame, row: int, names: list[str]) -> dict[str, str]:
+    predictions = outcome.routed[-1]
     return {
         "p-value": f"{predictions.p_value[row]:.3f}",
         "score": f"{predictions.image_score[row]:.4g}",
         "kind": str(index.defect.iloc[row]),
-        "nearest" if judged.rejected[row] else "routed to": names[int(judged.chosen[row, -1])],
+        "nearest" if outcome.rejected[row] else "routed to": names[int(outcome.chosen[row, -1])],
         "file": "/".join(Path(index.path.iloc[row]).parts[-2:]),
     }
 
 
-def _group(judged: Outcome, label: int, shown: list[Case]) -> Group:
-    rows = np.flatnonzero(judged.labels == label).tolist()
-    predictions = [_prediction(judged, row) for row in rows]
+def _group(outcome: Outcome, label: int, shown: list[Case]) -> Group:
+    rows = np.flatnonzero(outcome.labels == label).tolist()
+    predictions = [_prediction(outcome, row) for row in rows]
     alarming, silent = predictions.count(ALARM[label]), predictions.count(SILENCE[label])
     rejected = predictions.count(REJECTION)
     return Group(TITLES[label], KINDS[label], len(rows), alarming, silent, rejected, shown)

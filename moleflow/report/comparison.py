@@ -61,12 +61,13 @@ def comparison_table(experiments: list[Experiment], metric: str) -> str:
         for method, products in experiment.methods.items():
             name = f"flow, {setting}" if method == "flow" else method
             name += f", {experiment.commit}" if experiment.commit else ""
-            groups[next(iter(products)), name].append({each: its.get(metric) for each, its in products.items()})
+            run = {product: metrics.get(metric) for product, metrics in products.items()}
+            groups[next(iter(products)), name].append(run)
     columns = sorted({product for runs in groups.values() for run in runs for product in run})
     rows = []
     for (first, name), runs in sorted(groups.items()):
         means = [mean_of_defined(run.values()) for run in runs]
-        cells = [spread(values) for values in (*([run.get(product) for run in runs] for product in columns), means)]
+        cells = [spread(by_seed) for by_seed in (*([run.get(product) for run in runs] for product in columns), means)]
         rows.append([first, name, str(len(runs)), *cells])
     return Table(["first product", title(metric), "seeds", *columns, "mean"], rows).markdown()
 

@@ -93,7 +93,7 @@ def read_comparable(revs: list[str]) -> list[Experiment]:
             )
         for row in rows:
             flow, baselines = (json.loads(dvc.api.read(path, rev=row["rev"])) for path in METRICS)
-            methods = {"flow": flow, **{name: its["classes"] for name, its in baselines.items()}}
+            methods = {"flow": flow, **{baseline: results["classes"] for baseline, results in baselines.items()}}
             experiments.append(Experiment(row, methods, rev if len(revs) > 1 else ""))
     return experiments
 

@@ -99,7 +99,7 @@ def page(numbers: dict[str, Any], plots: dict[str, Rows], cases: dict[str, Cases
         continual=tables.continual_table(summary),
         baselines=_baselines(summary, classes, numbers["baselines"]),
         agreement=tables.agreement_table(probes),
-        probes={product: _probe_tables(its["candidates"]) for product, its in probes.items()},
+        probes={product: _probe_tables(probe["candidates"]) for product, probe in probes.items()},
         confusion=confusion(list(classes), plots["confusion"]),
         misrouted_images=len(plots["misrouted"]),
         misrouted=_misrouted(plots["misrouted"][:MISROUTED]),
@@ -123,17 +123,17 @@ def _headlines(summary: dict[str, Any]) -> dict[str, str]:
 
 def _target(classes: dict[str, Any]) -> str:
     """The promised rates of false alarms, in words."""
-    rates = {name: f"{metrics['alarm_rate']:g}" for name, metrics in classes.items()}
+    rates = {product: f"{metrics['alarm_rate']:g}" for product, metrics in classes.items()}
     if len(set(rates.values())) == 1:
         return next(iter(rates.values()))
-    return ", ".join(f"{rate} for {name}" for name, rate in rates.items())
+    return ", ".join(f"{rate} for {product}" for product, rate in rates.items())
 
 
 def _products(classes: dict[str, Any], histograms: Rows, cases: dict[str, Cases]) -> list[Product]:
     products = []
-    for name, metrics in classes.items():
-        drawn = histogram([row for row in histograms if row["product"] == name])
-        products.append(Product(name, [_metric(metrics, key) for key in COLUMNS], drawn, cases[name]))
+    for product, metrics in classes.items():
+        drawn = histogram([row for row in histograms if row["product"] == product])
+        products.append(Product(product, [_metric(metrics, key) for key in COLUMNS], drawn, cases[product]))
     return products
 
 
@@ -152,19 +152,19 @@ def _baselines(summary: dict[str, Any], classes: dict[str, Any], baselines: dict
     """The flow beside its baselines; nothing without any."""
     if not baselines:
         return []
-    by_product = [tables.baselines_by_product_table(classes, baselines, each) for each in tables.COMPARED[:3]]
+    by_product = [tables.baselines_by_product_table(classes, baselines, metric) for metric in tables.COMPARED[:3]]
     return [tables.baselines_table(summary, baselines), *by_product]
 
 
 def _probe_tables(candidates: dict[str, Any]) -> list[Table]:
     """How the probe weighs the candidates of one product, by kind of synthetic defect."""
-    kinds = list(dict.fromkeys(kind for each in candidates.values() for kind in each["kinds"]))
+    kinds = list(dict.fromkeys(kind for metrics in candidates.values() for kind in metrics["kinds"]))
     made = []
     for metric in ("image_auroc", "pixel_ap"):
         rows = []
-        for name, each in candidates.items():
-            by_kind = [each["kinds"].get(kind, {}).get(metric) for kind in kinds]
-            rows.append([name, *map(cell, [*by_kind, each[f"probe_{metric}"], each[f"test_{metric}"]])])
+        for candidate, metrics in candidates.items():
+            by_kind = [metrics["kinds"].get(kind, {}).get(metric) for kind in kinds]
+            rows.append([candidate, *map(cell, [*by_kind, metrics[f"probe_{metric}"], metrics[f"test_{metric}"]])])
         made.append(Table([title(metric), *kinds, "probe, mean", "test"], rows))
     return made
 
@@ -178,5 +178,5 @@ def _misrouted(rows: Rows) -> Table:
 
 
 def _open_set(classes: dict[str, Any]) -> Table:
-    rows = [[name, *(cell(each[key]) for key in OPEN_SET)] for name, each in classes.items()]
+    rows = [[product, *(cell(metrics[key]) for key in OPEN_SET)] for product, metrics in classes.items()]
     return Table(["product", *OPEN_SET.values()], rows)

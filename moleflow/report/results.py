@@ -23,7 +23,7 @@ def results(metrics: dict[str, Any]) -> str:
     if baselines:
         parts["The flow and its baselines on the same features"] = [
             tables.baselines_table(summary, baselines),
-            *(tables.baselines_by_product_table(classes, baselines, each) for each in ("image_auroc", "pixel_ap")),
+            *(tables.baselines_by_product_table(classes, baselines, metric) for metric in ("image_auroc", "pixel_ap")),
         ]
     parts |= {
         "The probe: synthetic defects on calibration images against the test": [
@@ -34,5 +34,5 @@ def results(metrics: dict[str, Any]) -> str:
         "Cost of each stage": [tables.stage_costs_table(metrics["costs"]["stages"])],
     }
     return "\n\n".join(
-        "\n\n".join([f"### {name}", *(each.markdown() for each in part)]) for name, part in parts.items()
+        "\n\n".join([f"### {heading}", *(table.markdown() for table in subject)]) for heading, subject in parts.items()
     )

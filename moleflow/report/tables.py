@@ -76,7 +76,7 @@ def accuracy_table(classes: dict[str, Any], summary: dict[str, Any]) -> Table:
     Returns:
         A line per product and one of their means, a column per metric of `ACCURACY`.
     """
-    rows = [[name, *_cells(each, ACCURACY)] for name, each in [*classes.items(), ("mean", summary)]]
+    rows = [[product, *_cells(metrics, ACCURACY)] for product, metrics in [*classes.items(), ("mean", summary)]]
     return Table(["product", *map(title, ACCURACY)], rows)
 
 
@@ -91,11 +91,12 @@ def alarms_table(classes: dict[str, Any], summary: dict[str, Any]) -> Table:
         A line per product and one of their means; shares of images, from 0 to 1.
     """
     rows = []
-    for name, each in classes.items():
-        interval = f"{cell(each['false_alarm_low'])} to {cell(each['false_alarm_high'])}"
-        rows.append([name, f"{each['alarm_rate']:g}", cell(each["false_alarm_rate"]), interval, *_cells(each, ALARMS)])
-    target, realized = f"{summary['calibration']['target']:g}", cell(summary["false_alarm_rate"])
-    rows.append(["mean", target, realized, "", *_cells(summary, ALARMS)])
+    for product, metrics in classes.items():
+        promised, realized = f"{metrics['alarm_rate']:g}", cell(metrics["false_alarm_rate"])
+        interval = f"{cell(metrics['false_alarm_low'])} to {cell(metrics['false_alarm_high'])}"
+        rows.append([product, promised, realized, interval, *_cells(metrics, ALARMS)])
+    promised, realized = f"{summary['calibration']['target']:g}", cell(summary["false_alarm_rate"])
+    rows.append(["mean", promised, realized, "", *_cells(summary, ALARMS)])
     return Table(["product", "target", "false alarm rate", "95 % interval", *map(title, ALARMS)], rows)
 
 
@@ -127,9 +128,9 @@ def baselines_table(summary: dict[str, Any], baselines: dict[str, Any]) -> Table
     Returns:
         A line per method, a column per metric of `COMPARED`.
     """
-    methods = {"flow": summary, **{name: each["summary"] for name, each in baselines.items()}}
+    methods = {"flow": summary, **{baseline: results["summary"] for baseline, results in baselines.items()}}
     header = ["method", *(f"{title(key)}, mean" for key in COMPARED)]
-    return Table(header, [[name, *_cells(each, COMPARED)] for name, each in methods.items()])
+    return Table(header, [[method, *_cells(metrics, COMPARED)] for method, metrics in methods.items()])
 
 
 def baselines_by_product_table(classes: dict[str, Any], baselines: dict[str, Any], metric: str) -> Table:
@@ -143,8 +144,10 @@ def baselines_by_product_table(classes: dict[str, Any], baselines: dict[str, Any
     Returns:
         A line per method, a column per product.
     """
-    methods = {"flow": classes, **{name: each["classes"] for name, each in baselines.items()}}
-    rows = [[name, *(cell(each[product][metric]) for product in classes)] for name, each in methods.items()]
+    methods = {"flow": classes, **{baseline: results["classes"] for baseline, results in baselines.items()}}
+    rows = [
+        [method, *(cell(by_product[product][metric]) for product in classes)] for method, by_product in methods.items()
+    ]
     return Table([title(metric), *classes], rows)
 
 
@@ -159,9 +162,9 @@ def probe_table(probe: dict[str, Any]) -> Table:
     """
     rows = []
     for candidate in next(iter(probe.values()))["candidates"]:
-        products = [its["candidates"][candidate] for its in probe.values()]
-        values = [[each[key] for each in products if each[key] is not None] for key in PROBED]
-        rows.append([candidate, *(cell(sum(each) / len(each) if each else None) for each in values)])
+        by_product = [weighed["candidates"][candidate] for weighed in probe.values()]
+        defined = [[metrics[key] for metrics in by_product if metrics[key] is not None] for key in PROBED]
+        rows.append([candidate, *(cell(sum(numbers) / len(numbers) if numbers else None) for numbers in defined)])
     return Table(["candidate, mean", *map(title, PROBED)], rows)
 
 
@@ -175,10 +178,10 @@ def agreement_table(probe: dict[str, Any]) -> Table:
         A line per product and metric for which the probe chooses a candidate.
     """
     rows = []
-    for product, its in probe.items():
-        for metric, found in its["agreement"].items():
-            if found["chosen"] is not None:
-                numbers = [cell(found["spearman"]), found["chosen"], found["best"], cell(found["cost"])]
+    for product, weighed in probe.items():
+        for metric, choice in weighed["agreement"].items():
+            if choice["chosen"] is not None:
+                numbers = [cell(choice["spearman"]), choice["chosen"], choice["best"], cell(choice["cost"])]
                 rows.append([product, title(metric), *numbers])
     header = ["product", "metric", "rank correlation", "chosen by the probe", "best on the test", "cost of the choice"]
     return Table(header, rows)
@@ -195,10 +198,10 @@ def costs_table(costs: dict[str, Any]) -> Table:
         is missing.
     """
     rows = []
-    for name, each in costs.items():
-        units = [(each["seconds"], 1, ",.0f"), (each["bytes"], 1e6, ",.1f"), (each["parameters"], 1, ",.0f")]
-        units.append((each["peak_memory_bytes"], 1e9, ",.2f"))
-        rows.append([name, *("–" if value is None else format(value / unit, style) for value, unit, style in units)])
+    for product, cost in costs.items():
+        units = [(cost["seconds"], 1, ",.0f"), (cost["bytes"], 1e6, ",.1f"), (cost["parameters"], 1, ",.0f")]
+        units.append((cost["peak_memory_bytes"], 1e9, ",.2f"))
+        rows.append([product, *("–" if value is None else format(value / unit, style) for value, unit, style in units)])
     return Table(["product", "seconds", "MB written", "parameters", "peak memory in GB"], rows)
 
 

@@ -50,7 +50,8 @@ def confusion(names: list[str], routes: Rows) -> TintedTable:
     totals = Counter(row["product"] for row in routes)
     targets = [*names, "unknown"]
     rows: dict[str, list[Tint | None]] = {
-        name: [Tint(str(counts[name, to]), counts[name, to] / max(totals[name], 1)) for to in targets] for name in names
+        product: [Tint(str(counts[product, to]), counts[product, to] / max(totals[product], 1)) for to in targets]
+        for product in names
     }
     return TintedTable(["product, routed to", *targets], rows)
 
@@ -75,14 +76,14 @@ def matrices(metrics: list[str], matrix: Rows) -> dict[str, TintedTable | None]:
 
 def _matrix(rows: Rows, least: float) -> TintedTable:
     """What a product lost since its best is written below the value."""
-    values = {(row["after"], row["product"]): float(row["routed"]) for row in rows}
+    routed = {(row["after"], row["product"]): float(row["routed"]) for row in rows}
     products = list(dict.fromkeys(row["product"] for row in rows))
     best: dict[str, float] = {}
     lines: dict[str, list[Tint | None]] = {}
     for task in dict.fromkeys(row["after"] for row in rows):
         line = lines[f"after {task}"] = []
         for product in products:
-            value = values.get((task, product))
+            value = routed.get((task, product))
             if value is None:
                 line.append(None)
                 continue

@@ -94,5 +94,5 @@ def misrouted_rows(chosen: dict[str, np.ndarray], product: str) -> dict[str, np.
         Rows of these images by their own product, (n,), where there are any.
     """
     number = list(chosen).index(product)
-    rows = {name: np.flatnonzero((its == number).any(1)) for name, its in chosen.items() if name != product}
-    return {name: each for name, each in rows.items() if len(each)}
+    rows = {other: np.flatnonzero((routed == number).any(1)) for other, routed in chosen.items() if other != product}
+    return {other: misrouted for other, misrouted in rows.items() if len(misrouted)}

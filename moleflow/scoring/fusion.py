@@ -20,10 +20,10 @@ def fuse(references: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
     """
     if len(values) == 1:
         return values[0]
-    return np.sum([surprise(*pair) for pair in zip(references, values, strict=True)], axis=0)
+    return np.sum([surprise(normal, compared) for normal, compared in zip(references, values, strict=True)], axis=0)
 
 
-def patch_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statistics) -> np.ndarray:
+def patch_scores(parts: tuple[str, ...], calibration: Statistics, statistics: Statistics) -> np.ndarray:
     """Patch scores from some statistics, on one scale for all experts.
 
     Several statistics are fused against the calibration images; a single one is counted in their standard deviations
@@ -32,15 +32,15 @@ def patch_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statis
     Args:
         parts: names of the statistics to use.
         calibration: statistics of the calibration images, (n, H, W) each.
-        judged: statistics of the images to score, (N, H, W) each.
+        statistics: statistics of the images to score, (N, H, W) each.
 
     Returns:
         Patch scores, (N, H, W).
     """
     if len(parts) > 1:
-        return fuse([calibration[part] for part in parts], [judged[part] for part in parts])
+        return fuse([calibration[part] for part in parts], [statistics[part] for part in parts])
     normal = calibration[parts[0]]
-    scores: np.ndarray = (judged[parts[0]] - float(normal.mean())) / (float(normal.std()) or 1.0)
+    scores: np.ndarray = (statistics[parts[0]] - float(normal.mean())) / (float(normal.std()) or 1.0)
     return scores
 
 
@@ -68,7 +68,7 @@ def scores_among_others(
         own, others = sources == source, reference_sources != source
         if not others.any():  # it is the only one
             others = ~others
-        scores[own] = fuse([each[others] for each in reference], [each[own] for each in values])
+        scores[own] = fuse([normal[others] for normal in reference], [compared[own] for compared in values])
     return scores
 
 

@@ -77,7 +77,9 @@ class Scorer:
         """
         sources = perturbed.get("source", np.empty(0, np.int64))
         references = [calibration, perturbed] if len(sources) else [calibration]
-        images = {part: np.concatenate([aggregate(each[part], settings) for each in references]) for part in parts}
+        images = {
+            part: np.concatenate([aggregate(statistics[part], settings) for statistics in references]) for part in parts
+        }
         patches = {part: calibration[part] for part in parts}
         return cls(parts, settings, patches, images, calibration["fold"], sources)
 
@@ -91,28 +93,28 @@ class Scorer:
         """Image scores of the perturbed images, (m,), each among images of other sources."""
         return self._among_others(self._own(slice(len(self.folds), None)), self.sources)
 
-    def left_out_scores(self, judged: Statistics, sources: np.ndarray) -> np.ndarray:
+    def left_out_scores(self, statistics: Statistics, sources: np.ndarray) -> np.ndarray:
         """Image scores of images that were made from calibration images, each among images of other sources.
 
         Args:
-            judged: statistics by the density that did not see the calibration image, (N, H, W) each.
+            statistics: statistics by the density that did not see the calibration image, (N, H, W) each.
             sources: row of the calibration image that each was made from, (N,).
 
         Returns:
             Image scores, (N,).
         """
-        return self._among_others([aggregate(judged[part], self.settings) for part in self.parts], sources)
+        return self._among_others([aggregate(statistics[part], self.settings) for part in self.parts], sources)
 
-    def patch_scores(self, judged: Statistics) -> np.ndarray:
+    def patch_scores(self, statistics: Statistics) -> np.ndarray:
         """Patch scores by one density.
 
         Args:
-            judged: its statistics, (N, H, W) each.
+            statistics: its statistics, (N, H, W) each.
 
         Returns:
             Patch scores, (N, H, W).
         """
-        return patch_scores(self.parts, self.patches, judged)
+        return patch_scores(self.parts, self.patches, statistics)
 
     def threshold(self, alarm_rate: float) -> float:
         """Score above which an image raises an alarm.
@@ -128,21 +130,23 @@ class Scorer:
         """
         return alarm_threshold(self.normal_scores, alarm_rate)
 
-    def __call__(self, judged: Statistics) -> Predictions:
+    def __call__(self, statistics: Statistics) -> Predictions:
         """Predictions on images.
 
         Args:
-            judged: statistics by the density of every fold, (F, N, H, W) each.
+            statistics: statistics by the density of every fold, (F, N, H, W) each.
 
         Returns:
             Predictions; scores are the means over the folds.
         """
-        folds = [{part: judged[part][number] for part in self.parts} for number in range(len(judged[self.parts[0]]))]
+        folds = [
+            {part: statistics[part][number] for part in self.parts} for number in range(len(statistics[self.parts[0]]))
+        ]
         reference = [self.images[part] for part in self.parts]
         scores = np.stack(
-            [fuse(reference, [aggregate(each[part], self.settings) for part in self.parts]) for each in folds]
+            [fuse(reference, [aggregate(fold[part], self.settings) for part in self.parts]) for fold in folds]
         )
-        maps = np.mean([self.patch_scores(each) for each in folds], axis=0)
+        maps = np.mean([self.patch_scores(fold) for fold in folds], axis=0)
         p_values = cross_p_values(self.normal_scores, self.folds, scores)
         return Predictions(maps, scores.mean(0), p_values, comparable_scores(self.normal_scores, scores.mean(0)))
 
@@ -164,7 +168,7 @@ def save_scorer(path: Path, scorer: Scorer) -> None:
     arrays = {"folds": scorer.folds, "sources": scorer.sources}
     arrays |= {f"patches/{part}": scorer.patches[part] for part in scorer.parts}
     arrays |= {f"images/{part}": scorer.images[part] for part in scorer.parts}
-    tensors = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     save_tensors(path, tensors, {"parts": list(scorer.parts), "settings": dict(scorer.settings)})
 
 

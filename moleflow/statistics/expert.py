@@ -74,7 +74,7 @@ class Expert:
 
     def _statistics(self, fold: int, features: StandardizedFeatures) -> Statistics:
         density = self.densities[fold]
-        found = patch_statistics(
+        statistics = patch_statistics(
             density,
             self.memory_banks[fold],
             features,
@@ -84,8 +84,8 @@ class Expert:
             batch_size=THROUGH_AT_ONCE,
             label=self.name,
         )
-        require_finite(found, self.name, features.images)
-        return found
+        require_finite(statistics, self.name, features.images)
+        return statistics
 
 
 @torch.inference_mode()
@@ -119,9 +119,9 @@ def patch_statistics(
     for start in tqdm(range(0, len(features), batch_size), desc=f"statistics {label}", unit="batch"):
         batch = features[start : start + batch_size]
         with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
-            judged = density(batch[..., :channels].float())
-        judged = judged._replace(log_det=judged.log_det + log_det)
-        found = {"nll": judged.nll, "latent": judged.latent, "neg_log_det": -judged.log_det}
-        found |= {f"memory{layer}": distance for layer, distance in enumerate(memory.distances(batch))}
-        batches.append({name: values.float().cpu().numpy() for name, values in found.items()})
+            likelihood = density(batch[..., :channels].float())
+        likelihood = likelihood._replace(log_det=likelihood.log_det + log_det)
+        statistics = {"nll": likelihood.nll, "latent": likelihood.latent, "neg_log_det": -likelihood.log_det}
+        statistics |= {f"memory{layer}": distance for layer, distance in enumerate(memory.distances(batch))}
+        batches.append({name: statistic.float().cpu().numpy() for name, statistic in statistics.items()})
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
