@@ -34,7 +34,7 @@ def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[
     Raises:
         ExperimentsError: no experiment has the metrics.
     """
-    rows = [row for row in rows if all(row.get(metric) is not None for metric in metrics)]
+    rows = [row for row in rows if all(_metric(row, metric) is not None for metric in metrics)]
     if not rows:
         raise ExperimentsError(
             f"no finished experiment has {', '.join(metrics)}; "
@@ -47,9 +47,13 @@ def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[
         groups[tuple(str(row.get(key)) for key in setting)].append(row)
     lines = []
     for group in groups.values():
-        spreads = [spread([float(row[metric]) for row in group]) for metric in metrics]
+        spreads = [spread([float(_metric(row, metric)) for row in group]) for metric in metrics]
         lines.append([*(_value(group[0].get(key)) for key in varied), str(len(group)), *spreads])
     return Table([*varied, "experiments", *metrics], sorted(lines)).markdown()
+
+
+def _metric(row: dict[str, Any], metric: str) -> Any:
+    return row.get(f"metrics/summary.json:{metric}", row.get(metric))
 
 
 def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -65,11 +69,25 @@ def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
     """
     unfinished = ("Queued", "Running", "Failed")  # DVC shows the metrics of the commit for them
     shown = [row for row in dvc.api.exp_show(revs=rev) if row["typ"].startswith("branch")]
-    rows = [row for row in shown if row["State"] not in unfinished]
+    rows = [plainly_named(row) for row in shown if row["State"] not in unfinished]
     params = dvc.api.params_show()
     sections = tuple(f"{key}." for key, value in params.items() if isinstance(value, dict))
     keys = dict.fromkeys(key for row in rows for key in row if key in params or key.startswith(sections))
     return rows, list(keys)
+
+
+def plainly_named(row: dict[str, Any]) -> dict[str, Any]:
+    """Gives a parameter its plain name where a metric has the same one, as `precision`.
+
+    DVC tells the two apart by their files, as in "params.yaml:precision"; the metric keeps that name.
+
+    Args:
+        row: one experiment, as `dvc.api.exp_show` returns it.
+
+    Returns:
+        The same with parameters by their keys.
+    """
+    return {column.removeprefix("params.yaml:"): value for column, value in row.items()}
 
 
 def read_comparable(revs: list[str]) -> list[Experiment]:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from moleflow.report.experiments import ExperimentsError, repetition_table
+from moleflow.report.experiments import ExperimentsError, plainly_named, repetition_table
 from moleflow.report.results import results
 from moleflow.report.tables import ACCURACY, ALARMS, COMPARED, Table, accuracy_table
 
@@ -97,6 +97,15 @@ def test_repetitions_are_averaged_over_seeds_and_orders_only(unpadded):
     lines = unpadded(repetition_table(rows, KEYS, ["image_auroc"]))
     assert lines[0] == "| lr | experiments | image_auroc |"
     assert lines[2:] == ["| 0.0003 | 1 | 0.500 |", "| 0.001 | 2 | 0.850 ± 0.071 |"]
+
+
+def test_a_name_that_a_parameter_and_a_metric_share_is_both(unpadded):
+    """`precision` is one of each; DVC then puts the file before both."""
+    row = plainly_named({"seed": 0, "params.yaml:precision": "fp32", "metrics/summary.json:precision": 0.5, "f1": 0.25})
+    assert row["precision"] == "fp32"
+    other = row | {"precision": "bf16", "metrics/summary.json:precision": 0.75}
+    lines = unpadded(repetition_table([row, other], ["seed", "precision"], ["precision", "f1"]))
+    assert lines[2:] == ["| bf16 | 1 | 0.750 | 0.250 |", "| fp32 | 1 | 0.500 | 0.250 |"]
 
 
 def test_numbers_are_short_whatever_their_size(unpadded):
