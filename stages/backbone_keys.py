@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from moleflow.backbones.backbone import Backbone
-from moleflow.config.params import Config, Count, Positive
+from moleflow.config.params import Config, Count
 from moleflow.files.feature_store import Origin
 
 
@@ -23,7 +23,7 @@ class BackboneConfig(Config):
     backbone_weights: str
     device: str
     layers: Annotated[list[Count], Field(min_length=1), AfterValidator(_increasing)]
-    img_size: Positive
+    img_size: Annotated[int, Field(ge=16)]
     resize: str
 
     @cached_property

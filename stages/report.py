@@ -1,7 +1,6 @@
 """report: one page to look at, metrics/report/index.html."""
 
 import csv
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import load_params
 from moleflow.evaluation.records import Records
-from moleflow.files.artifacts import require_file, write_text, written_whole
+from moleflow.files.artifacts import read_json, require_file, write_text, written_whole
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy
@@ -41,7 +40,7 @@ def main() -> None:
     stems = ("summary", "classes", "baselines", "probe")
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")
     text = page(
-        {stem: json.loads(_read(paths.metrics / f"{stem}.json")) for stem in stems},
+        {stem: read_json(paths.metrics / f"{stem}.json", "dvc repro evaluate") for stem in stems},
         {Path(plot).name: list(csv.DictReader(_read(paths.metrics / f"{plot}.csv").splitlines())) for plot in plots},
         cases,
         params=paths.params.read_text(encoding="utf-8"),

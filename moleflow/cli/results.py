@@ -1,11 +1,10 @@
 """`moleflow results`: the metrics of the checked-out commit as tables."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
-from moleflow.files.artifacts import require_file
+from moleflow.files.artifacts import read_json
 from moleflow.files.paths import Paths
 from moleflow.report.results import results
 
@@ -27,11 +26,9 @@ def run(arguments: argparse.Namespace) -> None:
         arguments: none are used.
 
     Raises:
-        ArtifactError: a file of metrics does not exist.
+        ArtifactError: a file of metrics does not exist or is not JSON.
     """
     metrics = {}
     for name in ("summary", "classes", "baselines", "probe", "costs"):
-        path = Paths(Path()).metrics / f"{name}.json"
-        require_file(path)
-        metrics[name] = json.loads(path.read_text())
+        metrics[name] = read_json(Paths(Path()).metrics / f"{name}.json")
     print(results(metrics))

@@ -164,8 +164,8 @@ class Records:
         stored = open_split(self.paths.probes.of(name), "probe")
         probe = probe_of(stored.images, stored.masks(), self.size)
         statistics = read_record(self.paths.statistics.of(name))
-        found = statistics.group("calibration")
-        candidates = {score: (statistics_of(score, found), statistics) for score in SCORES}
+        calibration = statistics.group("calibration")
+        candidates = {score: (statistics_of(score, calibration), statistics) for score in SCORES}
         for baseline in baselines:
             candidates[baseline] = ("distance",), read_record(self.paths.baselines.of(baseline), name)
         metrics = {}

@@ -76,6 +76,26 @@ def require_file(path: Path, command: str = "dvc repro") -> None:
         raise ArtifactError(f"{path} does not exist; `{command}` makes it")
 
 
+def read_json(path: Path, command: str = "dvc repro") -> Any:
+    """Reads a JSON file.
+
+    Args:
+        path: the file.
+        command: what makes it, for the errors.
+
+    Returns:
+        Its content.
+
+    Raises:
+        ArtifactError: it does not exist, or is not JSON, as after a merge that left conflict marks in it.
+    """
+    require_file(path, command)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{path} is not JSON ({error}); delete it and run `{command}`") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file, whole or not at all.
 
@@ -108,6 +128,10 @@ def digest(path: Path) -> str:
 
     Returns:
         64 hexadecimal digits.
+
+    Raises:
+        ArtifactError: it does not exist.
     """
+    require_file(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

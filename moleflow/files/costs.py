@@ -1,6 +1,5 @@
 """Costs of the stages: one file that Git tracks and no stage owns, so that dvc.lock says only what was computed."""
 
-import json
 import resource
 import time
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from moleflow.files.artifacts import write_json
+from moleflow.files.artifacts import read_json, write_json
 from moleflow.files.order import PER_PRODUCT
 
 Cost = dict[str, float]
@@ -71,7 +70,7 @@ def _opened(path: Path) -> Iterator[dict[str, Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(".costs.lock")):
         costs: dict[str, Any] = {"total": {}, "products": {}, "stages": {}}
-        costs |= json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        costs |= read_json(path) if path.is_file() else {}
         yield costs
         costs["stages"] = {stage: dict(sorted(runs.items())) for stage, runs in _stages(costs)}
         write_json(path, costs)

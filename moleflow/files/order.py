@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from moleflow.files.artifacts import require_file
+from moleflow.files.artifacts import read_json
 
 PER_PRODUCT = ("index", "extract", "probe", "prototype", "statistics", "score")  # stages that run once for each product
 
@@ -65,10 +65,9 @@ def read_task(path: Path) -> list[str]:
         The products.
 
     Raises:
-        ArtifactError: it does not exist.
+        ArtifactError: it does not exist or is not JSON.
     """
-    require_file(path, "dvc repro check")
-    products: list[str] = json.loads(path.read_text(encoding="utf-8"))["products"]
+    products: list[str] = read_json(path, "dvc repro check")["products"]
     return products
 
 
@@ -82,7 +81,6 @@ def read_order(path: Path) -> Order:
         The order of arrival.
 
     Raises:
-        ArtifactError: it does not exist.
+        ArtifactError: it does not exist or is not JSON.
     """
-    require_file(path, "dvc repro check")
-    return Order(**json.loads(path.read_text(encoding="utf-8")))
+    return Order(**read_json(path, "dvc repro check"))

@@ -10,6 +10,7 @@ from moleflow.config.errors import MoleflowError
 from moleflow.report.comparison import Experiment, spread
 from moleflow.report.tables import Table
 
+SUMMARY = "metrics/summary.json"
 METRICS = ("metrics/classes.json", "metrics/baselines.json")
 REPEATED = ("seed", "first_task", "later_tasks")  # what repetitions of one setting differ in
 
@@ -53,7 +54,7 @@ def repetition_table(rows: list[dict[str, Any]], keys: list[str], metrics: list[
 
 
 def _metric(row: dict[str, Any], metric: str) -> Any:
-    return row.get(f"metrics/summary.json:{metric}", row.get(metric))
+    return row.get(f"{SUMMARY}:{metric}", row.get(metric))
 
 
 def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:

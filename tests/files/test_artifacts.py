@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from moleflow.files.artifacts import write_json, written_whole
+from moleflow.files.artifacts import ArtifactError, digest, read_json, write_json, written_whole
 
 KILLED = 9  # exit status
 every_old = pytest.mark.parametrize("old", ["file", "folder", "link to file", "link to folder"])
@@ -155,3 +155,15 @@ def test_nan_never_enters_a_json(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "m.json", {"x": float("nan")})
     assert not (tmp_path / "m.json").exists()
+
+
+def test_json_is_read_back_and_what_is_none_is_named(tmp_path):
+    path = tmp_path / "costs.json"
+    write_json(path, {"größe": 1})
+    assert read_json(path) == {"größe": 1}
+    path.write_text("<<<<<<< HEAD\n{}\n=======\n")
+    with pytest.raises(ArtifactError, match=r"costs\.json is not JSON \(.*\); delete it and run `dvc repro`"):
+        read_json(path)
+    for read in (read_json, digest):
+        with pytest.raises(ArtifactError, match=r"nothing does not exist; `dvc repro` makes it"):
+            read(tmp_path / "nothing")

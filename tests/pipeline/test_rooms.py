@@ -206,6 +206,7 @@ def test_no_error_message_of_the_library_names_params_yaml():
 OTHER_FOLDERS = {
     ("protocols/scenarios.py", "data/raw/demo"),  # what a scenario writes into params.yaml
     ("report/experiments.py", "metrics/classes.json"),
+    ("report/experiments.py", "metrics/summary.json"),
     ("report/experiments.py", "metrics/baselines.json"),
     ("datasets/demo.py", "data"),  # of the package elpv-dataset
 }
