@@ -10,7 +10,7 @@ TORCH_FLAGS ?=
 SOURCE_ONLY := FrEIA antlr4-python3-runtime
 BIN := .venv/bin
 
-.PHONY: repro test lint bench lock resolve
+.PHONY: repro test lint bench device-check device-packages lock resolve
 
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -27,6 +27,23 @@ lint: .venv/ready
 bench: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest -q -o addopts= tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.bench.json
 	$(BIN)/python tests/benchmarks/bench_table.py .bench.json
+
+# Whether an accelerator computes what the processor does, and how fast it is; with the torch of DEVICE_PYTHON, and no
+# network. Packages that this Python lacks may lie in .device-packages.
+DEVICE_PYTHON ?= $(if $(wildcard .venv/ready),$(BIN)/python,python3)
+device-check:
+	PYTHONPATH=".device-packages:$$PYTHONPATH" $(DEVICE_PYTHON) tests/benchmarks/device_check.py $(DEVICE_FLAGS)
+
+# Fills .device-packages, to be carried to a machine that has torch and its usual company, and no network.
+DEVICE_PYTHON_VERSION ?= 3.12
+device-packages: .venv/ready
+	rm -rf .device-packages
+	$(BIN)/pip install --quiet --constraint requirements.lock --target .device-packages --no-deps FrEIA
+	grep -E "^(annotated-types|donfig|google-crc32c|numcodecs|pydantic|pydantic_core|ruamel.yaml|typing-inspection|zarr)==" \
+		requirements.lock > .device-packages/wanted.txt
+	$(BIN)/pip install --quiet --target .device-packages --upgrade --no-deps --only-binary=:all: --implementation cp \
+		--python-version $(DEVICE_PYTHON_VERSION) --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
+		--platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 --requirement .device-packages/wanted.txt
 
 # torch goes first and with its dependencies: which libraries it needs depends on the build, so the lock cannot pin them.
 # The lock's own line is then satisfied by any build of that version.

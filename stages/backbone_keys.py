@@ -6,8 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from moleflow.backbones.backbone import Backbone
-from moleflow.config.params import Config, Count
+from moleflow.config.params import Count
 from moleflow.files.feature_store import Origin
+from stages.device_keys import DeviceConfig
 
 
 def _increasing(layers: list[int]) -> list[int]:
@@ -16,12 +17,11 @@ def _increasing(layers: list[int]) -> list[int]:
     return layers
 
 
-class BackboneConfig(Config):
+class BackboneConfig(DeviceConfig):
     """The backbone and its view of an image."""
 
     backbone: str
     backbone_weights: str
-    device: str
     layers: Annotated[list[Count], Field(min_length=1), AfterValidator(_increasing)]
     img_size: Annotated[int, Field(ge=16)]
     resize: str
@@ -29,7 +29,7 @@ class BackboneConfig(Config):
     @cached_property
     def loaded(self) -> Backbone:
         """The frozen backbone."""
-        return Backbone(self.backbone, self.layers, self.backbone_weights, img_size=self.img_size, device=self.device)
+        return Backbone(self.backbone, self.layers, self.backbone_weights, img_size=self.img_size, device=self.found)
 
     @property
     def origin(self) -> Origin:

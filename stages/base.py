@@ -15,6 +15,7 @@ from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.learning.tasks import load_task, normal_features
 from moleflow.learning.training import Recipe, train
+from stages.device_keys import DeviceConfig
 from stages.learning_keys import ExpertConfig, GroupConfig, MemoryConfig
 
 
@@ -41,10 +42,10 @@ def main(task: str) -> None:
     params = paths.task_params(task)
     base, size = load_params(BaseConfig, params), load_params(ExpertConfig, params)
     grouping, memory = load_params(GroupConfig, params), load_params(MemoryConfig, params)
-    recipe = load_params(Recipe, params)
+    recipe, device = load_params(Recipe, params), load_params(DeviceConfig, params).found
     folder = paths.experts / task
     with measured(paths.costs, "base", task, [paths.base, folder]):
-        prototypes = load_task(paths, task)
+        prototypes = load_task(paths, task, device)
         features = {
             product: normal_features(paths, product, prototype, "train", "rotated")
             for product, prototype in prototypes.items()
@@ -53,9 +54,9 @@ def main(task: str) -> None:
         modeled = {product: product_features.first(channels) for product, product_features in features.items()}
         settings = base.model_dump() | size.model_dump()
         arguments: dict[str, Any] = {"channels": channels, "settings": settings, "first": True, "seed": recipe.seed}
-        density = Density(**arguments)
+        density = Density(**arguments).to(device)
         groups = grouping.groups(task, list(features))
-        experts = {group: expert_state(Density(**arguments)) for group in groups}
+        experts = {group: expert_state(Density(**arguments).to(device)) for group in groups}
         expert_of = {product: experts[group] for group, names in groups.items() for product in names}
         expert_tensors = [named_tensor for expert in experts.values() for named_tensor in expert.items()]
         trained = [*base_parameters(density), *expert_tensors]

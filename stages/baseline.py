@@ -8,9 +8,9 @@ from tqdm import tqdm
 
 from moleflow.baselines import BASELINES, Baseline
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import Above, Config, Count, Positive, load_params
+from moleflow.config.params import Above, Count, Positive, load_params
 from moleflow.config.registry import call, choose
-from moleflow.features.image_features import StandardizedFeatures, images_within
+from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.prototype import load_prototype
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
@@ -19,11 +19,12 @@ from moleflow.files.paths import Paths
 from moleflow.files.probe_names import sources_of
 from moleflow.files.record_file import Arrays, Record, Statistics, read_record, require_finite, write_record
 from moleflow.files.tidying import tidy
+from stages.device_keys import DeviceConfig
 
 MEASURED_AT_ONCE = 32  # images
 
 
-class BaselineConfig(Config):
+class BaselineConfig(DeviceConfig):
     """What this stage reads of params.yaml."""
 
     coreset_size: Positive
@@ -47,14 +48,12 @@ def main(baseline: str) -> None:
         routes = read_record(paths.routes)
         arrays: Arrays = {}
         for product, task in tqdm(order.products.items(), desc=baseline):
-            prototype = load_prototype(paths.prototype_of(product, task))
+            prototype = load_prototype(paths.prototype_of(product, task), config.found)
             store, probe = paths.features.of(product), paths.probes.of(product)
             splits = {split: open_split(store, split) for split in ("calibration", "test")}
             splits |= {split: open_split(probe, split) for split in ("probe", "perturbed")}
             train = prototype.scaled(open_split(store, "train"), open_split(store, "rotated"))
-            drawn = np.random.default_rng(config.seed).permutation(len(train))
-            fitting = images_within(train, config.feature_memory)
-            fitted = call(method, config.model_dump(), train[np.sort(drawn[:fitting])])
+            fitted = call(method, config.model_dump(), train)
             by_split: dict[str, Arrays] = {
                 split: _distances(fitted, prototype.scaled(opened), product)
                 for split, opened in splits.items()
@@ -80,7 +79,7 @@ def main(baseline: str) -> None:
 def _distances(fitted: Baseline, features: StandardizedFeatures, name: str) -> Statistics:
     """Distances of some images' patches by a product's baseline, (N, H, W)."""
     batches = (features[start : start + MEASURED_AT_ONCE] for start in range(0, len(features), MEASURED_AT_ONCE))
-    distances = {"distance": np.concatenate([fitted.distances(batch).numpy() for batch in batches])}
+    distances = {"distance": np.concatenate([fitted.distances(batch).cpu().numpy() for batch in batches])}
     require_finite(distances, name, features.images)
     return distances
 

@@ -5,31 +5,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import load_params
+from moleflow.config.params import Config, load_params
 from moleflow.evaluation.open_set import open_set_metrics
-from moleflow.evaluation.plot_tables import (
-    confusion_table,
-    curve_tables,
-    histogram_table,
-    matrix_table,
-    misrouted_table,
-)
+from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.probe_metrics import agreement
 from moleflow.evaluation.records import Records, expert_parameters
-from moleflow.evaluation.results import Evaluation, evaluate, mean_metrics
+from moleflow.evaluation.results import Evaluation, evaluate_product, mean_metrics, summarize
 from moleflow.files.artifacts import write_json, write_text, written_whole
 from moleflow.files.costs import measured, summarize_costs
 from moleflow.files.order import Order, read_order
 from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy
 from moleflow.routing.rejection import TAIL_IMAGES, can_reject
-from stages.evaluation_keys import EvaluationConfig
+from stages.map_keys import MapConfig
 from stages.scoring_keys import ScoringConfig
 
 
-class EvaluateConfig(EvaluationConfig):
-    """What this stage reads of params.yaml, besides stages/scoring_keys.py."""
+class EvaluateConfig(Config):
+    """What this stage reads of params.yaml, besides stages/map_keys.py and stages/scoring_keys.py."""
 
     baselines: list[str]
 
@@ -38,54 +34,60 @@ class EvaluateConfig(EvaluationConfig):
 def main() -> None:
     """Writes metrics/*.json, metrics/misrouted.csv and metrics/plots/."""
     paths = Paths(Path())
-    config, scoring = load_params(EvaluateConfig, paths.params), load_params(ScoringConfig, paths.params)
-    order = read_order(paths.order)
+    baselines, order = load_params(EvaluateConfig, paths.params).baselines, read_order(paths.order)
     tidy(paths, order, paths.index, paths.probes, paths.experts, paths.statistics, paths.scores, paths.scorers)
-    tidy(paths, order, paths.curves, paths.baselines, baselines=config.baselines)
+    tidy(paths, order, paths.curves, paths.baselines, baselines=baselines)
     outputs = [paths.metrics / f"{name}.json" for name in ("summary", "classes", "baselines", "probe")]
     with measured(paths.costs, "evaluate", "all", [*outputs, paths.metrics / "plots"]):
-        _evaluate(paths, config, scoring, order)
+        _evaluate(paths, baselines, order)
     parameters = {
         product: expert_parameters(paths.expert_of(product, task)) for product, task in order.products.items()
     }
-    summarize_costs(paths.costs, order.products, order.tasks[0], config.baselines, parameters)
+    summarize_costs(paths.costs, order.products, order.tasks[0], baselines, parameters)
 
 
-def _evaluate(paths: Paths, config: EvaluateConfig, scoring: ScoringConfig, order: Order) -> None:
-    records = Records(paths, order, size=config.eval_size, reject_rate=config.reject_rate)
-    flow, sigma, settings = records.flow(), config.map_sigma, scoring.model_dump()
-    evaluation = evaluate(flow, sigma=sigma)
-    baselines = {baseline: evaluate(records.baseline(baseline, settings), sigma=sigma) for baseline in config.baselines}
-    _warn_of_few(records.training_images, config.reject_rate)
-    unknown = open_set_metrics(records.located(), config.reject_rate)
-    probed = {
-        product: records.candidate_metrics(product, config.baselines, settings, sigma) for product in records.names
-    }
+def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
+    """One product after the other, so that no more than one product's scores and masks are held."""
+    maps, scoring = load_params(MapConfig, paths.params), load_params(ScoringConfig, paths.params)
+    sigma, settings = maps.map_sigma, scoring.model_dump()
+    records = Records(paths, order, size=maps.eval_size)
+    _warn_of_few(records.training_images, records.reject_rate)
+    results: dict[str, Any] = {method: {} for method in ("flow", *baselines)}
+    located, probed, tables = {}, {}, []
+    for product in records.names:
+        outcome = records.flow(product)
+        results["flow"][product] = evaluate_product(outcome, sigma=sigma)
+        images, distances = records.test_images(product).path.tolist(), records.routes(product)["distance"]
+        tables.append(plot_tables(product, outcome, records.names, images=images, distances=distances))
+        for baseline in baselines:
+            compared = records.baseline(baseline, product, settings)
+            results[baseline][product] = evaluate_product(compared, sigma=sigma)
+        located[product] = records.located(product)
+        probed[product] = records.candidate_metrics(product, baselines, settings, sigma)
 
-    more = {product: {**unknown[product], **_probe(probed[product][scoring.score])} for product in records.names}
-    _add(evaluation, more)
-    for baseline, compared in baselines.items():
-        _add(compared, {product: _probe(probed[product][baseline]) for product in records.names})
-    write_json(paths.metrics / "summary.json", evaluation.summary)
-    write_json(paths.metrics / "classes.json", evaluation.classes)
-    write_json(
-        paths.metrics / "baselines.json",
-        {
-            baseline: {"summary": compared.summary, "classes": compared.classes}
-            for baseline, compared in baselines.items()
-        },
-    )
+    unknown = open_set_metrics(located, records.reject_rate)
+    evaluations = {method: summarize(products) for method, products in results.items()}
+    flow = evaluations.pop("flow")
+    _add(flow, {product: {**unknown[product], **_probe(probed[product][scoring.score])} for product in records.names})
+    for baseline, evaluation in evaluations.items():
+        _add(evaluation, {product: _probe(probed[product][baseline]) for product in records.names})
     probe = {product: {"candidates": metrics, "agreement": agreement(metrics)} for product, metrics in probed.items()}
+    write_json(paths.metrics / "summary.json", flow.summary)
+    write_json(paths.metrics / "classes.json", flow.classes)
+    compared_to = {
+        baseline: {"summary": evaluation.summary, "classes": evaluation.classes}
+        for baseline, evaluation in evaluations.items()
+    }
+    write_json(paths.metrics / "baselines.json", compared_to)
     write_json(paths.metrics / "probe.json", probe)
-    images = {product: table.path.tolist() for product, table in records.tests.items()}
-    distances = {product: routes["distance"] for product, routes in records.routes.items()}
-    write_text(paths.metrics / "misrouted.csv", misrouted_table(images, flow, distances).to_csv(index=False))
+    _write_tables(paths, order, {**joined(tables), "matrix": matrix_table(flow, order.tasks)})
+
+
+def _write_tables(paths: Paths, order: Order, tables: dict[str, pd.DataFrame]) -> None:
+    write_text(paths.metrics / "misrouted.csv", tables.pop("misrouted").to_csv(index=False))
     with written_whole(paths.metrics / "plots") as plots:
         for task in order.tasks:
             shutil.copytree(paths.curves / task, plots / "curves" / task, copy_function=shutil.copyfile)
-        roc, pr = curve_tables(flow)
-        tables = {"roc": roc, "pr": pr, "histogram": histogram_table(flow), "confusion": confusion_table(flow)}
-        tables["matrix"] = matrix_table(evaluation, order.tasks)
         for name, table in tables.items():
             table.to_csv(plots / f"{name}.csv", index=False, float_format="%.6g")
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import Config, load_params
+from moleflow.config.params import load_params
 from moleflow.config.registry import choose
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
@@ -13,11 +14,11 @@ from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Arrays, Record, read_record, write_record
 from moleflow.files.tidying import tidy
-from moleflow.flow.precision import PRECISIONS
 from moleflow.statistics.expert import Expert
+from stages.device_keys import DeviceConfig
 
 
-class MisroutedConfig(Config):
+class MisroutedConfig(DeviceConfig):
     """What this stage reads of params.yaml."""
 
     precision: str
@@ -37,11 +38,12 @@ def main() -> None:
             sent = {product: routes.arrays.get(f"{product}/misrouted/{expert_name}") for product in order.products}
             if all(rows is None for rows in sent.values()):
                 continue
-            expert = Expert(paths, expert_name, task, precision)
+            expert = Expert(paths, expert_name, task, precision, config.found)
             for product, rows in sent.items():
                 if rows is not None:
                     test = open_split(paths.features.of(product), "test")
-                    group = {"row": rows, **expert.statistics(expert.prototype.standardized(test).take(rows))}
+                    images = expert.prototype.standardized(test).take(rows)
+                    group = {"row": rows, **expert.statistics(images, images.images)}
                     arrays |= {f"{product}/{expert_name}/{key}": array for key, array in group.items()}
         write_record(paths.misrouted, Record(arrays, {}))
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from moleflow.backbones.backbone import BackboneError, check_backbone
 from moleflow.baselines import BASELINES
+from moleflow.compute.device import DeviceError, find_device
+from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Config, mistakes
 from moleflow.config.products import Products, task_mistakes
@@ -17,7 +19,6 @@ from moleflow.files.order import PER_PRODUCT
 from moleflow.flow.alignment import ALIGNMENTS
 from moleflow.flow.context import SPATIAL_MIXERS
 from moleflow.flow.positions import POSITIONS
-from moleflow.flow.precision import PRECISIONS
 from moleflow.images.reading import RESIZES
 from moleflow.learning.tasks import EXPERT_GROUPS
 from moleflow.learning.training_images import CALIBRATIONS
@@ -140,10 +141,9 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
     if content["memory_size"] == 0 and "memory" in SCORES[content["score"]]:
         wrong.append(f"score: {content['score']} uses a memory bank; set memory_size above 0")
     try:
-        maps = check_backbone(
-            content["backbone"], content["layers"], content["backbone_weights"], content["img_size"], content["device"]
-        )
-    except BackboneError as error:
+        maps = check_backbone(content["backbone"], content["layers"], content["backbone_weights"], content["img_size"])
+        find_device(content["device"])
+    except (BackboneError, DeviceError) as error:
         return [*wrong, str(error)]
     embed_dim, channels = content["embed_dim"], [layer.shape[1] for layer in maps]
     layers = layer_channels(maps, embed_dim=embed_dim, layer_merge=content["layer_merge"])

@@ -9,6 +9,7 @@ from moleflow.features.prototype import build_prototype, save_prototype
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import NORMAL, open_split
 from moleflow.files.paths import Paths
+from stages.device_keys import DeviceConfig
 
 
 class PatchConfig(Config):
@@ -45,6 +46,7 @@ def main(name: str, task: str) -> None:
             patching=patching.model_dump(),
             standardize=config.standardize,
             router_rank=config.router_rank,
+            device=load_params(DeviceConfig, params).found,
         )
         save_prototype(output, prototype)
 

@@ -1,6 +1,7 @@
 """report: one page to look at, metrics/report/index.html."""
 
 import csv
+import io
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy
 from moleflow.report.cases import worst_cases
 from moleflow.report.page import page
-from stages.evaluation_keys import EvaluationConfig
+from stages.map_keys import MapConfig
 
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
 
@@ -23,25 +24,26 @@ SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and met
 def main() -> None:
     """Writes metrics/report/index.html."""
     paths = Paths(Path())
-    config, order = load_params(EvaluationConfig, paths.params), read_order(paths.order)
+    config, order = load_params(MapConfig, paths.params), read_order(paths.order)
     tidy(paths, order, paths.index, paths.experts, paths.scores, paths.scorers)
-    records = Records(paths, order, size=config.eval_size, reject_rate=config.reject_rate)
+    records = Records(paths, order, size=config.eval_size)
     cases = {
         product: worst_cases(
-            outcome,
-            records.tests[product],
+            records.flow(product),
+            records.test_images(product),
             records.names,
+            root=paths.root,
             resize=records.resize(product),
             sigma=config.map_sigma,
             size=config.eval_size,
         )
-        for product, outcome in records.flow().items()
+        for product in records.names
     }
     stems = ("summary", "classes", "baselines", "probe")
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")
     text = page(
         {stem: read_json(paths.metrics / f"{stem}.json", "dvc repro evaluate") for stem in stems},
-        {Path(plot).name: list(csv.DictReader(_read(paths.metrics / f"{plot}.csv").splitlines())) for plot in plots},
+        {Path(plot).name: list(csv.DictReader(io.StringIO(_read(paths.metrics / f"{plot}.csv")))) for plot in plots},
         cases,
         params=paths.params.read_text(encoding="utf-8"),
         commit=commit_line(),

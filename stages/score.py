@@ -10,6 +10,7 @@ from moleflow.files.paths import Paths
 from moleflow.files.record_file import Record, read_record, write_record
 from moleflow.scoring.scorer import Scorer, save_scorer
 from moleflow.scoring.scores import statistics_of
+from stages.map_keys import MapConfig
 from stages.scoring_keys import ScoringConfig
 
 
@@ -32,6 +33,7 @@ def main(name: str) -> None:
     paths = Paths(Path())
     params = paths.product_params(name, "score")
     config, scoring = load_params(ScoreConfig, params), load_params(ScoringConfig, params)
+    maps = load_params(MapConfig, params)
     scores, scorers = paths.scores.of(name), paths.scorers.of(name)
     with measured(paths.costs, "score", name, [scores, scorers]):
         record = read_record(paths.statistics.of(name))
@@ -44,7 +46,8 @@ def main(name: str) -> None:
         arrays["calibration/image_score"] = scorer.normal_scores
         attributes = {"alarm_rate": config.alarm_rate, "threshold": scorer.threshold(config.alarm_rate)}
         write_record(scores, Record(arrays, record.attributes | attributes))
-        save_scorer(scorers, scorer)
+        made_by = {key: str(record.attributes[key]) for key in ("precision", "base_digest", "expert_digest")}
+        save_scorer(scorers, scorer, {"alarm_rate": config.alarm_rate, **maps.model_dump(), **made_by})
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import Config, load_params
+from moleflow.config.params import load_params
 from moleflow.config.registry import choose
 from moleflow.features.folds import fold_numbers
 from moleflow.files.artifacts import digest
@@ -15,11 +16,11 @@ from moleflow.files.feature_store import open_split
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import sources_of
 from moleflow.files.record_file import Arrays, Record, write_record
-from moleflow.flow.precision import PRECISIONS
 from moleflow.statistics.expert import Expert
+from stages.device_keys import DeviceConfig
 
 
-class StatisticsConfig(Config):
+class StatisticsConfig(DeviceConfig):
     """What this stage reads of params.yaml."""
 
     precision: str
@@ -37,7 +38,7 @@ def main(name: str, task: str) -> None:
     config = load_params(StatisticsConfig, paths.product_params(name, "statistics"))
     output, store = paths.statistics.of(name), paths.features.of(name)
     with measured(paths.costs, "statistics", name, [output]):
-        expert = Expert(paths, name, task, choose(PRECISIONS, config.precision, "precision"))
+        expert = Expert(paths, name, task, choose(PRECISIONS, config.precision, "precision"), config.found)
         prototype = expert.prototype
         normal = prototype.standardized(open_split(store, "calibration"))
         folds, first = np.zeros(len(normal), np.int64), 0
@@ -53,12 +54,14 @@ def main(name: str, task: str) -> None:
             groups[split] = {"source": sources}
             if made.images:
                 groups[split] |= expert.statistics_by_fold(prototype.standardized(made), folds[sources])
-        groups["test"] = expert.statistics(prototype.standardized(open_split(store, "test")))
+        test = prototype.standardized(open_split(store, "test"))
+        groups["test"] = expert.statistics(test, test.images)
         arrays = {f"{split}/{key}": array for split, group in groups.items() for key, array in group.items()}
         attributes = {
             "base_digest": digest(paths.base),
             "expert_digest": digest(paths.expert_of(name, task)),
             "resize": prototype.origin.resize,
+            "precision": config.precision,
         }
         write_record(output, Record(arrays, attributes))
 

@@ -18,6 +18,7 @@ from moleflow.flow.expert_files import load_base, save_expert
 from moleflow.learning.tasks import load_task
 from moleflow.learning.training import Recipe, train
 from moleflow.learning.training_images import CALIBRATIONS
+from stages.device_keys import DeviceConfig
 from stages.learning_keys import ExpertConfig, GroupConfig, MemoryConfig
 
 
@@ -39,7 +40,7 @@ def main(task: str) -> None:
     params = paths.task_params(task)
     config, size = load_params(TrainConfig, params), load_params(ExpertConfig, params)
     grouping, memory = load_params(GroupConfig, params), load_params(MemoryConfig, params)
-    recipe = load_params(Recipe, params)
+    recipe, device = load_params(Recipe, params), load_params(DeviceConfig, params).found
     left_for_learning = choose(CALIBRATIONS, config.calibration, "calibration")
     folder, curves = paths.experts / task, paths.curves / task
     with (
@@ -48,12 +49,12 @@ def main(task: str) -> None:
         written_whole(curves) as partial_curves,
     ):
         partial_curves.mkdir()
-        prototypes = load_task(paths, task)
+        prototypes = load_task(paths, task, device)
         for group, names in grouping.groups(task, list(prototypes)).items():
             folds, memory_banks, curve = [], [], []
             shared_by = {product: prototypes[product] for product in names}
             for features in left_for_learning(paths, shared_by, config.calibration_folds):
-                density, arguments = load_base(paths.base, size.model_dump(), recipe.seed)
+                density, arguments = load_base(paths.base, size.model_dump(), recipe.seed, device)
                 expert = expert_state(density)
                 modeled = {
                     product: product_features.first(density.channels) for product, product_features in features.items()

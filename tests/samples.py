@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from moleflow.config.params import read_params
-from moleflow.evaluation.results import Outcome, routed_predictions
+from moleflow.evaluation.results import PROVED, Evaluation, Outcome, evaluate_product, routed_predictions, summarize
 from moleflow.features.prototype import Prototype, build_prototype
 from moleflow.files.feature_store import Origin, Split
 from moleflow.files.record_file import Statistics
@@ -23,6 +23,8 @@ classes:
 first_task: t0
 later_tasks: [t1]
 """
+
+CPU = torch.device("cpu")
 
 ORIGIN = Origin("some_backbone.tag", "0" * 64, [1, 2], 32, "stretch")
 
@@ -54,7 +56,7 @@ WHOLE = {**PATCHING, "embed_dim": 16}  # 6 + 10 channels, layers kept apart
 
 def prototype_of(split: Split, **changes) -> Prototype:
     """A prototype of a split of `make_split`; keywords replace arguments."""
-    arguments = {"patching": PATCHING, "standardize": "product", "router_rank": 8}
+    arguments = {"patching": PATCHING, "standardize": "product", "router_rank": 8, "device": CPU}
     return build_prototype(split, split, **{**arguments, **changes})
 
 
@@ -91,17 +93,25 @@ def predictions(scores: Any) -> Predictions:
 def outcome(number: int, chosen: Any, others: Others, masks: np.ndarray | None = None) -> Outcome:
     """A product of two: six images, the last three defective, ranked without a fault by the own expert."""
     own, chosen = predictions([1, 2, 3, 10, 11, 12]), np.array(chosen)
+    tasks = chosen.shape[1]
+    after_each = {name: (rows, [other] * tasks) for name, (rows, other) in others.items()}
     return Outcome(
         labels=np.array([0, 0, 0, 1, 1, 1]),
         masks=masks,
-        own=own,
-        routed=routed_predictions(own, others, chosen, number, ["bolt", "nut"]),
+        own=[own] * tasks,
+        routed=routed_predictions([own] * tasks, after_each, chosen, number, ["bolt", "nut"]),
         chosen=chosen,
         rejected=np.zeros(6, bool),
         number=number,
         threshold=4.0,
         alarm_rate=RATE,
+        unmoved=PROVED,
     )
+
+
+def evaluate(products: dict[str, Outcome], sigma: float = 1.0) -> Evaluation:
+    """As the stage does it."""
+    return summarize({name: evaluate_product(each, sigma=sigma) for name, each in products.items()})
 
 
 def misrouted(rows: list[int], scores: Any) -> Others:

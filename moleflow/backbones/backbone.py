@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ class Backbone(nn.Module):
         weights_digest: SHA-256 of the loaded parameters and buffers, the store's proof of origin.
     """
 
-    def __init__(self, name: str, layers: list[int], weights: str, *, img_size: int, device: str) -> None:
+    def __init__(self, name: str, layers: list[int], weights: str, *, img_size: int, device: torch.device) -> None:
         """Creates the backbone.
 
         Args:
@@ -47,17 +47,17 @@ class Backbone(nn.Module):
             weights: "package" (a pinned Python package carries them), "hub" (timm downloads them)
                 or the path of a safetensors file with timm's parameter names.
             img_size: side of the images in pixels; a transformer's position table is interpolated to it.
-            device: "auto" (the accelerator that torch sees, or else the processor) or torch's name of one.
+            device: where it runs.
 
         Raises:
-            BackboneError: name, layer, size, weights or device are not available; the message lists what is.
+            BackboneError: name, layer, size or weights are not available; the message lists what is.
             ChoiceError: weights are "package", and no package has those of this backbone.
             PackagedWeightsError: the package is not installed.
         """
         super().__init__()
         _require_known(name)
         self.name, self.layers = name, list(layers)
-        self.device = find_device(device)
+        self.device = device
         self.model = _feature_maps(name, layers, weights, img_size)
         config = resolve_data_config({}, pretrained_cfg=_timm_config(name).to_dict())
         self.mean: Tensor
@@ -83,42 +83,23 @@ class Backbone(nn.Module):
         return super().train(False)
 
     @torch.inference_mode()
-    def forward(self, images: Float[Tensor, "B 3 S S"]) -> list[Float[Tensor, "B C H W"]]:
+    def forward(self, images: Num[Tensor, "B 3 S S"]) -> list[Float[Tensor, "B C H W"]]:
         """Computes the raw maps of the chosen layers; a transformer's class and register tokens are left out.
 
         Args:
-            images: RGB values in 0..255, shape (B, 3, S, S).
+            images: RGB values in 0..255, (B, 3, S, S), uint8 or float.
 
         Returns:
             One map per layer, (B, C_l, H_l, W_l), on the backbone's device.
         """
-        pixels = (images.to(self.device) - self.mean) / self.std
-        maps: list[Tensor] = self.model(pixels.contiguous(memory_format=torch.channels_last))
+        pixels = (images.to(self.device).float() - self.mean) / self.std  # bytes travel, not floats
+        # On CUDA convolutions would round to TF32: features would differ from a processor's in the third digit.
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            maps: list[Tensor] = self.model(pixels.contiguous(memory_format=torch.channels_last))
         return _channels_first(self.model, maps)
 
 
-def find_device(name: str) -> torch.device:
-    """The device that params.yaml names.
-
-    Args:
-        name: "auto" (the accelerator that torch sees, or else the processor) or torch's name of one.
-
-    Returns:
-        The device.
-
-    Raises:
-        BackboneError: torch does not know or see it.
-    """
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise BackboneError(f"device: {name!r} is not available ({reason}); use auto or cpu") from error
-
-
-def check_backbone(name: str, layers: list[int], weights: str, img_size: int, device: str) -> list[Tensor]:
+def check_backbone(name: str, layers: list[int], weights: str, img_size: int) -> list[Tensor]:
     """Checks everything about a backbone that does not need its weights.
 
     Args:
@@ -126,18 +107,15 @@ def check_backbone(name: str, layers: list[int], weights: str, img_size: int, de
         layers: indices of timm's feature maps; of a transformer, of its blocks.
         weights: "package", "hub" or the path of a safetensors file.
         img_size: side of the images in pixels.
-        device: as for `find_device`.
 
     Returns:
         Its maps of one image, (1, C_l, H_l, W_l) each, without values (device "meta").
 
     Raises:
-        BackboneError: name, layer, size, the weights' source or the device are not available; the message lists
-            what is.
+        BackboneError: name, layer, size or the weights' source are not available; the message lists what is.
     """
     _require_known(name)
     _timm_config(name)
-    find_device(device)
     if weights == "package" and name not in PACKAGED:
         raise BackboneError(
             f"backbone_weights: no package carries {name}, only {', '.join(PACKAGED)}; "

@@ -1,5 +1,6 @@
 """Running the backbone over images that are decoded on all cores."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,13 +33,16 @@ def extract(
     """
     # A processor is fastest with few images at a time, whose maps stay in its caches, and decoding ahead would only
     # take its cores away; an accelerator needs many, decoded ahead.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     batch_size, ahead = (4, 0) if backbone.device.type == "cpu" else (16, 1)
-    chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    together = batch_size * -(-cores // batch_size)  # whole batches, an image for every core to decode
+    chunks = [images[start : start + together] for start in range(0, len(images), together)]
+    with ThreadPoolExecutor(cores) as pool:
         submitted = (pool.map(read, chunk) for chunk in chunks)  # lazily: a chunk is decoded when it is taken
         waiting = deque(islice(submitted, 1 + ahead))
         while waiting:
-            pixels = torch.from_numpy(np.stack(list(waiting.popleft())))
-            yield backbone(pixels.float())
-            bar.update(len(pixels))
+            decoded = torch.from_numpy(np.stack(list(waiting.popleft())))
+            for pixels in decoded.split(batch_size):
+                yield backbone(pixels)
+                bar.update(len(pixels))
             waiting.extend(islice(submitted, 1))

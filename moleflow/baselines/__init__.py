@@ -1,7 +1,8 @@
 """Baselines: other methods on the same features, in place of the density.
 
 Each is fitted on a product's training features, every channel scaled to unit variance, and returns a distance for
-every patch of an image; routing, calibration, aggregation and evaluation are the same as for the flow.
+every patch of an image; routing, calibration, aggregation and evaluation are the same as for the flow. It reads the
+training features part by part, and never holds more of them than `feature_memory` allows.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from moleflow.baselines.pca import PCA
 
 
 class Baseline(Protocol):
-    """A fitted baseline; it is made from features, and from keys of params.yaml as keyword-only arguments."""
+    """A fitted baseline; it is made from `ImageFeatures`, and from keys of params.yaml as keyword-only arguments."""
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
         """One distance per patch, higher is more anomalous.

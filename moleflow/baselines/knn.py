@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
+from moleflow.features.image_features import ImageFeatures
 from moleflow.features.memory_bank import MemoryBank, memorize
 
 
@@ -12,7 +13,7 @@ class KNN:
     Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022.
     """
 
-    def __init__(self, features: Float[Tensor, "N H W C"], *, seed: int, coreset_size: int) -> None:
+    def __init__(self, features: ImageFeatures, *, seed: int, coreset_size: int) -> None:
         """Chooses patches that cover the training patches.
 
         Args:

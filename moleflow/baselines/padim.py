@@ -1,8 +1,12 @@
 """One Gaussian per patch position, as in PaDiM."""
 
+import sys
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from moleflow.features.image_features import ImageFeatures, images_within
 
 
 class PaDiM:
@@ -12,18 +16,37 @@ class PaDiM:
     channels.
     """
 
-    def __init__(self, features: Float[Tensor, "N H W C"]) -> None:
+    def __init__(self, features: ImageFeatures, *, feature_memory: float) -> None:
         """Fits mean and covariance + 0.01·I at every position.
 
         Args:
             features: patch features of training images, (N, H, W, C).
+            feature_memory: GiB of them that are held at once; says so first if the covariances take more than that.
         """
         count, height, width, channels = features.shape
-        self.mean = features.float().mean(0)  # (H, W, C)
-        self.inverse_covariance = torch.empty(height, width, channels, channels)
-        for row in range(height):
-            offset = (features[:, row].float() - self.mean[row]).transpose(0, 1)  # (W, N, C)
-            covariance = offset.transpose(1, 2) @ offset / max(1, count - 1) + 0.01 * torch.eye(channels)
+        table = 4 * height * width * channels**2 / 2**30
+        if table > feature_memory:
+            print(
+                f"padim holds {table:.1f} GiB for a product, a covariance of {channels}×{channels} for each of "
+                f"{height}×{width} patches: more than feature_memory: {feature_memory:g}; a smaller grid or embed_dim "
+                "takes less",
+                file=sys.stderr,
+            )
+        at_once = images_within(features, feature_memory)
+        parts = range(0, count, at_once)
+        self.mean = torch.zeros(height, width, channels, device=features.device)
+        for start in parts:
+            for row, images in enumerate(features[start : start + at_once].unbind(1)):  # (n, W, C)
+                self.mean[row] += images.float().sum(0)
+        self.mean /= count
+        self.inverse_covariance = torch.zeros(height, width, channels, channels, device=features.device)
+        for start in parts:
+            for row, images in enumerate(features[start : start + at_once].unbind(1)):
+                offset = (images.float() - self.mean[row]).transpose(0, 1)  # (W, n, C)
+                self.inverse_covariance[row] += offset.transpose(1, 2) @ offset
+        identity = torch.eye(channels, device=features.device)
+        for row, products in enumerate(self.inverse_covariance):
+            covariance = products / max(1, count - 1) + 0.01 * identity
             self.inverse_covariance[row] = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:

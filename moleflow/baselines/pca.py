@@ -4,6 +4,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from moleflow.features.image_features import ImageFeatures
+from moleflow.features.moments import Moments
+from moleflow.files.feature_store import READ_AT_ONCE
+
 
 class PCA:
     """What a linear subspace of the normal patches cannot explain.
@@ -12,17 +16,20 @@ class PCA:
     components beyond those that hold 95 % of the variance.
     """
 
-    def __init__(self, features: Float[Tensor, "N H W C"]) -> None:
+    def __init__(self, features: ImageFeatures) -> None:
         """Finds the residual directions of all training patches.
 
         Args:
             features: patch features of training images, (N, H, W, C).
         """
-        patches = features.flatten(0, 2).float()
-        self.mean = patches.mean(0)
-        variances, directions = torch.linalg.eigh(torch.cov(patches.T))  # ascending
+        count, *_, channels = features.shape
+        moments = Moments(channels, features.device)
+        for start in range(0, count, READ_AT_ONCE):
+            moments.add(features[start : start + READ_AT_ONCE].flatten(0, 2))
+        variances, directions = torch.linalg.eigh(moments.covariance())  # ascending
         larger = (variances.sum() - variances.cumsum(0)) / variances.sum()  # explained by the directions above
-        self.residual = directions[:, : max(1, int((larger >= 0.95).sum()))]
+        residual = directions[:, : max(1, int((larger >= 0.95).sum()))]
+        self.mean, self.residual = moments.mean().float().to(features.device), residual.float().to(features.device)
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
         """Norm of every patch's residual.

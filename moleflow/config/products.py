@@ -3,9 +3,20 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from moleflow.config.params import Config, OpenFraction, ParamsError, load_params
+
+RESERVED = ("unknown", "mean")  # what tables and predictions call an image of no product, and the mean over products
+
+
+def _not_reserved(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"{name} is no name of a product, since results use the word; choose another")
+    return name
+
+
+ProductName = Annotated[str, Field(pattern=r"^\w+$"), AfterValidator(_not_reserved)]
 
 
 class ProductClass(Config):
@@ -29,7 +40,7 @@ class ProductClass(Config):
 class Products(Config):
     """The products and the order of their tasks."""
 
-    classes: Annotated[dict[Annotated[str, Field(pattern=r"^\w+$")], ProductClass], Field(min_length=1)]
+    classes: Annotated[dict[ProductName, ProductClass], Field(min_length=1)]
     first_task: str
     later_tasks: list[str]
 

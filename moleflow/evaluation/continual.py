@@ -36,8 +36,8 @@ def _backward_transfer(matrix: np.ndarray) -> float:
 
 
 def _forgetting(matrix: np.ndarray) -> float:
-    """Mean loss since a product's best task: max_l R[l, j] − R[last, j]."""
-    return float(np.mean([np.nanmax(column) - column[-1] for column in _older(matrix).T]))
+    """Mean loss since a product's best earlier task: max over l before the last of R[l, j], less R[last, j]."""
+    return float(np.mean([np.nanmax(column[:-1]) - column[-1] for column in _older(matrix).T]))
 
 
 FIGURES = {

@@ -14,7 +14,7 @@ class Located:
 
     Attributes:
         labels: 1 defective, (N,).
-        p_value: `known_p_values` for every prototype, (N, K).
+        p_value: `OwnImages.p_values` for every prototype, (N, K).
         surprise: surprise of the strangeness to every prototype, without ties, (N, K), in nats.
     """
 

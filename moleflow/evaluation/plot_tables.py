@@ -7,68 +7,104 @@ from moleflow.evaluation.metrics import roc_curve
 from moleflow.evaluation.results import Evaluation, Outcome
 
 BINS = 30
+UNKNOWN = "unknown"  # where a rejected image is routed
 
 
-def curve_tables(products: dict[str, Outcome]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """ROC and precision-recall curves of the image scores, routed; products with one kind of label are left out.
+def plot_tables(
+    name: str, outcome: Outcome, names: list[str], *, images: list[str], distances: np.ndarray
+) -> dict[str, pd.DataFrame]:
+    """What the plots and the table of misrouted images show of one product.
 
     Args:
-        products: outcomes by product.
+        name: the product.
+        outcome: its N test images.
+        names: all K products in order of arrival.
+        images: paths of its test images, N of them.
+        distances: of its test images to every product, (N, K).
+
+    Returns:
+        Tables by name: roc, pr, histogram, confusion and misrouted.
+    """
+    roc, pr = curve_tables(name, outcome)
+    return {
+        "roc": roc,
+        "pr": pr,
+        "histogram": histogram_table(name, outcome),
+        "confusion": confusion_table(name, outcome, names),
+        "misrouted": misrouted_table(name, outcome, names, images=images, distances=distances),
+    }
+
+
+def joined(products: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
+    """The tables of several products, one below the other.
+
+    Args:
+        products: tables by name, of each product.
+
+    Returns:
+        Tables by name.
+    """
+    tables = {}
+    for key, first in products[0].items():
+        filled = [product[key] for product in products if len(product[key])]
+        tables[key] = pd.concat(filled) if filled else first
+    return tables
+
+
+def curve_tables(name: str, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """ROC and precision-recall curve of the image scores, routed; empty if all images have one kind of label.
+
+    Args:
+        name: the product.
+        outcome: its test images.
 
     Returns:
         Columns product, false_positive_rate, recall; and product, recall, precision.
     """
-    roc, pr = [], []
-    for product, outcome in products.items():
-        if 0 < outcome.labels.sum() < len(outcome.labels):
-            fallout, recall, precision = roc_curve(outcome.labels, outcome.routed[-1].comparable_score)
-            start = {"product": [product], "false_positive_rate": [0.0], "recall": [0.0]}
-            points = pd.DataFrame({"product": product, "false_positive_rate": fallout, "recall": recall})
-            roc += [pd.DataFrame(start), points]
-            pr.append(pd.DataFrame({"product": product, "recall": recall, "precision": precision}))
-    return (
-        _joined(roc, ["product", "false_positive_rate", "recall"]),
-        _joined(pr, ["product", "recall", "precision"]),
-    )
+    if not 0 < outcome.labels.sum() < len(outcome.labels):
+        columns = ["product", "false_positive_rate", "recall"], ["product", "recall", "precision"]
+        return pd.DataFrame(columns=columns[0]), pd.DataFrame(columns=columns[1])
+    fallout, recall, precision = roc_curve(outcome.labels, outcome.routed[-1].comparable_score)
+    start = pd.DataFrame({"product": [name], "false_positive_rate": [0.0], "recall": [0.0]})
+    points = pd.DataFrame({"product": name, "false_positive_rate": fallout, "recall": recall})
+    return pd.concat([start, points]), pd.DataFrame({"product": name, "recall": recall, "precision": precision})
 
 
-def histogram_table(products: dict[str, Outcome]) -> pd.DataFrame:
+def histogram_table(name: str, outcome: Outcome) -> pd.DataFrame:
     """Histogram of the image scores of normal and of defective test images by the product's own expert.
 
     Args:
-        products: outcomes by product.
+        name: the product.
+        outcome: its test images.
 
     Returns:
         Columns product, kind (normal or defective), score (left edge), score_end, images, threshold
         (of the own expert; empty if it cannot be warranted).
     """
+    scores = outcome.own[-1].image_score
+    edges = np.histogram_bin_edges(scores, BINS)
+    threshold = outcome.threshold if np.isfinite(outcome.threshold) else None
     tables = []
-    for product, outcome in products.items():
-        scores = outcome.own.image_score
-        edges = np.histogram_bin_edges(scores, BINS)
-        threshold = outcome.threshold if np.isfinite(outcome.threshold) else None
-        for kind, label in (("normal", 0), ("defective", 1)):
-            counts, _ = np.histogram(scores[outcome.labels == label], edges)
-            bins = {"score": edges[:-1], "score_end": edges[1:], "images": counts}
-            tables.append(pd.DataFrame({"product": product, "kind": kind, **bins, "threshold": threshold}))
+    for kind, label in (("normal", 0), ("defective", 1)):
+        counts, _ = np.histogram(scores[outcome.labels == label], edges)
+        bins = {"score": edges[:-1], "score_end": edges[1:], "images": counts}
+        tables.append(pd.DataFrame({"product": name, "kind": kind, **bins, "threshold": threshold}))
     return pd.concat(tables)
 
 
-def confusion_table(products: dict[str, Outcome]) -> pd.DataFrame:
+def confusion_table(name: str, outcome: Outcome, names: list[str]) -> pd.DataFrame:
     """One row per test image, which `dvc plots` counts.
 
     Args:
-        products: outcomes by product.
+        name: the product.
+        outcome: its test images.
+        names: all products in order of arrival.
 
     Returns:
         Columns product, routed (a product or "unknown").
     """
-    names = [*products, "unknown"]
-    tables = []
-    for product, outcome in products.items():
-        routed = np.where(outcome.rejected, len(products), outcome.chosen[:, -1])
-        tables.append(pd.DataFrame({"product": product, "routed": [names[number] for number in routed]}))
-    return pd.concat(tables)
+    routed = np.where(outcome.rejected, len(names), outcome.chosen[:, -1])
+    return pd.DataFrame({"product": name, "routed": [[*names, UNKNOWN][number] for number in routed]})
 
 
 def matrix_table(evaluation: Evaluation, tasks: list[str]) -> pd.DataFrame:
@@ -97,27 +133,23 @@ def matrix_table(evaluation: Evaluation, tasks: list[str]) -> pd.DataFrame:
 
 
 def misrouted_table(
-    images: dict[str, list[str]], products: dict[str, Outcome], distances: dict[str, np.ndarray]
+    name: str, outcome: Outcome, names: list[str], *, images: list[str], distances: np.ndarray
 ) -> pd.DataFrame:
-    """Every test image that is misrouted after the last task.
+    """Every test image of a product that is misrouted after the last task.
 
     Args:
-        images: paths of the test images by product, in order of arrival.
-        products: outcomes by product.
-        distances: distances to every prototype by product, (N, K).
+        name: the product.
+        outcome: its N test images.
+        names: all K products in order of arrival.
+        images: paths of its test images, N of them.
+        distances: of its test images to every product, (N, K).
 
     Returns:
-        Columns product, image, routed (to which product), distance_own, distance_routed.
+        Columns product, image, routed, distance_own, distance_routed.
     """
-    names, rows = list(products), []
-    for number, (product, outcome) in enumerate(products.items()):
-        last = outcome.chosen[:, -1]
-        for row in np.flatnonzero(last != number):
-            distance = distances[product][row]
-            columns = {"distance_own": distance[number], "distance_routed": distance[last[row]]}
-            rows.append({"product": product, "image": images[product][row], "routed": names[last[row]], **columns})
+    last = outcome.chosen[:, -1]
+    rows = [
+        [name, images[row], names[last[row]], distances[row, outcome.number], distances[row, last[row]]]
+        for row in np.flatnonzero(last != outcome.number)
+    ]
     return pd.DataFrame(rows, columns=["product", "image", "routed", "distance_own", "distance_routed"])
-
-
-def _joined(tables: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    return pd.concat(tables) if tables else pd.DataFrame(columns=columns)

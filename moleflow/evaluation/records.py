@@ -1,64 +1,62 @@
 """What the stages wrote for all products, put together for evaluate and report."""
 
+from collections.abc import Callable
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from moleflow.config.registry import Settings
 from moleflow.evaluation.open_set import Located
 from moleflow.evaluation.probe_metrics import probe_metrics, probe_of, true_metrics
-from moleflow.evaluation.results import Outcome, routed_predictions
+from moleflow.evaluation.results import PROVED, SEPARATE, Outcome, routed_predictions
 from moleflow.files.artifacts import ArtifactError, digest
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
 from moleflow.files.paths import Paths
-from moleflow.files.record_file import Arrays, Record, read_record
+from moleflow.files.record_file import Arrays, Record, read_attributes, read_record
 from moleflow.files.tensor_file import load_tensors
 from moleflow.images.index_table import read_index
 from moleflow.images.reading import mask_pixels
 from moleflow.routing.rejection import rejected
+from moleflow.routing.router_file import read_router
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
 from moleflow.scoring.scores import SCORES, statistics_of
 
 
 class Records:
-    """Test images, masks, routes and scores of all products.
+    """Test images, masks, routes and scores, read one product at a time.
 
     Attributes:
         names: products in order of arrival.
-        tests: per product the index of its test images.
-        labels: per product, 1 defective, (N,).
-        masks: per product (N, S, S) bool; None if the defects are not marked.
-        alarm_rates: per product its tolerated share of false alarms.
-        routes: per product the arrays that route wrote.
+        reject_rate: see `moleflow.routing.rejection.rejected`.
         training_images: per product how many images its prototype was made from.
     """
 
-    def __init__(self, paths: Paths, order: Order, *, size: int, reject_rate: float) -> None:
-        """Reads the data folder.
+    def __init__(self, paths: Paths, order: Order, *, size: int) -> None:
+        """Reads what is small: how images are routed, and which scores belong to which base and expert.
 
         Args:
             paths: the repository's paths.
             order: products in order of arrival.
             size: side of masks and anomaly maps in pixels.
-            reject_rate: see `moleflow.routing.rejection.rejected`.
 
         Raises:
             ArtifactError: a file is missing, or scores were made by another base or expert than the current one.
         """
-        self.paths, self.names = paths, list(order.products)
-        self.size, self.reject_rate = size, reject_rate
-        routes = read_record(paths.routes)
-        self.routes = {product: routes.group(product) for product in self.names}
-        self.training_images = dict(zip(self.names, routes.attributes["training_images"].tolist(), strict=True))
-        self.scores = {product: _current_scores(paths, product, task) for product, task in order.products.items()}
-        self.alarm_rates = {product: float(record.attributes["alarm_rate"]) for product, record in self.scores.items()}
-        tables = {product: read_index(paths.index.of(product)) for product in self.names}
-        self.tests = {product: table[table.split == "test"] for product, table in tables.items()}
-        self.labels = {product: table.label.to_numpy() for product, table in self.tests.items()}
-        self.masks = {product: self._masks(product) for product in self.names}
+        self.paths, self.names, self.size = paths, list(order.products), size
+        self.tasks_since = {
+            product: len(order.tasks) - order.tasks.index(task) for product, task in order.products.items()
+        }
+        self.reject_rate = read_router(paths.router).reject_rate
+        trained = read_attributes(paths.routes)["training_images"].tolist()
+        self.training_images = dict(zip(self.names, trained, strict=True))
+        self.attributes = {
+            product: _current_attributes(paths, product, task) for product, task in order.products.items()
+        }
 
     def resize(self, name: str) -> str:
         """How a product's images were brought to the backbone's view.
@@ -69,79 +67,128 @@ class Records:
         Returns:
             Name in `moleflow.images.reading.RESIZES`.
         """
-        return str(self.scores[name].attributes["resize"])
+        return str(self.attributes[name]["resize"])
 
-    def _masks(self, name: str) -> np.ndarray | None:
-        files = self.tests[name]["mask"]
-        if not (files != "").any():
-            return None
-        normal, resize = np.zeros((self.size, self.size), bool), self.resize(name)
-        root = self.paths.root
-        return np.stack([mask_pixels(root / file, self.size, resize) if file else normal for file in files])
+    def routes(self, name: str) -> Arrays:
+        """What route found for a product's test images.
 
-    def flow(self) -> dict[str, Outcome]:
-        """Outcomes of all products by their experts."""
-        misrouted = read_record(self.paths.misrouted)
-        scorers = {product: load_scorer(self.paths.scorers.of(product)) for product in self.names}
-        outcomes = {}
-        for product, record in self.scores.items():
-            test = record.group("test")
-            own = Predictions(**{field.name: test[field.name] for field in fields(Predictions)})
-            others = self._by_others(misrouted.group(product), scorers)
-            outcomes[product] = self._outcome(product, own, others, float(record.attributes["threshold"]))
-        return outcomes
+        Args:
+            name: the product.
 
-    def baseline(self, baseline: str, settings: Settings) -> dict[str, Outcome]:
-        """Outcomes of all products by a baseline, with scorers made from its distances.
+        Returns:
+            distance, known_p_value and surprise to every product, (N, K); chosen, (N, T).
+        """
+        return read_record(self.paths.routes, name).arrays
+
+    def test_images(self, name: str) -> pd.DataFrame:
+        """A product's test images.
+
+        Args:
+            name: the product.
+
+        Returns:
+            Their rows of the index, N of them.
+        """
+        table = read_index(self.paths.index.of(name))
+        return table[table.split == "test"]
+
+    def flow(self, name: str) -> Outcome:
+        """Outcome of a product by the experts.
+
+        Args:
+            name: the product.
+
+        Returns:
+            Its outcome.
+
+        Raises:
+            ArtifactError: a file is missing or broken.
+        """
+        test = read_record(self.paths.scores.of(name), "test").arrays
+        own = Predictions(**{field.name: test[field.name] for field in fields(Predictions)})
+        others = self._by_others(
+            read_record(self.paths.misrouted, name), lambda other: load_scorer(self.paths.scorers.of(other))[0]
+        )
+        return self._outcome(name, own, others, float(self.attributes[name]["threshold"]), PROVED)
+
+    def baseline(self, baseline: str, name: str, settings: Settings) -> Outcome:
+        """Outcome of a product by a baseline, with scorers made from its distances.
 
         Args:
             baseline: its name.
+            name: the product.
             settings: how patch scores become image scores, see `moleflow.scoring.aggregation.aggregate`.
 
         Returns:
-            Outcomes by product.
+            The product's outcome.
 
         Raises:
-            ArtifactError: its file is missing or broken.
+            ArtifactError: the baseline's file is missing or broken.
         """
-        record = read_record(self.paths.baselines.of(baseline))
-        scorers = {product: _distance_scorer(record, product, settings) for product in self.names}
-        outcomes = {}
-        for product, scorer in scorers.items():
-            product_record = Record(record.group(product), {})
-            others = self._by_others(product_record.group("misrouted"), scorers)
-            outcomes[product] = self._outcome(
-                product, scorer(product_record.group("test")), others, scorer.threshold(self.alarm_rates[product])
-            )
-        return outcomes
+        path = self.paths.baselines.of(baseline)
+        record = read_record(path, name)
+        scorer = _distance_scorer(record, settings)
+        others = self._by_others(
+            Record(record.group("misrouted"), {}), lambda other: _distance_scorer(read_record(path, other), settings)
+        )
+        own, threshold = scorer(record.group("test")), scorer.threshold(float(self.attributes[name]["alarm_rate"]))
+        return self._outcome(name, own, others, threshold, SEPARATE)
 
-    def _by_others(self, misrouted: Arrays, scorers: dict[str, Scorer]) -> dict[str, tuple[np.ndarray, Predictions]]:
+    def _by_others(
+        self, misrouted: Record, scorer_of: Callable[[str], Scorer]
+    ) -> dict[str, tuple[np.ndarray, Predictions]]:
         """Predictions of the experts that a product's images were misrouted to, with the rows of these images."""
-        groups = {product: Record(misrouted, {}).group(product) for product in self.names}
-        return {product: (group["row"], scorers[product](group)) for product, group in groups.items() if group}
+        groups = {other: misrouted.group(other) for other in self.names}
+        return {other: (group["row"], scorer_of(other)(group)) for other, group in groups.items() if group}
 
     def _outcome(
-        self, name: str, own: Predictions, others: dict[str, tuple[np.ndarray, Predictions]], threshold: float
+        self,
+        name: str,
+        own: Predictions,
+        others: dict[str, tuple[np.ndarray, Predictions]],
+        threshold: float,
+        unmoved: str,
     ) -> Outcome:
-        number, chosen = self.names.index(name), self.routes[name]["chosen"]
+        """The outcome by experts that stay as they are: the same predictions after each task."""
+        number, routes, tasks = self.names.index(name), self.routes(name), self.tasks_since[name]
+        labels, masks = self._truth(name)
+        steps = {other: (rows, [predictions] * tasks) for other, (rows, predictions) in others.items()}
         return Outcome(
-            labels=self.labels[name],
-            masks=self.masks[name],
-            own=own,
-            routed=routed_predictions(own, others, chosen, number, self.names),
-            chosen=chosen,
-            rejected=rejected(self.routes[name]["known_p_value"], self.reject_rate),
+            labels=labels,
+            masks=masks,
+            own=[own] * tasks,
+            routed=routed_predictions([own] * tasks, steps, routes["chosen"], number, self.names),
+            chosen=routes["chosen"],
+            rejected=rejected(routes["known_p_value"], self.reject_rate),
             number=number,
             threshold=threshold,
-            alarm_rate=self.alarm_rates[name],
+            alarm_rate=float(self.attributes[name]["alarm_rate"]),
+            unmoved=unmoved,
         )
 
-    def located(self) -> dict[str, Located]:
-        """How strange the test images of all products are to every prototype."""
-        return {
-            product: Located(self.labels[product], routes["known_p_value"], routes["surprise"])
-            for product, routes in self.routes.items()
-        }
+    @lru_cache(maxsize=1)  # noqa: B019 - of one product, for the flow and all baselines; a stage makes one Records
+    def _truth(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        """Labels of a product's test images, (N,), and their masks, (N, S, S), or None."""
+        table, resize = self.test_images(name), self.resize(name)
+        if not (table["mask"] != "").any():
+            return table.label.to_numpy(), None
+        masks = np.zeros((len(table), self.size, self.size), bool)
+        for row, file in enumerate(table["mask"]):
+            if file:
+                masks[row] = mask_pixels(self.paths.root / file, self.size, resize)
+        return table.label.to_numpy(), masks
+
+    def located(self, name: str) -> Located:
+        """How strange a product's test images are to every prototype.
+
+        Args:
+            name: the product.
+
+        Returns:
+            Labels, p-values and surprise.
+        """
+        routes = self.routes(name)
+        return Located(self._truth(name)[0], routes["known_p_value"], routes["surprise"])
 
     def candidate_metrics(
         self, name: str, baselines: list[str], settings: Settings, sigma: float
@@ -168,6 +215,7 @@ class Records:
         candidates = {score: (statistics_of(score, calibration), statistics) for score in SCORES}
         for baseline in baselines:
             candidates[baseline] = ("distance",), read_record(self.paths.baselines.of(baseline), name)
+        labels, masks = self._truth(name)
         metrics = {}
         for candidate, (parts, record) in candidates.items():
             if not parts:  # there is no memory bank
@@ -176,23 +224,22 @@ class Records:
             painted = record.group("probe")
             metrics[candidate] = {
                 **probe_metrics(scorer, painted, painted["source"], probe, sigma),
-                **true_metrics(scorer(record.group("test")), self.labels[name], self.masks[name], sigma),
+                **true_metrics(scorer(record.group("test")), labels, masks, sigma),
             }
         return metrics
 
 
-def _distance_scorer(record: Record, name: str, settings: Settings) -> Scorer:
-    product_record = Record(record.group(name), {})
-    return Scorer.of(("distance",), settings, product_record.group("calibration"), product_record.group("perturbed"))
+def _distance_scorer(record: Record, settings: Settings) -> Scorer:
+    return Scorer.of(("distance",), settings, record.group("calibration"), record.group("perturbed"))
 
 
-def _current_scores(paths: Paths, name: str, task: str) -> Record:
-    """Reads a product's scores; refuses those of another base or expert than the current one."""
-    record = read_record(paths.scores.of(name))
+def _current_attributes(paths: Paths, name: str, task: str) -> dict[str, Any]:
+    """What is known of a product's scores; refuses those of another base or expert than the current one."""
+    attributes = read_attributes(paths.scores.of(name))
     for part, path in {"base": paths.base, "expert": paths.expert_of(name, task)}.items():
-        if record.attributes[f"{part}_digest"] != digest(path):
+        if attributes[f"{part}_digest"] != digest(path):
             raise ArtifactError(f"{paths.scores.of(name)} was made by another {part} than {path}; run `dvc repro`")
-    return record
+    return attributes
 
 
 def expert_parameters(expert: Path) -> int:

@@ -15,37 +15,47 @@ Metrics = dict[str, float | None]
 
 CONTINUAL = ("image_auroc", "pixel_ap", "aupro")  # metrics that are followed from task to task
 
+# How R[i, j] of the own experts is known; the tables say it.
+MEASURED = "measured after each task"
+PROVED = "proved by digest"  # base and expert are the very files that predicted
+SEPARATE = "each fitted on its product alone"  # a baseline: no task has a part in another product's model
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """Predictions on a product's test images, by its own expert and by the routed ones, with the truth.
+    """Predictions on a product's test images after each task, from its own on, with the truth.
+
+    Any method has them: one whose parameters move predicts anew after each task; one whose parameters stay puts the
+    same object there again.
 
     Attributes:
         labels: 1 defective, (N,).
         masks: (N, S, S) bool; None if the defects are not marked.
-        own: predictions of its own expert.
-        routed: predictions after each task, from the product's own to the last.
-        chosen: index of the chosen product by image and task, (N, len(routed)).
+        own: predictions of its own expert after each of T tasks.
+        routed: predictions of the experts that the router picks after each of T tasks.
+        chosen: index of the chosen product by image and task, (N, T).
         rejected: images that the router rejects after the last task, as showing no known product, (N,), bool.
         number: the product's own index.
         threshold: alarm above this image score of its own expert; infinite if it cannot be warranted.
         alarm_rate: p-values up to this raise an alarm.
+        unmoved: how it is known that `own` is the same after each task; empty if it was predicted anew.
     """
 
     labels: np.ndarray
     masks: np.ndarray | None
-    own: Predictions
+    own: list[Predictions]
     routed: list[Predictions]
     chosen: np.ndarray
     rejected: np.ndarray
     number: int
     threshold: float
     alarm_rate: float
+    unmoved: str
 
 
 def routed_predictions(
-    own: Predictions,
-    others: dict[str, tuple[np.ndarray, Predictions]],
+    own: list[Predictions],
+    others: dict[str, tuple[np.ndarray, list[Predictions]]],
     chosen: np.ndarray,
     number: int,
     names: list[str],
@@ -53,25 +63,40 @@ def routed_predictions(
     """Predictions after each task: by the own expert, or by another one on the images misrouted to it.
 
     Args:
-        own: predictions of the product's own expert on its N test images.
-        others: per other product the rows of the images ever misrouted to it, (n,), and its predictions on them.
+        own: predictions of the product's own expert on its N test images after each of T tasks.
+        others: per other product the rows of the images ever misrouted to it, (n,), and its predictions on them after
+            each of the T tasks.
         chosen: index of the chosen product by image and task, (N, T).
         number: the product's own index.
         names: all products in order of arrival.
 
     Returns:
-        Predictions on the N images after each of the T tasks.
+        Predictions on the N images after each of the T tasks; the same object where nothing differs.
     """
-    steps = []
-    for step in chosen.T:
-        arrays = {field: array.copy() for field, array in vars(own).items()}
-        for other in np.setdiff1d(step, [number]):
-            rows, predictions = others[names[other]]
-            held = step[rows] == other
-            for field, array in arrays.items():
-                array[rows[held]] = getattr(predictions, field)[held]
-        steps.append(Predictions(**arrays))
+    steps: list[Predictions] = []
+    known: dict[tuple[object, ...], Predictions] = {}
+    for step, column in enumerate(chosen.T):
+        asked = [names[other] for other in np.setdiff1d(column, [number])]
+        key = (column.tobytes(), id(own[step]), *(id(others[name][1][step]) for name in asked))
+        if key not in known:
+            by_others = {name: (others[name][0], others[name][1][step]) for name in asked}
+            known[key] = _mixed(own[step], by_others, column, names)
+        steps.append(known[key])
     return steps
+
+
+def _mixed(
+    own: Predictions, others: dict[str, tuple[np.ndarray, Predictions]], chosen: np.ndarray, names: list[str]
+) -> Predictions:
+    """Own predictions, replaced where another product was chosen, (N,)."""
+    if not others:
+        return own
+    arrays = {field: array.copy() for field, array in vars(own).items()}
+    for name, (rows, predictions) in others.items():
+        held = chosen[rows] == names.index(name)
+        for field, array in arrays.items():
+            array[rows[held]] = getattr(predictions, field)[held]
+    return Predictions(**arrays)
 
 
 @dataclass(frozen=True)
@@ -118,25 +143,24 @@ def grade(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None
     return Grade(image, pixel_ranking(masks, anomaly_maps(predictions.patch_score, size=masks.shape[-1], sigma=sigma)))
 
 
-def grades(outcome: Outcome, sigma: float) -> tuple[Grade, list[Grade]]:
-    """Grades the own expert, and the routed experts after each task; equal predictions are graded once.
+def grades(outcome: Outcome, sigma: float) -> tuple[list[Grade], list[Grade]]:
+    """Grades the own expert and the routed experts after each task; the same predictions are graded once.
 
     Args:
         outcome: outcome of a product.
         sigma: smoothing of the anomaly maps in pixels.
 
     Returns:
-        The own expert's grade, and one per task since the product's own.
+        Grades of the own expert and of the routed ones, one each per task since the product's own.
     """
-    own = grade(outcome.own, outcome.labels, outcome.masks, sigma)
-    known = {np.full(len(outcome.labels), outcome.number).tobytes(): own}
-    routed = []
-    for column, predictions in zip(outcome.chosen.T, outcome.routed, strict=True):
-        key = column.astype(np.int64).tobytes()
-        if key not in known:
-            known[key] = grade(predictions, outcome.labels, outcome.masks, sigma)
-        routed.append(known[key])
-    return own, routed
+    known: dict[int, Grade] = {}
+
+    def graded(predictions: Predictions) -> Grade:
+        if id(predictions) not in known:
+            known[id(predictions)] = grade(predictions, outcome.labels, outcome.masks, sigma)
+        return known[id(predictions)]
+
+    return [graded(step) for step in outcome.own], [graded(step) for step in outcome.routed]
 
 
 def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics, dict[str, str]]:
@@ -146,7 +170,7 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
 
     Args:
         outcome: outcome of the product.
-        own: grade of its own expert.
+        own: grade of its own expert after the last task.
         routed: grade of the routed experts after the last task.
 
     Returns:
@@ -155,7 +179,7 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
     metrics: Metrics = {}
     reasons: dict[str, str] = {}
     unrejected = np.zeros_like(outcome.rejected)
-    variants = [("", outcome.routed[-1], routed, outcome.rejected), ("_own_expert", outcome.own, own, unrejected)]
+    variants = [("", outcome.routed[-1], routed, outcome.rejected), ("_own_expert", outcome.own[-1], own, unrejected)]
     for suffix, predictions, grade_, rejected in variants:
         image, pixel = grade_.image, grade_.pixel
         rankings = {
@@ -182,6 +206,42 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
 
 
 @dataclass(frozen=True)
+class ProductResult:
+    """A method's results on one product.
+
+    Attributes:
+        metrics: its metrics, and under "undefined" why some are None.
+        own, routed: per metric of `CONTINUAL` its value after each task since the product's own, NaN where undefined.
+        unmoved: see `Outcome`.
+    """
+
+    metrics: dict[str, Any]
+    own: dict[str, list[float]]
+    routed: dict[str, list[float]]
+    unmoved: str
+
+
+def evaluate_product(outcome: Outcome, *, sigma: float) -> ProductResult:
+    """Evaluates a method on one product; nothing of the outcome's arrays is kept.
+
+    Args:
+        outcome: outcome of the product.
+        sigma: smoothing of the anomaly maps in pixels.
+
+    Returns:
+        Its results.
+    """
+    own, routed = grades(outcome, sigma)
+    metrics, reasons = class_metrics(outcome, own[-1], routed[-1])
+    return ProductResult(
+        metrics={**metrics, "undefined": reasons},
+        own={metric: [each.value(metric) for each in own] for metric in CONTINUAL},
+        routed={metric: [each.value(metric) for each in routed] for metric in CONTINUAL},
+        unmoved=outcome.unmoved,
+    )
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A method's results.
 
@@ -197,35 +257,30 @@ class Evaluation:
     routed: dict[str, np.ndarray]
 
 
-def evaluate(products: dict[str, Outcome], *, sigma: float) -> Evaluation:
-    """Evaluates a method on all products.
-
-    The own experts' part of R is constant in time because their artifacts are: the stage statistics writes
-    the digests of base and expert, and `Records` refuses scores of any others.
+def summarize(products: dict[str, ProductResult]) -> Evaluation:
+    """Brings a method's results on all products together.
 
     Args:
-        products: outcomes by product, in order of arrival.
-        sigma: smoothing of the anomaly maps in pixels.
+        products: results by product, in order of arrival.
 
     Returns:
         Metrics of each product and of all.
     """
-    tasks = max(len(outcome.routed) for outcome in products.values())
+    tasks = max(len(result.routed[CONTINUAL[0]]) for result in products.values())
     own, routed = ({metric: np.full((tasks, len(products)), np.nan) for metric in CONTINUAL} for _ in range(2))
-    classes: dict[str, dict[str, Any]] = {}
-    for column, (name, outcome) in enumerate(products.items()):
-        own_grade, routed_grades = grades(outcome, sigma)
-        metrics, reasons = class_metrics(outcome, own_grade, routed_grades[-1])
-        classes[name] = {**metrics, "undefined": reasons}
-        arrival = tasks - len(routed_grades)
+    for column, result in enumerate(products.values()):
         for metric in CONTINUAL:
-            own[metric][arrival:, column] = own_grade.value(metric)
-            routed[metric][arrival:, column] = [routed_grade.value(metric) for routed_grade in routed_grades]
+            arrival = tasks - len(result.routed[metric])
+            own[metric][arrival:, column] = result.own[metric]
+            routed[metric][arrival:, column] = result.routed[metric]
+    classes = {name: dict(result.metrics) for name, result in products.items()}
     summary: dict[str, Any] = dict(mean_metrics(classes))
     summary["continual"] = {
         metric: {name: asdict(account) for name, account in continual_account(own[metric], routed[metric]).items()}
         for metric in CONTINUAL
     }
+    known_by = {result.unmoved or MEASURED for result in products.values()}
+    summary["own_experts_after_each_task"] = ", ".join(sorted(known_by))
     summary["calibration"] = calibration_summary(classes)
     return Evaluation(classes, summary, own, routed)
 

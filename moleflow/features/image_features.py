@@ -7,14 +7,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from moleflow.features.patches import patch_features
+from moleflow.features.standardization import standardized
 from moleflow.files.feature_store import Split
-
-# Standard deviations at which a standardized feature is cut off. A channel that hardly varies among the normal images
-# may react to a defect and would leave the range of fp16 (65,504) and then the flow's; no normal feature comes near.
-BOUND = 1000.0
 
 
 @runtime_checkable
@@ -24,6 +20,11 @@ class ImageFeatures(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, H, W, C)."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the features lie once they are taken."""
         ...
 
     def __len__(self) -> int:
@@ -37,6 +38,8 @@ class ImageFeatures(Protocol):
 
 class StandardizedFeatures:
     """Standardized features of the images of one or several splits, read whenever rows are taken.
+
+    They are computed on the device of `matrix`, and stay there.
 
     Attributes:
         shape: (N, H, W, D), D being the channels that remain.
@@ -65,6 +68,11 @@ class StandardizedFeatures:
         grid = patching["grid"]
         self.shape = (len(self.rows), grid, grid, matrix.shape[1])
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are computed and lie."""
+        return self.matrix.device
+
     def __len__(self) -> int:
         """N, the number of images."""
         return len(self.rows)
@@ -78,14 +86,14 @@ class StandardizedFeatures:
     def __getitem__(self, rows: Any) -> Float[Tensor, "n H W D"]:
         """Features of some images in the order asked for, fp16; `rows` is a slice or row numbers, repeats included."""
         numbers = self.rows[rows]
-        features = torch.empty(len(numbers), *self.shape[1:], dtype=torch.float16)
+        features = torch.empty(len(numbers), *self.shape[1:], dtype=torch.float16, device=self.device)
         for split, start, end in zip(self.splits, self.starts, self.starts[1:], strict=False):
             inside = np.flatnonzero((numbers >= start) & (numbers < end))
             order = torch.from_numpy(inside[np.argsort(numbers[inside])])
             done = 0
             for maps in split.batches(numbers[order.numpy()] - start):
                 places = order[done : done + len(maps[0])]
-                features[places] = self._standardize(maps)
+                features[places.to(features.device)] = self._standardize(maps)
                 done += len(places)
         return features
 
@@ -112,8 +120,8 @@ class StandardizedFeatures:
         return StandardizedFeatures(self.splits, self.patching, self.shift, self.matrix[:, :channels], self.rows)
 
     def _standardize(self, maps: list[Tensor]) -> Tensor:
-        features = patch_features(maps, **self.patching)
-        return F.linear(features, self.matrix.T, -self.shift @ self.matrix).clamp(-BOUND, BOUND).half()
+        moved = [layer.to(self.device, non_blocking=True) for layer in maps]
+        return standardized(patch_features(moved, **self.patching), self.shift, self.matrix)
 
 
 def images_within(features: ImageFeatures, memory: float) -> int:

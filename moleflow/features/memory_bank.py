@@ -22,7 +22,8 @@ class MemoryBank:
         """Keeps patches.
 
         Args:
-            patches: of each layer, (M, C_l); a patch feature has the layers' channels side by side.
+            patches: of each layer, (M, C_l), on the device that is to search; a patch feature has the layers' channels
+                side by side.
         """
         self.patches = [layer.float() for layer in patches]
 
@@ -57,7 +58,7 @@ def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int
         seed: of the random part that is searched.
 
     Returns:
-        The patches of each layer, (M, C_l) fp16; an empty list for size 0.
+        The patches of each layer, (M, C_l) fp16, on the features' device; an empty list for size 0.
     """
     if size == 0:
         return []
@@ -71,24 +72,27 @@ def _drawn(features: ImageFeatures, count: int, generator: torch.Generator) -> F
     images, height, width = features.shape[:3]
     per_image = min(height * width, -(-count // images))
     # Filled in place: small results kept between large temporary ones would fragment the heap.
-    drawn = torch.empty(images, per_image, features.shape[3], dtype=torch.float16)
+    drawn = torch.empty(images, per_image, features.shape[3], dtype=torch.float16, device=features.device)
     for start in range(0, images, SHARD):
-        for row, image in enumerate(features[start : start + SHARD], start):
-            drawn[row] = image.flatten(0, 1)[torch.randperm(height * width, generator=generator)[:per_image]]
+        shard = features[start : start + SHARD].flatten(1, 2)  # (n, H·W, C)
+        rows = torch.stack([torch.randperm(height * width, generator=generator)[:per_image] for _ in shard])
+        drawn[start : start + len(rows)] = shard.take_along_dim(rows.to(shard.device)[..., None], dim=1)
     return drawn.flatten(0, 1)
 
 
 def _greedy_cover(points: Float[Tensor, "P D"], count: int, generator: torch.Generator) -> Tensor:
     """Rows of points, each the farthest from all chosen before, by distances in a random projection."""
     if points.shape[1] > 64:
-        points = points @ torch.randn(points.shape[1], 64, generator=generator) / 8  # Johnson and Lindenstrauss
-    chosen = [0]
+        projection = torch.randn(points.shape[1], 64, generator=generator).to(points.device)
+        points = points @ projection / 8  # Johnson and Lindenstrauss
     distance = (points - points[0]).square().sum(1)
     norms = points.square().sum(1)
-    to_farthest = torch.empty_like(distance)  # nothing new is allocated in the loop
-    while len(chosen) < min(count, len(points)):
-        farthest = int(distance.argmax())
-        chosen.append(farthest)
-        torch.addmv(norms, points, points[farthest], alpha=-2, out=to_farthest).add_(norms[farthest])
+    to_farthest = torch.empty_like(distance)  # nothing large is allocated in the loop, nor does it wait for a number
+    chosen = torch.zeros(min(count, len(points)), dtype=torch.int64, device=points.device)
+    for number in range(1, len(chosen)):
+        farthest = torch.argmax(distance, dim=0, keepdim=True)
+        chosen[number : number + 1] = farthest
+        torch.addmv(norms, points, points.index_select(0, farthest)[0], alpha=-2, out=to_farthest)
+        to_farthest.add_(norms.index_select(0, farthest))
         torch.minimum(distance, to_farthest, out=distance)
-    return torch.tensor(chosen)
+    return chosen

@@ -12,8 +12,9 @@ from torch import Tensor
 from moleflow.config.registry import choose
 from moleflow.features.gaussian import Gaussian, fit_gaussian, left_out_distances
 from moleflow.features.image_features import StandardizedFeatures
+from moleflow.features.moments import Moments
 from moleflow.features.patches import embeddings, layer_channels, modeled_channels, patch_features
-from moleflow.features.standardization import STANDARDIZATIONS
+from moleflow.features.standardization import STANDARDIZATIONS, standardized
 from moleflow.files.feature_store import Origin, Split, StoreError, require_same_origin
 from moleflow.files.tensor_file import load_tensors, save_tensors
 
@@ -23,10 +24,11 @@ class Prototype:
     """What is kept of a product's normal training images, for standardization, router and rejection.
 
     Attributes:
-        gaussian: distribution of their embeddings.
-        left_out: squared Euclidean distance of each training image to the center of the others, (N,).
-        shift, matrix: standardization of a patch feature x, a row: (x − shift)·matrix; (C,) and (C, C).
-        deviation: standard deviation of every channel, (C,).
+        gaussian: distribution of their embeddings; on the processor.
+        left_out: squared Euclidean distance of each training image to the center of the others, (N,); likewise.
+        shift, matrix: standardization of a patch feature x, a row: (x − shift)·matrix; (C,) and (C, C). They lie on
+            the device on which features are computed.
+        deviation: standard deviation of every channel, (C,); likewise.
         layers: channels of a patch feature that come from each layer.
         patching: arguments of `patch_features`.
         origin: backbone, layers and view of the features.
@@ -68,21 +70,53 @@ class Prototype:
         """
         return modeled_channels(self.layers, flow_layers)
 
-    def embeddings(self, split: Split) -> Float[Tensor, "N D"]:
-        """Computes the router's embeddings of a split's images.
+    def patch_features(self, maps: list[Tensor]) -> Float[Tensor, "N H W C"]:
+        """Patch features of images.
+
+        Args:
+            maps: raw maps, one per layer, (N, C_l, H_l, W_l) each, fp16 as the store rounds them.
+
+        Returns:
+            Patch features, not standardized, (N, H, W, C), on the prototype's device.
+        """
+        return patch_features([layer.to(self.matrix.device, non_blocking=True) for layer in maps], **self.patching)
+
+    def embeddings(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N D"]:
+        """The router's embeddings of images.
+
+        Args:
+            features: from `patch_features`, (N, H, W, C).
+
+        Returns:
+            Embeddings, (N, D), on the processor.
+        """
+        return embeddings(features, self.layers[-1]).cpu()
+
+    def embeddings_of(self, split: Split) -> Float[Tensor, "N D"]:
+        """The router's embeddings of a split's images.
 
         Args:
             split: the split, N images.
 
         Returns:
-            Embeddings, (N, D).
+            Embeddings, (N, D), on the processor.
 
         Raises:
             StoreError: the split has features of another backbone, layer set or image size.
         """
         self.require_origin(split)
-        deepest = self.layers[-1]
-        return torch.cat([embeddings(patch_features(maps, **self.patching), deepest) for maps in split.batches()])
+        return torch.cat([self.embeddings(self.patch_features(maps)) for maps in split.batches()])
+
+    def standardize(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W C"]:
+        """Standardizes patch features as experts are given them.
+
+        Args:
+            features: from `patch_features`, (N, H, W, C).
+
+        Returns:
+            The same as `standardized` reads, (N, H, W, C), fp16.
+        """
+        return standardized(features, self.shift, self.matrix)
 
     def standardized(self, *splits: Split) -> StandardizedFeatures:
         """Standardized patch features of the images of one or several splits of a store.
@@ -109,7 +143,7 @@ class Prototype:
             StoreError: a split has features of another backbone, layer set or image size.
         """
         for split in splits:
-            require_same_origin(self.origin, split.origin, Path(str(split.group.store_path)))
+            require_same_origin(self.origin, split.origin, split.path)
 
     def scaled(self, *splits: Split) -> StandardizedFeatures:
         """Patch features with every channel at unit variance, whatever `standardize`: what baselines are given.
@@ -128,7 +162,7 @@ class Prototype:
 
 
 def build_prototype(
-    train: Split, *others: Split, patching: dict[str, Any], standardize: str, router_rank: int
+    train: Split, *others: Split, patching: dict[str, Any], standardize: str, router_rank: int, device: torch.device
 ) -> Prototype:
     """Learns a prototype from the training split of a product, shard by shard.
 
@@ -138,6 +172,7 @@ def build_prototype(
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
+        device: where features are computed.
 
     Returns:
         The prototype.
@@ -146,7 +181,7 @@ def build_prototype(
         ChoiceError: `standardize` or the layer merge is unknown.
         StoreError: there are fewer than two training images, or all are alike; names the store.
     """
-    store = train.group.store_path
+    store = train.path
     if len(train.images) < 2:
         raise StoreError(
             f"{store} has {len(train.images)} training images; 2 different ones are needed, 100 or more are good: "
@@ -157,23 +192,19 @@ def build_prototype(
     layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
     # Filled in place: small results kept between large temporary ones would fragment the heap.
     embedded = torch.empty(len(train.images), layers[-1])
-    total, products = torch.zeros(channels, dtype=torch.float64), torch.zeros(channels, channels, dtype=torch.float64)
+    moments = Moments(channels, device)
     done = 0
     for maps in train.batches():
-        features = patch_features(maps, **patching)
+        features = patch_features([layer.to(device, non_blocking=True) for layer in maps], **patching)
         embedded[done : done + len(features)] = embeddings(features, layers[-1])
         done += len(features)
-        rows = features.flatten(0, 2).double()
-        total += rows.sum(0)
-        products.addmm_(rows.T, rows)
-    patches = done * grid**2
-    mean = total / patches
+        moments.add(features.flatten(0, 2))
+    mean, covariance = moments.mean(), moments.covariance()
     if (embedded - embedded[0]).abs().max() <= 2**-10 * embedded.abs().max():  # nothing beyond fp16's last place
         raise StoreError(
             f"the training images of {store} are all alike to the backbone; at least 2 different ones are needed: "
             "look at the product's folder"
         )
-    covariance = (products - patches * mean.outer(mean)) / (patches - 1)
     std = covariance.diag().clamp_min(0).sqrt()
     std = std.clamp_min(1e-3 * std.mean())  # keeps a channel that hardly varies from being amplified
     standardization = choose(STANDARDIZATIONS, standardize, "standardize")
@@ -181,9 +212,9 @@ def build_prototype(
     return Prototype(
         gaussian=fit_gaussian(embedded, router_rank),
         left_out=left_out_distances(embedded),
-        shift=shift.float(),
-        matrix=matrix.float(),
-        deviation=std.float(),
+        shift=shift.float().to(device),
+        matrix=matrix.float().to(device),
+        deviation=std.float().to(device),
         layers=layers,
         patching={**patching, "grid": grid},
         origin=train.origin,
@@ -218,11 +249,12 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
     save_tensors(path, tensors, metadata)
 
 
-def load_prototype(path: Path) -> Prototype:
+def load_prototype(path: Path, device: torch.device) -> Prototype:
     """Reads what `save_prototype` wrote.
 
     Args:
         path: the file.
+        device: where features are to be computed.
 
     Returns:
         The prototype.
@@ -235,9 +267,9 @@ def load_prototype(path: Path) -> Prototype:
     return Prototype(
         gaussian=Gaussian(**gaussian),
         left_out=tensors["left_out"],
-        shift=tensors["shift"],
-        matrix=tensors["matrix"],
-        deviation=tensors["deviation"],
+        shift=tensors["shift"].to(device),
+        matrix=tensors["matrix"].to(device),
+        deviation=tensors["deviation"].to(device),
         layers=metadata["layers"],
         patching=metadata["patching"],
         origin=Origin(**metadata["origin"]),
@@ -256,4 +288,4 @@ def require_own_features(prototype: Prototype, *splits: Split) -> None:
         StoreError: names the store.
     """
     if _digest(*splits) != prototype.features_digest:
-        raise StoreError(f"{splits[0].group.store_path} changed after its prototype was made; run `dvc repro`")
+        raise StoreError(f"{splits[0].path} changed after its prototype was made; run `dvc repro`")

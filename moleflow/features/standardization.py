@@ -1,7 +1,30 @@
-"""Standardizations of patch features, from mean and covariance of a product's normal ones."""
+"""Standardization of patch features, by the mean and covariance of a product's normal ones."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
+
+# Standard deviations at which a standardized feature is cut off. A channel that hardly varies among the normal images
+# may react to a defect and would leave the range of fp16 (65,504) and then the flow's; no normal feature comes near.
+BOUND = 1000.0
+
+
+def standardized(
+    features: Float[Tensor, "N H W C"], shift: Float[Tensor, " C"], matrix: Float[Tensor, "C D"]
+) -> Float[Tensor, "N H W D"]:
+    """Standardizes patch features.
+
+    Args:
+        features: patch features, (N, H, W, C).
+        shift: what is subtracted from each, (C,).
+        matrix: what the difference, as a row, is multiplied by, (C, D).
+
+    Returns:
+        (x − shift)·matrix, (N, H, W, D), fp16.
+    """
+    return F.linear(features, matrix.T, -shift @ matrix).clamp(-BOUND, BOUND).half()
+
 
 # A member maps the mean of a product's patch features, (C,), their standard deviation, (C,), their
 # correlations, (C, C), and the channels of each layer to what is subtracted, (C,), and to the matrix that

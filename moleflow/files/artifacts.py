@@ -11,6 +11,8 @@ from typing import Any
 
 from moleflow.config.errors import MoleflowError
 
+FORMAT = 1  # of what the stages write; raised whenever other code could misread it
+
 
 class ArtifactError(MoleflowError):
     """An artifact is missing, unreadable or does not belong to the artifacts beside it."""
@@ -74,6 +76,20 @@ def require_file(path: Path, command: str = "dvc repro") -> None:
     """
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; `{command}` makes it")
+
+
+def require_format(path: Path, found: Any) -> None:
+    """Refuses a file that another version of moleflow wrote in another form.
+
+    Args:
+        path: the file.
+        found: the format that it says it has; None if it says nothing.
+
+    Raises:
+        ArtifactError: it is not `FORMAT`.
+    """
+    if found != FORMAT:
+        raise ArtifactError(f"{path} was written by another version of moleflow; delete it and run `dvc repro`")
 
 
 def read_json(path: Path, command: str = "dvc repro") -> Any:

@@ -17,6 +17,7 @@ import zarr
 from torch import Tensor
 
 from moleflow.config.errors import MoleflowError
+from moleflow.files.artifacts import FORMAT, require_format
 
 SPLITS = ("train", "calibration", "test")
 NORMAL = ("train", "rotated", "calibration")  # rotated: copies of the training images, in their order; often none
@@ -51,7 +52,7 @@ def write_split(group_path: Path, origin: Origin, images: list[str], batches: It
     Raises:
         StoreError: a feature is not finite, or does not fit into fp16; the message names the image.
     """
-    group = zarr.create_group(group_path, attributes={"origin": asdict(origin), "images": images})
+    group = zarr.create_group(group_path, attributes={"format": FORMAT, "origin": asdict(origin), "images": images})
     written, pending = 0, []
     for batch in batches:
         pending.append([layer.half().cpu().numpy() for layer in batch])
@@ -83,6 +84,7 @@ def _write_rows(group: zarr.Group, layers: list[int], images: list[str], start: 
                 chunks=(1, *rows.shape[1:]),
                 shards=(SHARD, *rows.shape[1:]),
                 compressors=None,  # fp16 activations do not compress
+                fill_value=np.nan,  # what a shard that is missing reads as; no feature is
             )
         array: Any = group[name]
         array[start : start + len(rows)] = rows
@@ -105,11 +107,13 @@ class Split:
     """One split of a store, opened for reading.
 
     Attributes:
+        path: folder of its group, <store>/<split>.
         group: the opened zarr group.
         origin: where the features come from.
         images: path of every image, in the order of the rows.
     """
 
+    path: Path
     group: zarr.Group
     origin: Origin
     images: list[str]
@@ -122,8 +126,11 @@ class Split:
 
         Returns:
             One map per layer, each (N, C_l, H_l, W_l), fp16.
+
+        Raises:
+            StoreError: a part of the store is missing.
         """
-        return [torch.from_numpy(self._array(layer)[rows]) for layer in self.origin.layers]
+        return [torch.from_numpy(self._rows(layer, rows)) for layer in self.origin.layers]
 
     def masks(self) -> np.ndarray:
         """The masks that `write_masks` added, (N, S, S) bool."""
@@ -153,11 +160,21 @@ class Split:
         total = hashlib.sha256(repr((self.origin, self.images)).encode())
         for layer in self.origin.layers:
             for start in range(0, len(self.images), SHARD):
-                total.update(self._array(layer)[start : start + SHARD].tobytes())
+                total.update(self._rows(layer, slice(start, start + SHARD)).tobytes())
         return total.hexdigest()
 
-    def _array(self, layer: int) -> Any:
-        return self.group[f"layer{layer}"]
+    def _rows(self, layer: int, rows: slice) -> np.ndarray:
+        try:
+            array: Any = self.group[f"layer{layer}"]
+            found: np.ndarray = array[rows]
+        except (KeyError, ValueError, OSError) as error:
+            raise self._broken(f"layer{layer} cannot be read ({error})") from error
+        if np.isnan(found[:, 0, 0, 0]).any():
+            raise self._broken(f"a shard of layer{layer} is missing")
+        return found
+
+    def _broken(self, reason: str) -> StoreError:
+        return StoreError(f"{self.path}: {reason}; delete {self.path.parent} and run `dvc repro`")
 
 
 def open_split(store: Path, split: str) -> Split:
@@ -172,12 +189,14 @@ def open_split(store: Path, split: str) -> Split:
 
     Raises:
         StoreError: it is missing or unreadable; the message names the folder.
+        ArtifactError: another version of moleflow wrote it.
     """
     path = store / split
     try:
         group = zarr.open_group(path, mode="r")
         attributes: Any = group.attrs.asdict()
-        return Split(group, Origin(**attributes["origin"]), attributes["images"])
+        require_format(path, attributes.get("format"))
+        return Split(path, group, Origin(**attributes["origin"]), attributes["images"])
     except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path} is not a feature store ({error}); delete {store} and run `dvc repro`") from error
 

@@ -7,6 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
+from moleflow.config.params import ParamsError
 from moleflow.config.products import ProductClass, load_products
 from moleflow.files.artifacts import write_text
 
@@ -34,17 +35,19 @@ def write_params(changes: dict[str, Any], path: Path) -> None:
         path: the file.
 
     Raises:
-        ParamsError: the file as it stands is wrong.
-        KeyError: it has no such key.
+        ParamsError: the file as it stands is wrong, or lacks one of the keys.
     """
     load_products(path)
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
     content = yaml.load(path)
+    missing = [key for key in changes if key not in content]
+    if missing:
+        raise ParamsError(
+            f"{path}: the keys {', '.join(missing)} are missing; `dvc repro check` says which keys there are now"
+        )
     for key, value in changes.items():
-        if key not in content:
-            raise KeyError(key)
         if isinstance(value, list) and isinstance(content[key], list):
             content[key][:] = value  # a new list would lose the comment of one that DVC wrote as a block
         else:

@@ -42,6 +42,7 @@ class Paths:
         experts: base.safetensors, and experts by task.
         base: the shared flow.
         curves: learning curves, by task.
+        router: how images are routed.
         routes, misrouted: one file for all products.
         baselines: a folder with a file per baseline.
         metrics: numbers, plots and the report.
@@ -68,6 +69,7 @@ class Paths:
         self.base = self.experts / "base.safetensors"
         self.curves = data / "curves"
         self.statistics = Folder(data / "statistics", ".h5")
+        self.router = data / "router.json"
         self.routes = data / "routes.h5"
         self.misrouted = data / "misrouted.h5"
         self.scores = Folder(data / "scores", ".h5")

@@ -1,5 +1,7 @@
 """Scores in HDF5, which any viewer opens; the only file that imports h5py."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from moleflow.files.artifacts import ArtifactError, require_file, written_whole
+from moleflow.files.artifacts import FORMAT, ArtifactError, require_file, require_format, written_whole
 
 Arrays = dict[str, np.ndarray]
 
@@ -47,8 +49,9 @@ def write_record(path: Path, record: Record) -> None:
     with written_whole(path) as partial, h5py.File(partial, "w", track_order=True) as file:
         for name in sorted(record.arrays):
             file.create_dataset(name, data=record.arrays[name], track_times=False)
-        for name in sorted(record.attributes):
-            file.attrs[name] = record.attributes[name]
+        attributes = {**record.attributes, "format": FORMAT}
+        for name in sorted(attributes):
+            file.attrs[name] = attributes[name]
 
 
 def require_finite(found: Statistics, product: str, images: list[str]) -> None:
@@ -79,21 +82,49 @@ def read_record(path: Path, group: str = "/") -> Record:
         group: read the arrays below this name alone, without that prefix.
 
     Returns:
-        The arrays, and all attributes of the file.
+        The arrays, none if there is no such group, and all attributes of the file.
 
     Raises:
-        ArtifactError: the file is missing or broken.
+        ArtifactError: the file is missing, broken or of another version.
     """
-    require_file(path)
     arrays: Arrays = {}
 
     def collect(name: str, node: Any) -> None:
         if isinstance(node, h5py.Dataset):
             arrays[name] = node[()]
 
+    with _opened(path) as file:
+        if group in file:
+            file[group].visititems(collect)
+        return Record(arrays, _attributes(file))
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Reads the attributes that `write_record` wrote, and no array.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Value by name.
+
+    Raises:
+        ArtifactError: the file is missing, broken or of another version.
+    """
+    with _opened(path) as file:
+        return _attributes(file)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    require_file(path)
     try:
         with h5py.File(path) as file:
-            file[group].visititems(collect)
-            return Record(arrays, dict(file.attrs))
-    except OSError as error:
+            require_format(path, file.attrs.get("format"))
+            yield file
+    except (OSError, KeyError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}); delete it and run `dvc repro`") from error
+
+
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    return {name: value for name, value in file.attrs.items() if name != "format"}

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from moleflow.files.artifacts import ArtifactError, require_file, written_whole
+from moleflow.files.artifacts import FORMAT, ArtifactError, require_file, require_format, written_whole
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
@@ -23,8 +23,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any
         metadata: anything that JSON can hold.
     """
     content = save(
-        {name: tensors[name].detach().contiguous() for name in sorted(tensors)},
-        {"moleflow": json.dumps(metadata, sort_keys=True)},
+        {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)},
+        {"moleflow": json.dumps({"format": FORMAT, "metadata": metadata}, sort_keys=True)},
     )
     with written_whole(path) as partial:
         partial.write_bytes(content)
@@ -51,4 +51,6 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ArtifactError(f"{path} cannot be read ({error}); delete it and run `dvc repro`") from error
     if metadata is None:
         raise ArtifactError(f"{path} was not written by moleflow; delete it and run `dvc repro`")
-    return tensors, json.loads(metadata)
+    content = json.loads(metadata)
+    require_format(path, content.get("format"))
+    return tensors, content["metadata"]

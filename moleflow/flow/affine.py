@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from moleflow.compute.precision import in_short_precision
+
 
 def permuted_halves(
     x: Float[Tensor, "*B C"], permutation: Int[Tensor, " C"], half: int
@@ -83,9 +85,8 @@ def in_autocast_precision(x: Tensor) -> Tensor:
     Returns:
         `x` in autocast's precision if autocast is on and `x` is float32; otherwise `x` itself.
     """
-    device = x.device.type
-    wanted = torch.is_autocast_enabled(device) and x.dtype == torch.float32  # it leaves double precision alone
-    return x.to(torch.get_autocast_dtype(device)) if wanted else x
+    wanted = in_short_precision(x.device) and x.dtype == torch.float32  # autocast leaves double precision alone
+    return x.to(torch.get_autocast_dtype(x.device.type)) if wanted else x
 
 
 class _PermutedHalves(Function):

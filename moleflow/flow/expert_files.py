@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from moleflow.config.registry import Settings
@@ -50,13 +51,14 @@ def save_expert(
     save_tensors(path, tensors, {"arguments": arguments, **links})
 
 
-def load_base(path: Path, settings: Settings, seed: int) -> tuple[Density, dict[str, Any]]:
+def load_base(path: Path, settings: Settings, seed: int, device: torch.device) -> tuple[Density, dict[str, Any]]:
     """Makes a density from the stored base and a new expert of a later task.
 
     Args:
         path: what `save_base` wrote.
         settings: the expert's own settings; the others are the base's.
         seed: of the expert's initial values.
+        device: where it is to be trained.
 
     Returns:
         The density, and all its arguments.
@@ -69,16 +71,19 @@ def load_base(path: Path, settings: Settings, seed: int) -> tuple[Density, dict[
     arguments = {**shared, "settings": {**shared["settings"], **settings}, "first": False, "seed": seed}
     density = Density(**arguments)
     _load(density, tensors, set(base_state(density)), path)
-    return density, arguments
+    return density.to(device), arguments
 
 
-def load_expert(base: Path, expert: Path, *, product: str) -> tuple[list[Density], list[MemoryBank]]:
+def load_expert(
+    base: Path, expert: Path, *, product: str, device: torch.device
+) -> tuple[list[Density], list[MemoryBank]]:
     """Loads an expert over the stored base.
 
     Args:
         base: what `save_base` wrote.
         expert: what `save_expert` wrote.
         product: whose memory banks to load.
+        device: where they are to run.
 
     Returns:
         The densities in eval mode, one per fold, and the memory bank of each; it is empty if `memory_size` was 0.
@@ -96,8 +101,8 @@ def load_expert(base: Path, expert: Path, *, product: str) -> tuple[list[Density
         density = Density(**metadata["arguments"])
         _load(density, shared, set(base_state(density)), base)
         _load(density, own, set(expert_names(density)), expert)
-        densities.append(density.requires_grad_(False).eval())
-        memory_banks.append(MemoryBank([kept[str(layer)] for layer in range(len(kept))]))
+        densities.append(density.requires_grad_(False).eval().to(device))
+        memory_banks.append(MemoryBank([kept[str(layer)].to(device) for layer in range(len(kept))]))
     return densities, memory_banks
 
 

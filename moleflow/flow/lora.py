@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from moleflow.compute.precision import in_short_precision
 from moleflow.flow.affine import in_autocast_precision
 
 
@@ -50,16 +51,26 @@ class LoRALinear(nn.Linear):
             (..., out_features).
         """
         bias = self.bias + self.task_bias
-        if torch.is_autocast_enabled(x.device.type):
+        if in_short_precision(x.device):
             x = in_autocast_precision(x)
             y = F.linear(x, self.weight).to(bias.dtype) + bias
             if self.scaling:
                 y = y.add(F.linear(F.linear(x, self.lora_A), self.lora_B), alpha=self.scaling)
             return y
-        weight = self.weight
-        if self.scaling:
-            weight = torch.addmm(weight, self.lora_B, self.lora_A, alpha=self.scaling)
-        return F.linear(x, weight, bias)
+        return F.linear(x, self.merged_weight(), bias)
+
+    def merged_weight(self) -> Tensor:
+        """W + (α/r)·B·A, (out_features, in_features)."""
+        if not self.scaling:
+            return self.weight
+        return torch.addmm(self.weight, self.lora_B, self.lora_A, alpha=self.scaling)
+
+    def merged(self) -> nn.Linear:
+        """The plain layer that computes the same in its weight's precision; it no longer learns."""
+        layer = nn.Linear(self.in_features, self.out_features, device=self.weight.device, dtype=self.weight.dtype)
+        layer.weight = nn.Parameter(self.merged_weight().detach(), requires_grad=False)
+        layer.bias = nn.Parameter((self.bias + self.task_bias).detach(), requires_grad=False)
+        return layer
 
 
 def is_lora(name: str) -> bool:

@@ -1,8 +1,10 @@
 """Position codes: they tell the flow where on the grid a patch is."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from moleflow.config.errors import MoleflowError
 
@@ -52,4 +54,35 @@ def _waves(length: int, frequencies: Tensor) -> Tensor:
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (L, C/2)
 
 
-POSITIONS = {"none": no_position, "sincos": sincos}
+POSITIONS: dict[str, Callable[[int, int, int], Tensor]] = {"none": no_position, "sincos": sincos}
+
+
+class PositionCode(nn.Module):
+    """Adds a position code, which is made once for a grid and kept beside the parameters; no file holds it."""
+
+    def __init__(self, code_of: Callable[[int, int, int], Tensor]) -> None:
+        """Makes no code yet: only the first patches tell the grid.
+
+        Args:
+            code_of: a member of `POSITIONS`.
+        """
+        super().__init__()
+        self.code_of = code_of
+        self.code: Tensor
+        self.register_buffer("code", torch.empty(0, 0, 0), persistent=False)
+
+    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
+        """Adds the code of every patch's place.
+
+        Args:
+            x: patch features, (B, H, W, C).
+
+        Returns:
+            Patch features with their code, (B, H, W, C).
+
+        Raises:
+            MoleflowError: the code does not suit the number of channels.
+        """
+        if self.code.shape != x.shape[1:]:
+            self.code = self.code_of(*x.shape[1:]).to(x.device)
+        return x + self.code

@@ -10,6 +10,9 @@ from scipy.ndimage import rotate
 from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
 
+ImageSource = str | Path | Image.Image | np.ndarray
+"""An image as a path, as Pillow's, or as an array; see `read_image`."""
+
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
 
@@ -31,11 +34,12 @@ def list_images(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decodes an image completely, as RGB: gray is repeated, transparency left out, 16 bits become 8.
+def read_image(source: ImageSource) -> Image.Image:
+    """An image as RGB, decoded completely: gray is repeated, transparency left out, 16 bits become 8.
 
     Args:
-        path: the image.
+        source: path of a file, or an image that is decoded already: Pillow's, or an array (H, W), (H, W, 1), (H, W, 3)
+            or (H, W, 4) of uint8, or (H, W) of uint16.
 
     Returns:
         The image, mode RGB.
@@ -44,7 +48,16 @@ def read_image(path: Path) -> Image.Image:
         ImageError: missing, unreadable, truncated, or of a number format without a known range; the
             message names the file.
     """
-    return _decoded(path, _as_rgb)
+    if isinstance(source, str | Path):
+        return _decoded(Path(source), _as_rgb)
+    try:
+        if isinstance(source, np.ndarray):
+            gray = source.ndim == 3 and source.shape[2] == 1
+            source = Image.fromarray(np.ascontiguousarray(source[..., 0] if gray else source))
+        return _as_rgb(source)
+    except (OSError, TypeError, ValueError) as error:
+        kind = f"array {source.shape} {source.dtype}" if isinstance(source, np.ndarray) else "image"
+        raise ImageError(f"an {kind} cannot be read ({error}); give (H, W) or (H, W, 3) of uint8") from error
 
 
 def read_mask(path: Path) -> Image.Image:
@@ -109,11 +122,11 @@ def _crop(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Im
 RESIZES: dict[str, Callable[[Image.Image, int, Image.Resampling], Image.Image]] = {"stretch": _stretch, "crop": _crop}
 
 
-def image_pixels(path: Path, size: int, resize: str) -> np.ndarray:
+def image_pixels(source: ImageSource, size: int, resize: str) -> np.ndarray:
     """Reads an image in the backbone's view.
 
     Args:
-        path: the image.
+        source: the image, see `read_image`.
         size: side in pixels.
         resize: "stretch" changes the aspect ratio, "crop" takes the central square.
 
@@ -124,7 +137,7 @@ def image_pixels(path: Path, size: int, resize: str) -> np.ndarray:
         ChoiceError: `resize` is unknown.
         ImageError: the image cannot be read.
     """
-    fitted = choose(RESIZES, resize, "resize")(read_image(path), size, Image.Resampling.BICUBIC)
+    fitted = choose(RESIZES, resize, "resize")(read_image(source), size, Image.Resampling.BICUBIC)
     return np.asarray(fitted).transpose(2, 0, 1)
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import torch
+
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.prototype import Prototype, load_prototype, require_own_features
 from moleflow.files.feature_store import NORMAL, StoreError, open_split
@@ -10,12 +12,13 @@ from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy_task
 
 
-def load_task(paths: Paths, task: str) -> dict[str, Prototype]:
+def load_task(paths: Paths, task: str, device: torch.device) -> dict[str, Prototype]:
     """Loads the prototypes of a task's products; other files in their folder are deleted.
 
     Args:
         paths: the repository's paths.
         task: the task.
+        device: where features are computed and learned from.
 
     Returns:
         Product to its prototype, in order of arrival.
@@ -26,7 +29,7 @@ def load_task(paths: Paths, task: str) -> dict[str, Prototype]:
     """
     names = read_task(paths.task_params(task))
     tidy_task(paths, task, names)
-    prototypes = {product: load_prototype(paths.prototype_of(product, task)) for product in names}
+    prototypes = {product: load_prototype(paths.prototype_of(product, task), device) for product in names}
     for product, prototype in prototypes.items():
         require_own_features(prototype, *(open_split(paths.features.of(product), split) for split in NORMAL))
     return prototypes

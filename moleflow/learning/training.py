@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.func import functional_call
 from tqdm import tqdm
 
+from moleflow.compute.precision import PRECISIONS, matrix_products
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Above, Config, Count, Fraction, NonNegative, Positive
 from moleflow.config.registry import call, choose
 from moleflow.features.image_features import ImageFeatures, images_within
 from moleflow.files.feature_store import SHARD
 from moleflow.flow.density import Density, decays
-from moleflow.flow.precision import PRECISIONS
 from moleflow.learning.losses import tail_aware_loss
 
 
@@ -95,7 +95,8 @@ def train(
     """Trains tensors of a density in place, on one or several products at once.
 
     Args:
-        density: supplies the computation, and every tensor that no expert replaces.
+        density: supplies the computation, and every tensor that no expert replaces; all tensors and features lie on
+            one device.
         experts: per product the expert's tensors by name, put in the density's place for its batches.
         features: per product its standardized patch features, (N, H, W, C).
         trained: the tensors that learn, each with its name in the density; all others stay as they are.
@@ -117,26 +118,17 @@ def train(
     density.requires_grad_(False)
     for tensor in tensors:
         tensor.requires_grad_(True)
-    groups = [
-        {"params": [tensor for name, tensor in trained if decays(name, tensor)], "weight_decay": recipe.weight_decay},
-        {"params": [tensor for name, tensor in trained if not decays(name, tensor)], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.lr)
+    optimizer = make_optimizer(trained, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, warmup, steps))
     curve = []
     channels = next(iter(features.values())).shape[-1]
     with tqdm(total=steps, desc=f"train {label}", unit="step", mininterval=1) as bar:
         for epoch in range(recipe.epochs):
-            history: list[Tensor] = []  # on the device until the epoch ends: a step never waits for a number
+            history: list[Tensor] = []  # on the device until the epoch ends
             names: list[str] = []
             for product, batch in _batches(windows, recipe.batch_size, generator):
-                loss, nll = _losses(density, experts[product], batch.float(), recipe)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(tensors, recipe.grad_clip or math.inf)
-                optimizer.step()
+                history.append(training_step(density, experts[product], batch, tensors, optimizer, recipe))
                 schedule.step()
-                history.append(torch.stack([loss.detach(), nll.detach()]))
                 names.append(product)
                 bar.update()
             curve.append(_epoch_row(epoch, history, names, channels))
@@ -144,6 +136,55 @@ def train(
     for tensor in tensors:
         tensor.requires_grad_(False)
     return curve
+
+
+def make_optimizer(trained: list[tuple[str, Tensor]], recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW over the tensors that learn; those that `decays` names are pulled toward zero.
+
+    Args:
+        trained: the tensors, each with its name in the density.
+        recipe: how to train.
+
+    Returns:
+        The optimizer.
+    """
+    groups = [
+        {"params": [tensor for name, tensor in trained if decays(name, tensor)], "weight_decay": recipe.weight_decay},
+        {"params": [tensor for name, tensor in trained if not decays(name, tensor)], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.lr)
+
+
+def training_step(
+    density: Density,
+    expert: dict[str, Tensor],
+    batch: Float[Tensor, "B H W C"],
+    learning: list[Tensor],
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+) -> Float[Tensor, "2"]:
+    """One step: forward, loss, backward, clipping, update. It never waits for a number of the device.
+
+    Args:
+        density: base and expert.
+        expert: the expert's tensors by name, put in the density's place.
+        batch: standardized patch features of one product, (B, H, W, C).
+        learning: the tensors that learn.
+        optimizer: of these tensors.
+        recipe: how to train.
+
+    Returns:
+        Loss and mean nll before the step, in nats per patch.
+    """
+    with matrix_products(batch.device, recipe.dtype):
+        likelihood = functional_call(density, expert, (batch.float(),))
+    nll = likelihood.nll
+    loss = call(tail_aware_loss, vars(recipe), nll, likelihood.log_det)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(learning, recipe.grad_clip or math.inf)
+    optimizer.step()
+    return torch.stack([loss.detach(), nll.detach().mean()])
 
 
 class _Windows:
@@ -182,19 +223,12 @@ def _batches(
         batches = [
             (product, rows)
             for product, images in loaded.items()
-            for rows in torch.randperm(len(images), generator=generator).split(batch_size)
+            for rows in torch.randperm(len(images), generator=generator).to(images.device).split(batch_size)
         ]
         for index in torch.randperm(len(batches), generator=generator):
             product, rows = batches[index]
             yield product, loaded[product][rows]
         loaded.clear()
-
-
-def _losses(density: Density, expert: dict[str, Tensor], batch: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    with torch.autocast(batch.device.type, recipe.dtype, enabled=recipe.dtype != torch.float32):
-        likelihood = functional_call(density, expert, (batch,))
-    nll = likelihood.nll
-    return call(tail_aware_loss, vars(recipe), nll, likelihood.log_det), nll.mean()
 
 
 def _epoch_row(epoch: int, history: list[Tensor], names: list[str], channels: int) -> dict[str, int | float]:

@@ -108,7 +108,7 @@ def worst(outcome: Outcome, label: int) -> list[int]:
 
 
 def worst_cases(
-    outcome: Outcome, index: pd.DataFrame, names: list[str], *, resize: str, sigma: float, size: int
+    outcome: Outcome, index: pd.DataFrame, names: list[str], *, root: Path, resize: str, sigma: float, size: int
 ) -> Cases:
     """The worst cases of a product, as the routed experts judge them after the last task.
 
@@ -116,6 +116,7 @@ def worst_cases(
         outcome: its N test images.
         index: path and defect of the same images, N rows.
         names: all products in order of arrival.
+        root: the folder that relative paths of images start from.
         resize: how the backbone's view was cut, see `image_pixels`.
         sigma: smoothing of the anomaly maps in pixels of `size`.
         size: side of the masks and anomaly maps in pixels.
@@ -129,7 +130,7 @@ def worst_cases(
         shown = []
         for row in worst(outcome, label):
             [anomaly] = anomaly_maps(outcome.routed[-1].patch_score[[row]], size=size, sigma=sigma)
-            photo = image_pixels(Path(index.path.iloc[row]), SIDE, resize).transpose(1, 2, 0)
+            photo = image_pixels(root / index.path.iloc[row], SIDE, resize).transpose(1, 2, 0)
             heat = heat_colors((anomaly - low) / (high - low))
             contour = "" if outcome.masks is None else contour_path(outcome.masks[row])
             tone, words = _prediction(outcome, row)

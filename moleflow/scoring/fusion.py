@@ -1,16 +1,17 @@
 """Fusion: several statistics become one, on one scale for all experts; higher is more anomalous."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from moleflow.calibration.surprise import surprise
-from moleflow.files.record_file import Statistics
+from moleflow.calibration.surprise import Reference
 
 
-def fuse(references: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
+def fuse(references: Sequence[Reference], values: list[np.ndarray]) -> np.ndarray:
     """Fuses several statistics by the sum of their surprises (Fisher's method); one stays as it is.
 
     Args:
-        references: of each statistic the values of normal images, any shape.
+        references: of each statistic the values of normal images.
         values: of each statistic the values to fuse, all of one shape.
 
     Returns:
@@ -20,28 +21,7 @@ def fuse(references: list[np.ndarray], values: list[np.ndarray]) -> np.ndarray:
     """
     if len(values) == 1:
         return values[0]
-    return np.sum([surprise(normal, compared) for normal, compared in zip(references, values, strict=True)], axis=0)
-
-
-def patch_scores(parts: tuple[str, ...], calibration: Statistics, statistics: Statistics) -> np.ndarray:
-    """Patch scores from some statistics, on one scale for all experts.
-
-    Several statistics are fused against the calibration images; a single one is counted in their standard deviations
-    from their mean, which changes a map's unit only.
-
-    Args:
-        parts: names of the statistics to use.
-        calibration: statistics of the calibration images, (n, H, W) each.
-        statistics: statistics of the images to score, (N, H, W) each.
-
-    Returns:
-        Patch scores, (N, H, W).
-    """
-    if len(parts) > 1:
-        return fuse([calibration[part] for part in parts], [statistics[part] for part in parts])
-    normal = calibration[parts[0]]
-    scores: np.ndarray = (statistics[parts[0]] - float(normal.mean())) / (float(normal.std()) or 1.0)
-    return scores
+    return np.sum([normal.surprise(compared) for normal, compared in zip(references, values, strict=True)], axis=0)
 
 
 def scores_among_others(
@@ -68,7 +48,8 @@ def scores_among_others(
         own, others = sources == source, reference_sources != source
         if not others.any():  # it is the only one
             others = ~others
-        scores[own] = fuse([normal[others] for normal in reference], [compared[own] for compared in values])
+        references = [Reference.of(normal[others]) for normal in reference] if len(values) > 1 else []
+        scores[own] = fuse(references, [compared[own] for compared in values])
     return scores
 
 
@@ -87,5 +68,5 @@ def comparable_scores(normal: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """
     least = normal.min()
     below = np.maximum(least - scores, 0) / max(normal.std(), 1e-6 * (1 + abs(least)))
-    result: np.ndarray = surprise(normal, scores) / (1 + below)
+    result: np.ndarray = Reference.of(normal).surprise(scores) / (1 + below)
     return result

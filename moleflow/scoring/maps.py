@@ -1,7 +1,10 @@
 """Anomaly maps: patch scores brought to pixels."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,11 +21,26 @@ def anomaly_maps(scores: np.ndarray, *, size: int, sigma: float) -> np.ndarray:
     Returns:
         Anomaly maps, (N, size, size), float32.
     """
-    rows, columns = (_to_pixels(patches, size, sigma) for patches in scores.shape[1:])
-    maps: np.ndarray = (rows.T @ torch.from_numpy(scores).float() @ columns).numpy()
+    maps: np.ndarray = brought_to_pixels(torch.from_numpy(scores).float(), size=size, sigma=sigma).numpy()
     return maps
 
 
+def brought_to_pixels(scores: Float[Tensor, "N H W"], *, size: int, sigma: float) -> Float[Tensor, "N size size"]:
+    """The same of a tensor, on its device.
+
+    Args:
+        scores: patch scores, (N, H, W).
+        size: side of the maps in pixels.
+        sigma: standard deviation of the Gaussian in pixels; 0 for none.
+
+    Returns:
+        Anomaly maps, (N, size, size).
+    """
+    rows, columns = (_to_pixels(patches, size, sigma).to(scores.device) for patches in scores.shape[1:])
+    return rows.T @ scores @ columns
+
+
+@lru_cache(maxsize=8)
 def _to_pixels(patches: int, size: int, sigma: float) -> Tensor:
     """Weight of each patch along a side in each pixel, (patches, size): both steps are linear and take one axis after
     the other, so that multiplying by this matrix does both."""

@@ -6,16 +6,18 @@ The same for the experts and the baselines.
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from moleflow.calibration.conformal import alarm_threshold, cross_p_values
+from moleflow.calibration.surprise import Reference
 from moleflow.config.registry import Settings
 from moleflow.files.record_file import Arrays, Statistics
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.scoring.aggregation import aggregate
-from moleflow.scoring.fusion import comparable_scores, fuse, patch_scores, scores_among_others
+from moleflow.scoring.fusion import comparable_scores, fuse, scores_among_others
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ class Scorer:
         return self._among_others([aggregate(statistics[part], self.settings) for part in self.parts], sources)
 
     def patch_scores(self, statistics: Statistics) -> np.ndarray:
-        """Patch scores by one density.
+        """Patch scores by one density, on one scale for all experts.
+
+        Several statistics are fused against the calibration images; a single one is counted in their standard
+        deviations from their mean, which changes a map's unit only.
 
         Args:
             statistics: its statistics, (N, H, W) each.
@@ -114,7 +119,12 @@ class Scorer:
         Returns:
             Patch scores, (N, H, W).
         """
-        return patch_scores(self.parts, self.patches, statistics)
+        values = [statistics[part] for part in self.parts]
+        if len(values) > 1:
+            return fuse(self._patch_references, values)
+        level, spread = self._patch_level
+        scores: np.ndarray = (values[0] - level) / spread
+        return scores
 
     def threshold(self, alarm_rate: float) -> float:
         """Score above which an image raises an alarm.
@@ -142,13 +152,29 @@ class Scorer:
         folds = [
             {part: statistics[part][number] for part in self.parts} for number in range(len(statistics[self.parts[0]]))
         ]
-        reference = [self.images[part] for part in self.parts]
         scores = np.stack(
-            [fuse(reference, [aggregate(fold[part], self.settings) for part in self.parts]) for fold in folds]
+            [
+                fuse(self._image_references, [aggregate(fold[part], self.settings) for part in self.parts])
+                for fold in folds
+            ]
         )
         maps = np.mean([self.patch_scores(fold) for fold in folds], axis=0)
         p_values = cross_p_values(self.normal_scores, self.folds, scores)
         return Predictions(maps, scores.mean(0), p_values, comparable_scores(self.normal_scores, scores.mean(0)))
+
+    @cached_property
+    def _image_references(self) -> list[Reference]:
+        return [Reference.of(self.images[part]) for part in self.parts]
+
+    @cached_property
+    def _patch_references(self) -> list[Reference]:
+        return [Reference.of(self.patches[part]) for part in self.parts]
+
+    @cached_property
+    def _patch_level(self) -> tuple[float, float]:
+        """Mean and standard deviation of the only statistic."""
+        normal = self.patches[self.parts[0]]
+        return float(normal.mean()), float(normal.std()) or 1.0
 
     def _own(self, rows: slice) -> list[np.ndarray]:
         return [self.images[part][rows] for part in self.parts]
@@ -158,28 +184,32 @@ class Scorer:
         return scores_among_others([self.images[part] for part in self.parts], made_of, values, sources)
 
 
-def save_scorer(path: Path, scorer: Scorer) -> None:
+def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
     """Writes a scorer, whole or not at all; the same scorer gives the same bytes.
 
     Args:
         path: the file.
         scorer: the scorer.
+        attributes: what to know of it besides: alarm_rate, threshold, eval_size, map_sigma, and of the statistics
+            precision, base_digest and expert_digest.
     """
     arrays = {"folds": scorer.folds, "sources": scorer.sources}
     arrays |= {f"patches/{part}": scorer.patches[part] for part in scorer.parts}
     arrays |= {f"images/{part}": scorer.images[part] for part in scorer.parts}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    save_tensors(path, tensors, {"parts": list(scorer.parts), "settings": dict(scorer.settings)})
+    save_tensors(
+        path, tensors, {"parts": list(scorer.parts), "settings": dict(scorer.settings), "attributes": attributes}
+    )
 
 
-def load_scorer(path: Path) -> Scorer:
+def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
     """Reads what `save_scorer` wrote.
 
     Args:
         path: the file.
 
     Returns:
-        The scorer.
+        The scorer, and its attributes.
 
     Raises:
         ArtifactError: the file is missing or broken.
@@ -188,4 +218,5 @@ def load_scorer(path: Path) -> Scorer:
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     parts = tuple(metadata["parts"])
     patches, images = ({part: arrays[f"{kind}/{part}"] for part in parts} for kind in ("patches", "images"))
-    return Scorer(parts, metadata["settings"], patches, images, arrays["folds"], arrays["sources"])
+    scorer = Scorer(parts, metadata["settings"], patches, images, arrays["folds"], arrays["sources"])
+    return scorer, metadata["attributes"]

@@ -2,17 +2,49 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from tqdm import tqdm
 
+from moleflow.compute.precision import matrix_products
 from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
 from moleflow.features.memory_bank import MemoryBank
 from moleflow.features.prototype import load_prototype
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, require_finite
-from moleflow.flow.density import Density
+from moleflow.flow.density import Density, for_inference
 from moleflow.flow.expert_files import load_expert
 
 THROUGH_AT_ONCE = 32  # images
+
+
+@torch.inference_mode()
+def patch_statistics(
+    density: Density,
+    memory: MemoryBank,
+    features: Float[Tensor, "N H W C"],
+    *,
+    log_det: float,
+    dtype: torch.dtype,
+) -> dict[str, Float[Tensor, "N H W"]]:
+    """Statistics of patches by a density and a memory bank.
+
+    Args:
+        density: base and expert, in eval mode; it models the features' first channels.
+        memory: the memory bank; it may be empty.
+        features: standardized patch features on the density's device, (N, H, W, C).
+        log_det: log-determinant of the standardization of the channels that are modeled, in nats.
+        dtype: arithmetic of the matrix products.
+
+    Returns:
+        The `Statistics`, (N, H, W) each, float32, on the same device.
+    """
+    with matrix_products(features.device, dtype):
+        likelihood = density(features[..., : density.channels].float())
+    likelihood = likelihood._replace(log_det=likelihood.log_det + log_det)
+    statistics = {"nll": likelihood.nll, "latent": likelihood.latent, "neg_log_det": -likelihood.log_det}
+    statistics |= {f"memory{layer}": distance for layer, distance in enumerate(memory.distances(features))}
+    return {name: statistic.float() for name, statistic in statistics.items()}
 
 
 class Expert:
@@ -21,7 +53,7 @@ class Expert:
     There is one of each, or with `calibration: cross` one per fold of the normal images, learned without that fold.
     """
 
-    def __init__(self, paths: Paths, name: str, task: str, dtype: torch.dtype) -> None:
+    def __init__(self, paths: Paths, name: str, task: str, dtype: torch.dtype, device: torch.device) -> None:
         """Loads the product's expert, or the one that its task shares, and its prototype.
 
         Args:
@@ -29,20 +61,25 @@ class Expert:
             name: the product.
             task: its task.
             dtype: arithmetic of the matrix products.
+            device: where they are computed.
 
         Raises:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
-        self.name = name
-        self.densities, self.memory_banks = load_expert(paths.base, paths.expert_of(name, task), product=name)
-        self.prototype = load_prototype(paths.prototype_of(name, task))
-        self.dtype = dtype
+        self.name, self.dtype = name, dtype
+        expert = paths.expert_of(name, task)
+        self.densities, self.memory_banks = load_expert(paths.base, expert, product=name, device=device)
+        if dtype == torch.float32:  # merged, a small LoRA would be lost in a shorter precision
+            self.densities = [for_inference(density) for density in self.densities]
+        self.prototype = load_prototype(paths.prototype_of(name, task), device)
+        self.log_det = self.prototype.log_det(self.densities[0].channels)
 
-    def statistics(self, features: StandardizedFeatures) -> Statistics:
+    def statistics(self, features: ImageFeatures, images: list[str]) -> Statistics:
         """Statistics by the density of every fold.
 
         Args:
-            features: standardized patch features of N images.
+            features: standardized patch features of N images, (N, H, W, C).
+            images: what to call these images in an error.
 
         Returns:
             (F, N, H, W) each.
@@ -50,7 +87,7 @@ class Expert:
         Raises:
             ArtifactError: a statistic is not finite; names product, image and statistic.
         """
-        parts = [self._statistics(fold, features) for fold in range(len(self.densities))]
+        parts = [self._of_fold(fold, features, images) for fold in range(len(self.densities))]
         return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
 
     def statistics_by_fold(self, features: StandardizedFeatures, folds: np.ndarray) -> Statistics:
@@ -67,61 +104,20 @@ class Expert:
             ArtifactError: a statistic is not finite; names product, image and statistic.
         """
         order = np.argsort(folds, kind="stable")
-        parts = [
-            self._statistics(fold, features.take(np.flatnonzero(folds == fold))) for fold in np.unique(folds).tolist()
-        ]
+        taken = {fold: features.take(np.flatnonzero(folds == fold)) for fold in np.unique(folds).tolist()}
+        parts = [self._of_fold(fold, held_out, held_out.images) for fold, held_out in taken.items()]
         return {name: np.concatenate([part[name] for part in parts])[np.argsort(order)] for name in parts[0]}
 
-    def _statistics(self, fold: int, features: StandardizedFeatures) -> Statistics:
-        density = self.densities[fold]
-        statistics = patch_statistics(
-            density,
-            self.memory_banks[fold],
-            features,
-            channels=density.channels,
-            log_det=self.prototype.log_det(density.channels),
-            dtype=self.dtype,
-            batch_size=THROUGH_AT_ONCE,
-            label=self.name,
-        )
-        require_finite(statistics, self.name, features.images)
+    def _of_fold(self, fold: int, features: ImageFeatures, images: list[str]) -> Statistics:
+        """Statistics by one density, of a few images at a time."""
+        density, memory = self.densities[fold], self.memory_banks[fold]
+        batches: list[Statistics] = []
+        for start in tqdm(
+            range(0, len(features), THROUGH_AT_ONCE), desc=f"statistics {self.name}", unit="batch", delay=1
+        ):
+            batch = features[start : start + THROUGH_AT_ONCE]
+            found = patch_statistics(density, memory, batch, log_det=self.log_det, dtype=self.dtype)
+            batches.append({name: statistic.cpu().numpy() for name, statistic in found.items()})
+        statistics = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+        require_finite(statistics, self.name, images)
         return statistics
-
-
-@torch.inference_mode()
-def patch_statistics(
-    density: Density,
-    memory: MemoryBank,
-    features: ImageFeatures,
-    *,
-    channels: int,
-    log_det: float,
-    dtype: torch.dtype,
-    batch_size: int,
-    label: str,
-) -> Statistics:
-    """Computes statistics of patches by a density and a memory bank.
-
-    Args:
-        density: base and expert, in eval mode.
-        memory: the memory bank; it may be empty.
-        features: standardized patch features, (N, H, W, C).
-        channels: how many of their channels, from the first on, the density models.
-        log_det: log-determinant of the standardization of these channels, in nats.
-        dtype: arithmetic of the matrix products.
-        batch_size: images at a time.
-        label: shown beside the progress bar.
-
-    Returns:
-        (N, H, W) each, float32.
-    """
-    batches: list[Statistics] = []
-    for start in tqdm(range(0, len(features), batch_size), desc=f"statistics {label}", unit="batch"):
-        batch = features[start : start + batch_size]
-        with torch.autocast(batch.device.type, dtype, enabled=dtype != torch.float32):
-            likelihood = density(batch[..., :channels].float())
-        likelihood = likelihood._replace(log_det=likelihood.log_det + log_det)
-        statistics = {"nll": likelihood.nll, "latent": likelihood.latent, "neg_log_det": -likelihood.log_det}
-        statistics |= {f"memory{layer}": distance for layer, distance in enumerate(memory.distances(batch))}
-        batches.append({name: statistic.float().cpu().numpy() for name, statistic in statistics.items()})
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

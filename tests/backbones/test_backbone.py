@@ -3,15 +3,16 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from samples import CPU
 
-from moleflow.backbones.backbone import Backbone, BackboneError, find_device, timm
+from moleflow.backbones.backbone import Backbone, BackboneError, timm
 from moleflow.backbones.packaged_weights import packaged_weights
 from moleflow.config.registry import ChoiceError
 
 LITE0 = "tf_efficientnet_lite0.in1k"
 
 
-def backbone(name, layers, weights, img_size=224, device="cpu"):
+def backbone(name, layers, weights, img_size=224, device=CPU):
     return Backbone(name, layers, weights, img_size=img_size, device=device)
 
 
@@ -157,7 +158,6 @@ def test_file_that_would_leave_weights_random_is_refused(tmp_path, damage, said)
         ),
         ((LITE0, [9], "package"), r"tf_efficientnet_lite0.in1k has no feature maps for layers: \[9\]"),
         ((LITE0, [2], "weights.pth"), "'weights.pth' is not a file; use 'package', 'hub' or the path"),
-        ((LITE0, [2], "package", 224, "gpu"), "device: 'gpu' is not available .* use auto or cpu"),
     ],
 )
 def test_what_is_not_to_be_had_is_said(arguments, said):
@@ -181,11 +181,6 @@ def test_without_a_network_the_ways_out_are_named(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # the hub's own retries
     with pytest.raises(BackboneError, match=r"backbone_weights: hub: .* cannot be loaded .*'package' or the path"):
         backbone("resnet18.a1_in1k", [1], "hub")
-
-
-def test_device_auto_is_the_accelerator_or_the_processor():
-    expected = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device("cpu")
-    assert find_device("auto") == expected
 
 
 def test_backbone_without_a_package_lists_those_with_one():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from samples import CPU
 from torch import nn
 from torch.nn import functional as F
 
@@ -167,7 +168,7 @@ def test_a_huge_channel_hides_no_other(last):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_backbone_is_tried_on_every_kind_of_image_as_it_gets_them(kind):
-    backbone = Backbone(f"reads_raw_{kind}.none", [0], "hub", img_size=32, device="cpu")
+    backbone = Backbone(f"reads_raw_{kind}.none", [0], "hub", img_size=32, device=CPU)
     assert len(norms(backbone)) == 2
 
 
@@ -203,7 +204,7 @@ def test_an_output_that_a_hook_takes_as_a_feature_stays(name):
 
 
 def test_the_backbone_gives_timms_own_maps_and_has_no_norm_left():
-    backbone = Backbone("tf_efficientnet_lite0.in1k", [1, 2, 3], "package", img_size=64, device="cpu")
+    backbone = Backbone("tf_efficientnet_lite0.in1k", [1, 2, 3], "package", img_size=64, device=CPU)
     own = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=[1, 2, 3]).eval()
     whole = timm.create_model("tf_efficientnet_lite0").state_dict()
     own.load_state_dict(packaged_weights("tf_efficientnet_lite0.in1k", whole), strict=False)

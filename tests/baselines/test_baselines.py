@@ -7,7 +7,7 @@ import torch
 from moleflow.baselines import BASELINES, KNN, PCA, PaDiM
 from moleflow.config.registry import call
 
-SETTINGS = {"seed": 0, "coreset_size": 50}
+SETTINGS = {"seed": 0, "coreset_size": 50, "feature_memory": 1.0}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_knn_coreset_covers_both_of_two_unequal_clusters():
 
 
 def test_padim_is_the_mahalanobis_distance_of_a_position(features):
-    fitted = PaDiM(features[:20])
+    fitted = PaDiM(features[:20], feature_memory=1.0)
     position = features[:20, 2, 1].double().numpy()
     covariance = np.cov(position.T) + 0.01 * np.eye(6)
     offset = features[25, 2, 1].double().numpy() - position.mean(0)
@@ -72,3 +72,19 @@ def test_pca_keeps_the_plane_and_measures_the_rest(features):
 def test_pca_of_a_flat_spectrum_still_has_a_residual():
     white = torch.randn(50, 4, 4, 3, generator=torch.Generator().manual_seed(0)).half()
     assert PCA(white).residual.shape[1] >= 1
+
+
+@pytest.mark.parametrize("count", [1, 20, 200])
+def test_padim_and_pca_read_part_by_part_what_they_learn_from(features, count, capsys):
+    """A memory of a single image gives what one of all images gives, and of its own table PaDiM warns first."""
+    many = features[:20].repeat(10, 1, 1, 1)[:count] + 0.01 * torch.randn(count, 4, 4, 6).half()
+    image, table = 2 * 4 * 4 * 6 / 2**30, 4 * 4 * 4 * 6 * 6 / 2**30
+    whole, parts = (PaDiM(many, feature_memory=memory) for memory in (1.0, image))
+    torch.testing.assert_close(parts.distances(features[20:]), whole.distances(features[20:]), rtol=1e-3, atol=1e-3)
+    assert "padim holds 0.0 GiB for a product, a covariance of 6×6 for each of 4×4 patches" in capsys.readouterr().err
+    PaDiM(many, feature_memory=table)
+    assert capsys.readouterr().err == ""
+    patches = many.flatten(0, 2).double()
+    residual = PCA(many).residual.double()
+    explained = (patches - patches.mean(0)).square().sum() - ((patches - patches.mean(0)) @ residual).square().sum()
+    assert explained >= 0.95 * (patches - patches.mean(0)).square().sum()

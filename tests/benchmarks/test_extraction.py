@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from samples import CPU
 from tqdm import tqdm
 
 from moleflow.backbones.backbone import Backbone, timm
@@ -37,7 +38,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lite0():
-    return Backbone("tf_efficientnet_lite0.in1k", [1, 2, 3], "package", img_size=224, device="cpu")
+    return Backbone("tf_efficientnet_lite0.in1k", [1, 2, 3], "package", img_size=224, device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,7 @@ def test_inference(benchmark, lite0, tmp_path, way):
     images = [str(row) for row in range(32)]
     write_split(tmp_path / "s.zarr/train", ORIGIN, images, [lite0(pixels + torch.randn(32, 3, 224, 224))])
     split = open_split(tmp_path / "s.zarr", "train")
-    prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=31)
+    prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=31, device=CPU)
     normal = prototype.standardized(split)
     memory_bank = MemoryBank(memorize(normal, prototype.layers, size=2000, seed=0))
     settings = {

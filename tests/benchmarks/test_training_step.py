@@ -10,10 +10,10 @@ from FrEIA.modules import AllInOneBlock
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from moleflow.compute.precision import PRECISIONS
 from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.density import Density, expert_state
-from moleflow.flow.precision import PRECISIONS
 from moleflow.flow.subnets import zero_mlp
 from moleflow.learning.losses import tail_aware_loss
 from moleflow.learning.training import Recipe, train

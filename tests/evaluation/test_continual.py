@@ -23,6 +23,8 @@ def test_forgetting_counts_from_the_best_and_transfer_from_the_arrival():
     matrix = np.array([[0.5, NAN, NAN], [0.9, 0.8, NAN], [0.7, 0.8, 0.6]])
     account = continual_account(matrix, matrix)
     assert account["forgetting"].total == pytest.approx((0.2 + 0) / 2)
+    rising = np.array([[0.5, NAN], [0.6, 0.8]])
+    assert continual_account(rising, rising)["forgetting"].total == pytest.approx(-0.1)  # the last task is not earlier
     assert account["backward_transfer"].total == pytest.approx((0.2 + 0) / 2)
 
 

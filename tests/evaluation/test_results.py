@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from samples import RATE, misrouted, outcome, predictions
+from samples import RATE, evaluate, misrouted, outcome, predictions
 
 from moleflow.calibration.conformal import alarm_threshold
+from moleflow.evaluation import results
 from moleflow.evaluation.results import (
+    MEASURED,
+    PROVED,
     Outcome,
     calibration_summary,
-    evaluate,
     mean_metrics,
     routed_predictions,
 )
@@ -23,21 +25,22 @@ NAN = np.nan
 def test_misrouted_images_take_the_other_experts_scores_from_that_task_on(bolt):
     assert bolt.routed[0].image_score.tolist() == [1, 2, 3, 10, 11, 12]
     assert bolt.routed[1].image_score.tolist() == [1, 2, 3, 0, 2.5, 12]
-    assert bolt.own.image_score.tolist() == [1, 2, 3, 10, 11, 12]
+    assert bolt.own[0] is bolt.own[1]
+    assert bolt.own[0].image_score.tolist() == [1, 2, 3, 10, 11, 12]
 
 
 def test_another_product_has_an_image_only_while_it_attracts_it():
     """nut attracts image 3 after task 1 and image 4 after task 2, where washer attracts image 3."""
     own, chosen = predictions([1, 2, 3, 10, 11, 12]), np.zeros((6, 3), int)
     chosen[3], chosen[4] = [0, 1, 2], [0, 0, 1]
-    others = misrouted([3, 4], [0.3, 0.4])
-    others |= {"washer": (np.array([3]), predictions([0.5]))}
-    steps = routed_predictions(own, others, chosen, 0, ["bolt", "nut", "washer"])
+    others = misrouted([3, 4], [0.3, 0.4]) | {"washer": (np.array([3]), predictions([0.5]))}
+    after_each = {name: (rows, [other] * 3) for name, (rows, other) in others.items()}
+    steps = routed_predictions([own] * 3, after_each, chosen, 0, ["bolt", "nut", "washer"])
     assert [step.image_score[[3, 4]].tolist() for step in steps] == [[10, 11], [0.3, 11], [0.5, 0.4]]
 
 
 def test_misrouting_is_in_the_routed_metrics_and_not_in_the_own_experts(bolt, nut):
-    metrics = evaluate({"bolt": bolt, "nut": nut}, sigma=1.0).classes["bolt"]
+    metrics = evaluate({"bolt": bolt, "nut": nut}).classes["bolt"]
     assert metrics["image_auroc_own_expert"] == 1
     assert metrics["image_auroc"] == pytest.approx((0 + 2 + 3) / 9)
     assert metrics["routing_accuracy"] == pytest.approx(4 / 6)
@@ -55,18 +58,51 @@ def test_a_router_that_misroutes_k_images_loses_exactly_that(count, nut):
     chosen = np.zeros((6, 2), int)
     chosen[rows, 1] = 1
     others = misrouted(rows, [0.0] * count) if count else {}
-    evaluation = evaluate({"bolt": outcome(0, chosen, others), "nut": nut}, sigma=1.0)
+    evaluation = evaluate({"bolt": outcome(0, chosen, others), "nut": nut})
     lost = evaluation.summary["continual"]["image_auroc"]["forgetting"]
     assert lost == pytest.approx({"total": count / 3, "own_expert": 0, "routing": count / 3})
     np.testing.assert_allclose(evaluation.routed["image_auroc"], [[1, NAN], [1 - count / 3, 1]])
     np.testing.assert_allclose(evaluation.own["image_auroc"], [[1, NAN], [1, 1]])
 
 
+def test_a_method_whose_parameters_move_is_measured_after_each_task(nut):
+    """Its own expert loses bolt's defects after the second task, and finds them again after the third."""
+    steps = [predictions(scores) for scores in ([1, 2, 3, 10, 11, 12], [1, 2, 3, 0, 0.5, 0.7], [1, 2, 3, 2.5, 11, 12])]
+    chosen = np.zeros((6, 3), int)
+    chosen[5, 2] = 1
+    nuts = [predictions([number / 10]) for number in range(3)]
+    routed = routed_predictions(steps, {"nut": (np.array([5]), nuts)}, chosen, 0, ["bolt", "nut"])
+    assert routed[:2] == steps[:2]
+    assert routed[2].image_score.tolist() == [1, 2, 3, 2.5, 11, 0.2]  # as nut's expert is after the third task
+    moving = replace(outcome(0, chosen, {"nut": (np.array([5]), nuts[2])}), own=steps, routed=routed, unmoved="")
+    evaluation = evaluate({"bolt": moving, "nut": replace(nut, unmoved="")})
+    np.testing.assert_allclose(evaluation.own["image_auroc"][:, 0], [1, 0, 8 / 9])
+    account = evaluation.summary["continual"]["image_auroc"]
+    assert account["forgetting"]["own_expert"] == pytest.approx(1 / 9)
+    assert account["forgetting"]["routing"] == pytest.approx(3 / 9)
+    assert account["backward_transfer"]["own_expert"] == pytest.approx(-1 / 9)
+    assert evaluation.summary["own_experts_after_each_task"] == MEASURED
+    assert evaluate({"nut": nut}).summary["own_experts_after_each_task"] == PROVED
+
+
+def test_the_same_predictions_are_graded_once(bolt, monkeypatch):
+    graded = []
+    grade = results.grade
+    monkeypatch.setattr(results, "grade", lambda *given: graded.append(id(given[0])) or grade(*given))
+    chosen = np.hstack([bolt.chosen, bolt.chosen[:, 1:], bolt.chosen[:, :1]])
+    others = {"nut": (np.array([3, 4]), [predictions([0.0, 2.5])] * 4)}
+    routed = routed_predictions(bolt.own * 2, others, chosen, 0, ["bolt", "nut"])
+    assert routed[0] is routed[3] is bolt.own[0]
+    assert routed[1] is routed[2]
+    results.evaluate_product(replace(bolt, own=bolt.own * 2, routed=routed, chosen=chosen), sigma=1.0)
+    assert len(graded) == 2
+
+
 def test_no_nan_reaches_a_file_where_misrouting_leaves_a_metric_undefined():
     """All scores are equal after the second task."""
     flat = Predictions(np.ones((6, 2, 2)), np.ones(6), np.ones(6), np.ones(6))
     bolt = outcome(0, [[0, 1]] * 6, {"nut": (np.arange(6), flat)})
-    summary = evaluate({"bolt": bolt, "nut": outcome(1, [[1]] * 6, {})}, sigma=1.0).summary
+    summary = evaluate({"bolt": bolt, "nut": outcome(1, [[1]] * 6, {})}).summary
     json.dumps(summary, allow_nan=False)
     assert summary["continual"]["image_auroc"]["forgetting"]["total"] is None
 
@@ -90,9 +126,10 @@ def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
         other = Scorer.of(parts, settings, moved | {"fold": normal["fold"]}, {})
         held = other({part: offset + scale * values[:, [1, 4]] for part, values in test.items()})
         own = Scorer.of(parts, settings, normal, {})(test)
-        routed = routed_predictions(own, {"nut": (np.array([1, 4]), held)}, chosen, 0, ["bolt", "nut"])
-        bolt = Outcome(nut.labels, masks, own, routed, chosen, np.zeros(6, bool), 0, 4.0, RATE)
-        found = evaluate({"bolt": bolt, "nut": nut}, sigma=1.0).classes["bolt"]
+        after_each = {"nut": (np.array([1, 4]), [held] * 2)}
+        routed = routed_predictions([own] * 2, after_each, chosen, 0, ["bolt", "nut"])
+        bolt = Outcome(nut.labels, masks, [own] * 2, routed, chosen, np.zeros(6, bool), 0, 4.0, RATE, PROVED)
+        found = evaluate({"bolt": bolt, "nut": nut}).classes["bolt"]
         return {key: found[key] for key in ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")}
 
     assert metrics(300.0, 20.0) == pytest.approx(metrics(0.0, 1.0), abs=1e-6)
@@ -104,7 +141,7 @@ def test_misrouting_shows_in_pixel_matrices_too(nut):
     masks[3:, 2:4, 2:4] = True
     chosen = np.zeros((6, 2), int)
     chosen[3:, 1] = 1
-    evaluation = evaluate({"bolt": outcome(0, chosen, misrouted([3, 4, 5], [0, 0, 0]), masks), "nut": nut}, sigma=1.0)
+    evaluation = evaluate({"bolt": outcome(0, chosen, misrouted([3, 4, 5], [0, 0, 0]), masks), "nut": nut})
     for metric in ("pixel_ap", "aupro"):
         assert evaluation.routed[metric][0, 0] > evaluation.routed[metric][1, 0]
         assert evaluation.own[metric][0, 0] == evaluation.own[metric][1, 0]
@@ -116,23 +153,24 @@ def test_order_of_the_images_changes_nothing(bolt, nut):
     shuffled = Outcome(
         labels=bolt.labels[order],
         masks=None,
-        own=Predictions(*(value[order] for value in vars(bolt.own).values())),
+        own=[Predictions(*(value[order] for value in vars(step).values())) for step in bolt.own],
         routed=[Predictions(*(value[order] for value in vars(step).values())) for step in bolt.routed],
         chosen=bolt.chosen[order],
         rejected=bolt.rejected,
         number=0,
         threshold=4.0,
         alarm_rate=RATE,
+        unmoved=PROVED,
     )
-    straight, permuted = (evaluate({"bolt": each, "nut": nut}, sigma=1.0).summary for each in (bolt, shuffled))
+    straight, permuted = (evaluate({"bolt": each, "nut": nut}).summary for each in (bolt, shuffled))
     assert permuted == straight
 
 
 def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
     rejected = np.array([True, False, False, True, True, False])
     own = predictions([9, 1, 2, 10, 11, 12])
-    judged = Outcome(nut.labels, None, own, [own], np.zeros((6, 1), int), rejected, 0, 4.0, RATE)
-    metrics = evaluate({"bolt": judged}, sigma=1.0).classes["bolt"]
+    judged = Outcome(nut.labels, None, [own], [own], np.zeros((6, 1), int), rejected, 0, 4.0, RATE, PROVED)
+    metrics = evaluate({"bolt": judged}).classes["bolt"]
     assert metrics["false_alarm_rate"] == 0
     assert metrics["false_alarm_rate_own_expert"] == pytest.approx(1 / 3)
     assert metrics["recall"] == pytest.approx(1 / 3)
@@ -141,7 +179,7 @@ def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
 
 def test_too_few_calibration_images_leave_the_rates_undefined(nut):
     changes = {"threshold": np.inf, "number": 0, "chosen": nut.chosen * 0, "alarm_rate": 0.05}
-    metrics = evaluate({"nut": replace(nut, **changes)}, sigma=1.0).classes["nut"]
+    metrics = evaluate({"nut": replace(nut, **changes)}).classes["nut"]
     assert metrics["false_alarm_rate"] is metrics["f1"] is None
     assert "19" in metrics["undefined"]["f1"]
 
@@ -151,15 +189,15 @@ def test_the_number_of_images_that_is_said_is_the_number_that_is_needed(nut, rat
     assert np.isinf(alarm_threshold(np.arange(images - 1.0), rate))
     assert np.isfinite(alarm_threshold(np.arange(float(images)), rate))
     unwarranted = replace(nut, threshold=np.inf, number=0, chosen=nut.chosen * 0, alarm_rate=rate)
-    reason = evaluate({"nut": unwarranted}, sigma=1.0).classes["nut"]["undefined"]["f1"]
+    reason = evaluate({"nut": unwarranted}).classes["nut"]["undefined"]["f1"]
     assert reason == f"fewer than {images} calibration images"
 
 
 def test_every_product_alarms_at_its_own_rate(bolt, nut):
     """p-values are 1/2, 1/3, 1/4 and 1/11 to 1/13: at 0.3 one normal image alarms, at 0.2 none, at 0.08 one defect."""
-    alone = {"routed": [bolt.own] * 2, "chosen": bolt.chosen * 0}
+    alone = {"routed": bolt.own, "chosen": bolt.chosen * 0}
     products = {"bolt": replace(bolt, **alone, alarm_rate=0.3), "nut": replace(nut, alarm_rate=0.08)}
-    evaluation = evaluate(products, sigma=1.0)
+    evaluation = evaluate(products)
     assert evaluation.classes["bolt"]["false_alarm_rate"] == pytest.approx(1 / 3)
     assert evaluation.classes["nut"]["recall"] == pytest.approx(1 / 3)
     assert [evaluation.classes[name]["alarm_rate"] for name in products] == [0.3, 0.08]

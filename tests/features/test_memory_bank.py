@@ -47,6 +47,7 @@ def test_a_product_of_many_images_is_searched_in_part(features):
 
     class Watched:
         shape = tuple(many.shape)
+        device = many.device
 
         def __len__(self):
             return len(many)

@@ -4,18 +4,18 @@ from dataclasses import replace
 
 import pytest
 import torch
-from samples import ORIGIN, WHOLE, prototype_of
+from samples import CPU, ORIGIN, WHOLE, prototype_of
 
 from moleflow.config.errors import MoleflowError
-from moleflow.features.image_features import BOUND
 from moleflow.features.prototype import load_prototype, save_prototype
+from moleflow.features.standardization import BOUND
 from moleflow.files.feature_store import StoreError
 
 
 def test_prototype_is_small_and_read_back(products, tmp_path):
     made = prototype_of(products[0])
     save_prototype(tmp_path / "p.safetensors", made)
-    read = load_prototype(tmp_path / "p.safetensors")
+    read = load_prototype(tmp_path / "p.safetensors", CPU)
     assert read.patching == made.patching
     assert read.origin == made.origin
     assert read.features_digest == made.features_digest
@@ -97,6 +97,6 @@ def test_too_few_and_equal_images_are_refused_by_name(make_split):
 def test_features_of_another_backbone_are_refused_wherever_they_meet_a_prototype(products, make_split):
     made = prototype_of(products[0])
     other = make_split(origin=replace(ORIGIN, backbone="other.tag"), name="other")
-    for use in (made.standardized, made.scaled, made.embeddings, made.require_origin):
+    for use in (made.standardized, made.scaled, made.embeddings_of, made.require_origin):
         with pytest.raises(StoreError, match=r"other\.zarr/train was extracted with backbone 'other\.tag'"):
             use(other)

@@ -79,3 +79,28 @@ def test_masks_are_read_back(make_split, tmp_path):
     write_masks(tmp_path / "probe.zarr" / "train", masks)
     np.testing.assert_array_equal(open_split(tmp_path / "probe.zarr", "train").masks(), masks)
     assert split.images == ["000.png", "001.png", "002.png"]
+
+
+def test_a_store_with_a_part_missing_is_refused_by_name(tmp_path):
+    """zarr itself reads a missing shard as its fill value."""
+    images = [f"{row}.png" for row in range(SHARD + 3)]
+    write_split(
+        tmp_path / "s.zarr/train",
+        ORIGIN,
+        images,
+        [[torch.randn(len(images), 6, 8, 8), torch.randn(len(images), 10, 4, 4)]],
+    )
+    split = open_split(tmp_path / "s.zarr", "train")
+    before = split.digest()
+    shards = [path for path in (tmp_path / "s.zarr/train/layer2/c").rglob("*") if path.is_file()]
+    assert len(shards) == 2
+    for shard in shards:
+        kept = shard.read_bytes()
+        shard.unlink()
+        with pytest.raises(StoreError, match=r"s\.zarr/train: a shard of layer2 is missing; delete .*s\.zarr and run"):
+            split.digest()
+        shard.write_bytes(kept[: len(kept) // 2])
+        with pytest.raises(StoreError, match=r"s\.zarr/train: layer2 cannot be read \("):
+            split.maps()
+        shard.write_bytes(kept)
+    assert split.digest() == before

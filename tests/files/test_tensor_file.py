@@ -1,10 +1,15 @@
 """Tensors in safetensors files: read back whole, the same bytes for the same content."""
 
+import numpy as np
 import pytest
 import torch
 
-from moleflow.files.artifacts import ArtifactError
+from moleflow.files import artifacts
+from moleflow.files.artifacts import FORMAT, ArtifactError
+from moleflow.files.feature_store import open_split
+from moleflow.files.record_file import Record, read_attributes, read_record, write_record
 from moleflow.files.tensor_file import load_tensors, save_tensors
+from moleflow.routing.router_file import RouterFile, read_router, write_router
 
 
 def test_tensors_are_read_back_and_bytes_repeat(tmp_path):
@@ -25,3 +30,21 @@ def test_broken_and_missing_files_are_named_with_the_way_out(tmp_path):
     (tmp_path / "cut").write_bytes((tmp_path / "cut").read_bytes()[:200])
     with pytest.raises(ArtifactError, match="cut cannot be read"):
         load_tensors(tmp_path / "cut")
+
+
+def test_files_of_another_version_are_refused(tmp_path, monkeypatch, make_split):
+    """Whatever holds tensors, arrays, features or the router says in which format it is."""
+    router = RouterFile("oracle", 0.1, ["t0"], {"bolt": "t0"}, {"bolt": "0"})
+    save_tensors(tmp_path / "tensors", {"a": torch.ones(1)}, {})
+    write_record(tmp_path / "record", Record({"a": np.ones(1)}, {"b": 2}))
+    write_router(tmp_path / "router", router)
+    split = make_split()
+    assert read_router(tmp_path / "router") == router
+    assert read_attributes(tmp_path / "record") == {"b": 2}
+    monkeypatch.setattr(artifacts, "FORMAT", FORMAT + 1)
+    for read, path in (
+        (load_tensors, "tensors"), (read_record, "record"), (read_attributes, "record"), (read_router, "router"),
+        (lambda path: open_split(path.parent, path.name), split.path.relative_to(tmp_path)),
+    ):  # fmt: skip
+        with pytest.raises(ArtifactError, match=f"{path} was written by another version of moleflow; delete it and"):
+            read(tmp_path / path)

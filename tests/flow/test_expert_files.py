@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from samples import SETTINGS, density_arguments
+from samples import CPU, SETTINGS, density_arguments
 
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.tensor_file import load_tensors, save_tensors
@@ -28,7 +28,7 @@ def saved(make_density, tmp_path):
 
 def test_base_and_expert_together_are_the_density_that_was_trained(saved):
     folder, density = saved
-    (first, second), _ = load_expert(folder / "base", folder / "bolt", product="bolt")
+    (first, second), _ = load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
     x = torch.randn(12, 3, 3, 8, generator=torch.Generator().manual_seed(0))
     assert first(x).nll.equal(density(x).nll)
     assert not second(x).nll.equal(density(x).nll)
@@ -37,17 +37,17 @@ def test_base_and_expert_together_are_the_density_that_was_trained(saved):
 
 def test_every_fold_remembers_its_own_patches_layer_by_layer(saved):
     folder, _ = saved
-    _, (first, second) = load_expert(folder / "base", folder / "bolt", product="bolt")
+    _, (first, second) = load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
     assert [patches.shape for patches in first.patches] == [(2, 5), (2, 3)]
     assert [patches.shape for patches in second.patches] == [(1, 8)]
-    _, of_another = load_expert(folder / "base", folder / "bolt", product="nut")
+    _, of_another = load_expert(folder / "base", folder / "bolt", product="nut", device=CPU)
     assert not any(memory.patches for memory in of_another)
 
 
 def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):
     folder, density = saved
     own = {"lora_rank": 4, "lora_alpha": 4.0, "dia_blocks": 0}
-    fresh, arguments = load_base(folder / "base", own, 5)
+    fresh, arguments = load_base(folder / "base", own, 5, CPU)
     assert arguments == {"channels": 8, "settings": {**SETTINGS, **own}, "first": False, "seed": 5}
     assert not [name for name in expert_state(fresh) if name.startswith("dia.")]
     assert all(base_state(fresh)[name].equal(value) for name, value in base_state(density).items())
@@ -63,21 +63,21 @@ def test_a_base_that_lacks_a_tensor_or_has_one_too_many_is_refused(saved):
     size = {"lora_rank": 2, "lora_alpha": 2.0, "dia_blocks": 2}
     rewritten(folder / "base", lambda tensors: {name: tensors[name] for name in tensors if name != "mixer.mix"})
     with pytest.raises(ArtifactError, match=r"base lacks mixer\.mix; delete it and run `dvc repro`"):
-        load_base(folder / "base", size, 0)
+        load_base(folder / "base", size, 0, CPU)
     rewritten(folder / "base", lambda tensors: {**tensors, "mixer.mix": torch.ones(()), "more": torch.ones(1)})
     with pytest.raises(ArtifactError, match="base has an unknown more"):
-        load_base(folder / "base", size, 0)
+        load_base(folder / "base", size, 0, CPU)
 
 
 def test_an_expert_that_lacks_a_tensor_is_refused(saved):
     folder, _ = saved
     rewritten(folder / "bolt", lambda tensors: {name: tensors[name] for name in tensors if name != "1/alignment.gain"})
     with pytest.raises(ArtifactError, match=r"bolt lacks alignment\.gain"):
-        load_expert(folder / "base", folder / "bolt", product="bolt")
+        load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
 
 
 def test_expert_over_another_base_is_refused(saved, make_density):
     folder, _ = saved
     save_base(folder / "base", make_density(seed=3), {})
     with pytest.raises(ArtifactError, match=r"bolt was learned over another base than .*base; run `dvc repro`"):
-        load_expert(folder / "base", folder / "bolt", product="bolt")
+        load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)

@@ -1,6 +1,7 @@
 """What learning a task is given: its own products' normal images, and nothing that lies beside them."""
 
 import pytest
+from samples import CPU
 
 from moleflow.features.prototype import build_prototype, save_prototype
 from moleflow.files.artifacts import ArtifactError, write_json
@@ -22,7 +23,9 @@ def bolt(make_split, paths):
     split = make_split(count=6)
     for name in (*NORMAL, "test"):
         write_split(paths.features.of("bolt") / name, split.origin, split.images, [split.maps()])
-    prototype = build_prototype(split, split, split, patching=PATCHING, standardize="product", router_rank=4)
+    prototype = build_prototype(
+        split, split, split, patching=PATCHING, standardize="product", router_rank=4, device=CPU
+    )
     save_prototype(paths.prototype_of("bolt", "t0"), prototype)
     write_json(paths.task_params("t0"), {"products": ["bolt"]})
     return prototype
@@ -38,7 +41,7 @@ def test_learning_is_given_no_test_image(paths, bolt):
 def test_a_task_holds_its_listed_products_alone(paths, bolt):
     stray = paths.prototype_of("nut", "t0")
     save_prototype(stray, bolt)
-    assert list(load_task(paths, "t0")) == ["bolt"]
+    assert list(load_task(paths, "t0", CPU)) == ["bolt"]
     assert not stray.exists()
 
 
@@ -49,9 +52,9 @@ def test_features_that_changed_after_the_prototype_are_refused(paths, bolt, make
         path.unlink() if path.is_file() else path.rmdir()
     write_split(folder, other.origin, other.images, [other.maps()])
     with pytest.raises(StoreError, match=r"bolt\.zarr/train changed after its prototype was made"):
-        load_task(paths, "t0")
+        load_task(paths, "t0", CPU)
 
 
 def test_a_task_that_check_does_not_know_is_named(paths, bolt):
     with pytest.raises(ArtifactError, match=r"data/check/tasks/t9\.json does not exist; `dvc repro check` makes it"):
-        load_task(paths, "t9")
+        load_task(paths, "t9", CPU)

@@ -7,9 +7,9 @@ from projects import ROOT
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
+from moleflow.compute.precision import PRECISIONS
 from moleflow.config.registry import ChoiceError
 from moleflow.flow.density import base_parameters, base_state, expert_state
-from moleflow.flow.precision import PRECISIONS
 from moleflow.learning.training import Recipe, TrainingError, learning_rate_factor, train
 
 RECIPE = Recipe(
@@ -76,7 +76,7 @@ class Watched:
     """Features that note which rows were read, and how many at once."""
 
     def __init__(self, tensor):
-        self.tensor, self.shape, self.reads = tensor, tuple(tensor.shape), []
+        self.tensor, self.shape, self.device, self.reads = tensor, tuple(tensor.shape), tensor.device, []
 
     def __len__(self):
         return len(self.tensor)

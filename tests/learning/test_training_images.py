@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from samples import CPU
 
 from moleflow.features.folds import fold_numbers
 from moleflow.features.prototype import build_prototype
@@ -26,7 +27,7 @@ def normal(tmp_path):
         splits[group] = open_split(store, group)
     patching = {"neighborhood": 1, "embed_dim": 4, "grid": 2, "layer_merge": "concat"}
     prototype = build_prototype(
-        *(splits[group] for group in NORMAL), patching=patching, standardize="none", router_rank=2
+        *(splits[group] for group in NORMAL), patching=patching, standardize="none", router_rank=2, device=CPU
     )
     return paths, prototype
 

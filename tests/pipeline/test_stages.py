@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 from projects import PRODUCTS, SMALL, write_product
+from samples import CPU
 
 from moleflow.features.prototype import load_prototype
 from moleflow.files.feature_store import NORMAL, open_split
@@ -23,10 +24,12 @@ def test_metrics_are_made(done):
     summary, classes = done.summary(), done.metrics("classes")
     assert list(classes) == [*PRODUCTS]
     ends = {f"false_alarm_{end}{suffix}" for end in ("low", "high") for suffix in ("", "_own_expert")}
-    assert set(summary) - {"continual", "calibration"} == set(classes["nut"]) - {"undefined", "alarm_rate", *ends}
+    of_all = {"continual", "calibration", "own_experts_after_each_task"}
+    assert set(summary) - of_all == set(classes["nut"]) - {"undefined", "alarm_rate", *ends}
     assert summary["image_auroc"] > 0.8
     assert summary["aupro"] > 0.5
     assert summary["continual"]["image_auroc"]["forgetting"]["own_expert"] == 0
+    assert summary["own_experts_after_each_task"] == "proved by digest"
     costs = done.costs()
     assert costs["nut"].keys() == {"seconds", "bytes", "peak_memory_bytes", "parameters"}
     assert min(costs["nut"].values()) > 0
@@ -40,7 +43,7 @@ def test_metrics_are_made(done):
 def test_experts_remember_all_layers_and_the_flow_models_the_first(done):
     paths = Paths(done.root)
     for product, task in (("bolt", "t0"), ("nut", "t1")):
-        (density,), (bank,) = load_expert(paths.base, paths.expert_of(product, task), product=product)
+        (density,), (bank,) = load_expert(paths.base, paths.expert_of(product, task), product=product, device=CPU)
         assert [tuple(patches.shape) for patches in bank.patches] == [(20, 40), (20, 112)]
         assert density.channels == 40
 
@@ -125,7 +128,7 @@ def test_rotated_copies_of_the_training_images_are_learned(done, copy):
     assert len(rotated.images) == 3 * len(train.images)
     assert rotated.images[0].startswith(train.images[0] + " turned by ")
     assert not torch.equal(rotated.maps()[0][: len(train.images)], train.maps()[0])
-    unturned, after = (load_prototype(each.root / "data/tasks/t0/bolt.safetensors") for each in (done, copy))
+    unturned, after = (load_prototype(each.root / "data/tasks/t0/bolt.safetensors", CPU) for each in (done, copy))
     assert torch.equal(after.gaussian.center, unturned.gaussian.center)
     assert after.features_digest != unturned.features_digest
 

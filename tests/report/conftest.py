@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from samples import save_image
+from samples import evaluate, save_image
 
-from moleflow.evaluation.plot_tables import confusion_table, histogram_table, matrix_table
-from moleflow.evaluation.results import Evaluation, Outcome, evaluate
+from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
+from moleflow.evaluation.results import PROVED, Evaluation, Outcome
 from moleflow.report.cases import worst_cases
 from moleflow.report.page import page
 from moleflow.scoring.scorer import Predictions
@@ -47,13 +47,14 @@ def _judged(number: int, *, normal: int = 4, defective: int = 8, masks: bool = T
     return Outcome(
         labels=labels,
         masks=marked if masks else None,
-        own=predictions,
+        own=[predictions] * steps,
         routed=[predictions] * steps,
         chosen=np.full((count, steps), number),
         rejected=np.arange(count) == count - 1,
         number=number,
         threshold=threshold,
         alarm_rate=RATE,
+        unmoved=PROVED,
     )
 
 
@@ -87,14 +88,22 @@ def make_page(tmp_path):
         for name, each in flow.items():
             paths = [save_image(tmp_path / name / f"{row}.png").as_posix() for row in range(len(each.labels))]
             index = pd.DataFrame({"path": paths, "defect": np.where(each.labels == 1, defect, "good")})
-            settings = {"resize": "stretch", "sigma": 1.0, "size": SIZE}
+            settings = {"root": tmp_path, "resize": "stretch", "sigma": 1.0, "size": SIZE}
             cases[name] = worst_cases(each, index, list(flow), **settings)
-        evaluation = evaluate(flow, sigma=1.0)
+        evaluation = evaluate(flow)
+        tables = joined(
+            [
+                plot_tables(
+                    name, each, list(flow), images=[""] * len(each.labels), distances=np.ones((len(each.labels), 2))
+                )
+                for name, each in flow.items()
+            ]
+        )
         row = {"product": first, "image": "a.png", "routed": "nut", "distance_own": "2", "distance_routed": "1.5"}
         plots = {
-            "histogram": rows(histogram_table(flow)),
+            "histogram": rows(tables["histogram"]),
             "matrix": rows(matrix_table(evaluation, ["t00", "t01"])),
-            "confusion": rows(confusion_table(flow)),
+            "confusion": rows(tables["confusion"]),
             "misrouted": [row] * misrouted,
         }
         return page(numbers_of(flow, evaluation, baselines), plots, cases, params=params, commit="no git commit")

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from samples import evaluate
 
-from moleflow.evaluation.results import Outcome, evaluate
+from moleflow.evaluation.results import Outcome
 from moleflow.report.cases import CASES, heat_scale, worst
 from moleflow.report.histogram import histogram
 from moleflow.report.page import TEMPLATES
@@ -23,7 +24,7 @@ def test_worst_cases_come_first(judged):
     one = judged(0)
     assert worst(one, 1) == [4, 5, 6, 7, 8, 9]
     assert worst(one, 0) == [3, 2, 1, 0]
-    ties = replace(one.own, p_value=np.full(12, 0.5))
+    ties = replace(one.own[0], p_value=np.full(12, 0.5))
     tied = Outcome(**{**vars(one), "routed": [ties]})
     assert worst(tied, 1) == [4, 5, 6, 7, 8, 9]
     assert worst(tied, 0) == [3, 2, 1, 0]
@@ -45,10 +46,10 @@ def test_cases_say_what_happened(make_page, judged):
 def test_the_page_counts_the_alarms_that_the_metrics_count(make_page, judged):
     """A p-value that a rounding error lifts above the rate, as 3/10 is above 0.3, is an alarm in both."""
     one = judged(0, normal=6, defective=2)
-    rounded = replace(one.own, p_value=np.repeat([one.alarm_rate * (1 + 1e-12), 0.9], [6, 2]))
-    product = Outcome(**{**vars(one), "own": rounded, "routed": [rounded] * 2, "rejected": np.zeros(8, bool)})
+    rounded = replace(one.own[0], p_value=np.repeat([one.alarm_rate * (1 + 1e-12), 0.9], [6, 2]))
+    product = Outcome(**{**vars(one), "own": [rounded] * 2, "routed": [rounded] * 2, "rejected": np.zeros(8, bool)})
     assert "Of 6 normal images 6 raised an alarm, 0 did not" in make_page(bolt=product)
-    metrics = evaluate({"bolt": product, "nut": judged(1)}, sigma=1.0).classes["bolt"]
+    metrics = evaluate({"bolt": product, "nut": judged(1)}).classes["bolt"]
     assert metrics["false_alarm_rate"] == 1
 
 

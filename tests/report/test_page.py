@@ -105,8 +105,9 @@ def test_every_products_own_rate_is_told(make_page, judged):
 
 def test_a_loss_is_written_into_the_matrix(make_page, judged):
     forgetful = judged(0)
-    worse = replace(forgetful.own, comparable_score=-forgetful.own.comparable_score)
-    lost = Outcome(**{**vars(forgetful), "routed": [forgetful.own, worse], "chosen": np.tile([0, 1], (12, 1))})
+    (own, _) = forgetful.own
+    worse = replace(own, comparable_score=-own.comparable_score)
+    lost = Outcome(**{**vars(forgetful), "routed": [own, worse], "chosen": np.tile([0, 1], (12, 1))})
     assert "0.000<small>−1.000</small>" in make_page(bolt=lost)
 
 

@@ -6,7 +6,7 @@ import torch
 from samples import WHOLE, prototype_of
 from sklearn.covariance import LedoitWolf
 
-from moleflow.routing.rejection import known_p_values
+from moleflow.routing.rejection import OwnImages
 from moleflow.routing.routers import ROUTERS, mahalanobis, misrouted_rows, nearest_by_task
 
 
@@ -14,7 +14,7 @@ from moleflow.routing.routers import ROUTERS, mahalanobis, misrouted_rows, neare
 def test_every_router_sends_images_home(products, name):
     prototypes = [prototype_of(split) for split in products]
     for number, split in enumerate(products):
-        embedded = prototypes[number].embeddings(split)
+        embedded = prototypes[number].embeddings_of(split)
         distances = [ROUTERS[name](each.gaussian, embedded, i == number) for i, each in enumerate(prototypes)]
         assert (nearest_by_task(torch.stack(distances, 1), [1, 2])[:, -1] == number).all()
 
@@ -22,7 +22,7 @@ def test_every_router_sends_images_home(products, name):
 def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
     """With every direction kept, the low-rank form is scikit-learn's Mahalanobis distance."""
     full = prototype_of(products[0], router_rank=11)
-    embedded = full.embeddings(products[0]).double()
+    embedded = full.embeddings_of(products[0]).double()
     expected = LedoitWolf().fit(embedded.numpy()).mahalanobis(embedded.numpy())
     torch.testing.assert_close(
         mahalanobis(full.gaussian, embedded.float(), True), torch.from_numpy(expected), rtol=1e-3, atol=1e-3
@@ -39,11 +39,11 @@ def test_a_task_knows_the_products_of_its_time_only():
 def test_two_images_make_a_prototype_of_finite_numbers(make_split, count):
     split = make_split(maps=[torch.randn(count, 6, 8, 8), torch.randn(count, 10, 4, 4)])
     made = prototype_of(split, patching=WHOLE, standardize="whiten")
-    embedded = made.embeddings(split)
+    embedded = made.embeddings_of(split)
     assert made.gaussian.floor > 0
     for router in ROUTERS.values():
         assert router(made.gaussian, embedded + 1, True).isfinite().all()
-    p = known_p_values(made.left_out.numpy(), np.array([0.0, 1.0, 1e9]))
+    p = OwnImages.of(made.left_out.numpy()).p_values(np.array([0.0, 1.0, 1e9]))
     assert ((p > 0) & (p <= 1)).all()
 
 

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from samples import image_scores, random_statistics, scorer_of
 
-from moleflow.calibration.surprise import surprise
+from moleflow.calibration.surprise import Reference
 from moleflow.scoring.fusion import comparable_scores, fuse, scores_among_others
 from moleflow.scoring.scores import SCORES
+
+
+def fused(references, values):
+    return fuse([Reference.of(normal) for normal in references], values)
 
 
 def test_comparable_scores_rank_as_the_scores_do_and_have_no_ties():
@@ -16,14 +20,14 @@ def test_comparable_scores_rank_as_the_scores_do_and_have_no_ties():
     found = comparable_scores(normal, scores)
     assert (np.diff(found) > 0).all()
     above = scores >= normal.min()
-    np.testing.assert_array_equal(found[above], surprise(normal, scores[above]))
+    np.testing.assert_array_equal(found[above], Reference.of(normal).surprise(scores[above]))
     assert (np.diff(comparable_scores(np.ones(3), np.array([0.0, 0.5, 1.0, 2.0]))) > 0).all()
 
 
 def test_fuse_sums_surprises():
     references, values = [np.arange(50.0), np.arange(30.0)], [np.array([3.0]), np.array([90.0])]
-    assert fuse(references, values) == pytest.approx(
-        sum(surprise(*pair) for pair in zip(references, values, strict=True))
+    assert fused(references, values) == pytest.approx(
+        sum(Reference.of(normal).surprise(value) for normal, value in zip(references, values, strict=True))
     )
 
 
@@ -45,6 +49,6 @@ def test_an_image_is_not_judged_against_what_was_made_of_it():
     scores = scores_among_others(copies, sources, values, np.arange(4))
     for row in range(4):
         others = [each[sources != row] for each in copies]
-        assert scores[row] == pytest.approx(fuse(others, [each[row : row + 1] for each in values])[0])
+        assert scores[row] == pytest.approx(fused(others, [each[row : row + 1] for each in values])[0])
     alone = scores_among_others(values, np.zeros(4, int), values, np.zeros(4, int))
-    np.testing.assert_allclose(alone, fuse(values, values))
+    np.testing.assert_allclose(alone, fused(values, values))

@@ -92,9 +92,10 @@ def test_a_scorer_is_read_back_whole_and_its_bytes_repeat(tmp_path, score, folds
     calibration, perturbed = statistics(20) | {"fold": np.arange(20) % folds}, statistics(9) | {"source": np.arange(9)}
     made = Scorer.of(statistics_of(score, names), {"aggregation": "top_k", "top_k": 3}, calibration, perturbed)
     for name in ("one", "two"):
-        save_scorer(tmp_path / name, made)
+        save_scorer(tmp_path / name, made, {"alarm_rate": 0.1})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-    read, test, painted = load_scorer(tmp_path / "one"), statistics(folds, 12), statistics(5)
+    (read, attributes), test, painted = load_scorer(tmp_path / "one"), statistics(folds, 12), statistics(5)
+    assert attributes == {"alarm_rate": 0.1}
     for key, values in vars(made(test)).items():
         np.testing.assert_array_equal(getattr(read(test), key), values)
     assert read.threshold(0.1) == made.threshold(0.1)

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from samples import TOP3, image_scores, random_statistics
+from samples import TOP3, image_scores, random_statistics, scorer_of
 
 from moleflow.config.registry import ChoiceError
 from moleflow.scoring.aggregation import aggregate
-from moleflow.scoring.fusion import patch_scores
 from moleflow.scoring.scores import SCORES, statistics_of
 
 
@@ -34,7 +33,7 @@ def test_single_scores_are_the_statistics_themselves():
         judged, (part,) = random_statistics(3, 1), SCORES[name]
         normal = random_statistics(9, 0)[part]
         standardized = (judged[part] - normal.mean()) / normal.std()
-        np.testing.assert_allclose(patch_scores(SCORES[name], random_statistics(9, 0), judged), standardized)
+        np.testing.assert_allclose(scorer_of(SCORES[name], random_statistics(9, 0)).patch_scores(judged), standardized)
         np.testing.assert_array_equal(
             image_scores(SCORES[name], random_statistics(9, 0), judged), aggregate(judged[part], TOP3)
         )

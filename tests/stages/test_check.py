@@ -141,7 +141,8 @@ def test_it_writes_what_every_stage_reads(paths):
     assert json.loads(before["order.json"])["tasks"] == ["t00", "t01", "t02", "t03", "t04"]
     score = json.loads(paths.product_params("brick", "score").read_text())
     assert score["alarm_rate"] == 0.05
-    assert set(score) == {"alarm_rate", "score", "aggregation", "top_k", "top_percent", "percentile"}
+    scoring = {"alarm_rate", "score", "aggregation", "top_k", "top_percent", "percentile"}
+    assert set(score) == scoring | {"eval_size", "map_sigma"}
     assert write(paths, {}) == before
 
 
@@ -156,7 +157,11 @@ def test_a_changed_key_changes_what_reads_it_alone(paths):
     assert changed(before, write(paths, {"epochs": 9})) == tasks
     assert changed(before, write(paths, {"couplings": 9})) == {"tasks/t00.json"}
     assert changed(before, write(paths, {"calibration_folds": 9})) == tasks - {"tasks/t00.json"}
-    assert changed(before, write(paths, {"router": "oracle", "map_sigma": 1.0})) == set()
+    assert changed(before, write(paths, {"map_sigma": 1.0})) == {f"products/{name}/score.json" for name in every}
+    assert changed(before, write(paths, {"router": "oracle", "reject_rate": 0.5})) == set()
+    on_devices = ("extract", "probe", "prototype", "statistics")
+    by_product = {f"products/{name}/{stage}.json" for name in every for stage in on_devices}
+    assert changed(before, write(paths, {"device": "cpu"})) == tasks | by_product
 
 
 def test_a_products_own_value_changes_its_own_stages_alone(paths):

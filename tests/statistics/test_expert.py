@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from samples import density_arguments
+from samples import CPU, density_arguments
 
 from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.features.prototype import build_prototype, save_prototype
@@ -11,6 +11,7 @@ from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
+from moleflow.flow.lora import LoRALinear
 from moleflow.scoring.scorer import Scorer
 from moleflow.statistics.expert import Expert, patch_statistics
 
@@ -35,7 +36,7 @@ def load(make_split, states, tmp_path):
     paths = Paths(tmp_path)
     split = make_split(count=12)
     patching = {"neighborhood": 1, "embed_dim": 8, "grid": 4, "layer_merge": "concat"}
-    prototype = build_prototype(split, split, patching=patching, standardize="product", router_rank=4)
+    prototype = build_prototype(split, split, patching=patching, standardize="product", router_rank=4, device=CPU)
     save_prototype(paths.prototype_of("bolt", "t0"), prototype)
     save_base(paths.base, Density(**ARGUMENTS), ARGUMENTS)
 
@@ -46,15 +47,19 @@ def load(make_split, states, tmp_path):
         ]
         path, links = paths.experts / "t0/bolt.safetensors", {"base": paths.base, "features": {"bolt": "f"}}
         save_expert(path, states, ARGUMENTS, memory_banks=memory_banks, **links)
-        return Expert(paths, "bolt", "t0", torch.float32), prototype.standardized(split)
+        return Expert(paths, "bolt", "t0", torch.float32, CPU), prototype.standardized(split)
 
     return function
+
+
+def judged(expert, features):
+    return expert.statistics(features, features.images)
 
 
 def test_every_image_is_judged_by_the_density_of_its_fold(load):
     expert, features = load()
     folds = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 0, 1, 2])
-    every, own = expert.statistics(features), expert.statistics_by_fold(features, folds)
+    every, own = judged(expert, features), expert.statistics_by_fold(features, folds)
     for part in ("nll", "latent", "neg_log_det", "memory0"):
         assert every[part].shape == (3, 12, 4, 4)
         np.testing.assert_allclose(own[part], every[part][folds, np.arange(12)], rtol=1e-4, atol=1e-4)
@@ -64,14 +69,14 @@ def test_every_image_is_judged_by_the_density_of_its_fold(load):
 def test_likelihoods_are_those_of_the_patch_features_before_standardization(load):
     expert, features = load()
     scaled = expert.densities[0](features[:].float()).nll.numpy()
-    np.testing.assert_allclose(expert.statistics(features)["nll"][0], scaled - expert.prototype.log_det(8), rtol=1e-4)
+    np.testing.assert_allclose(judged(expert, features)["nll"][0], scaled - expert.prototype.log_det(8), rtol=1e-4)
 
 
 def test_predictions_of_several_folds_are_their_means(load):
     expert, features = load()
     folds = np.arange(12) % 3
     scorer = Scorer.of(("nll",), TOP, expert.statistics_by_fold(features, folds) | {"fold": folds}, {})
-    every = expert.statistics(features.take(np.arange(5)))
+    every = judged(expert, features.take(np.arange(5)))
     predictions = scorer(every)
     normal = scorer.patches["nll"]
     standardized = (every["nll"].mean(0) - normal.mean()) / normal.std()
@@ -84,14 +89,14 @@ def test_likelihoods_that_are_not_finite_name_product_image_and_statistic(load, 
     broken = {name: torch.full_like(value, torch.nan) for name, value in states[0].items()}
     expert, features = load([broken])
     with pytest.raises(ArtifactError, match=r"bolt: nll of 000\.png is not finite; look at the image, or lower lr"):
-        expert.statistics(features)
+        judged(expert, features)
 
 
 def test_every_statistic_is_checked_not_the_likelihood_alone(load):
     expert, features = load()
     expert.memory_banks[1].patches[0][:] = torch.nan
     with pytest.raises(ArtifactError, match=r"bolt: memory0 of 004\.png is not finite"):
-        expert.statistics(features.take(np.arange(4, 9)))
+        judged(expert, features.take(np.arange(4, 9)))
     with pytest.raises(ArtifactError, match=r"bolt: memory0 of 007\.png is not finite"):
         expert.statistics_by_fold(features.take(np.arange(4, 9)), np.array([0, 0, 2, 1, 1]))
 
@@ -99,7 +104,7 @@ def test_every_statistic_is_checked_not_the_likelihood_alone(load):
 def test_folds_without_an_image_are_no_trouble(load):
     expert, features = load()
     own = expert.statistics_by_fold(features.take(np.arange(4)), np.array([2, 0, 0, 2]))
-    every = expert.statistics(features.take(np.arange(4)))
+    every = judged(expert, features.take(np.arange(4)))
     np.testing.assert_allclose(own["nll"], every["nll"][[2, 0, 0, 2], np.arange(4)], rtol=1e-4, atol=1e-4)
 
 
@@ -107,8 +112,9 @@ def test_patch_statistics_count_the_standardization(make_density):
     density = make_density(dia_blocks=0).eval()
     features = torch.randn(5, 3, 3, 10).half()
     memory = MemoryBank([features[0, 0, :, :8], features[0, 0, :, 8:]])
-    options = {"channels": 8, "dtype": torch.float32, "batch_size": 2, "label": "x"}
-    plain, shifted = (patch_statistics(density, memory, features, log_det=log_det, **options) for log_det in (0.0, 3.0))
+    plain, shifted = (
+        patch_statistics(density, memory, features, log_det=log_det, dtype=torch.float32) for log_det in (0.0, 3.0)
+    )
     np.testing.assert_allclose(shifted["nll"], plain["nll"] - 3, rtol=1e-5)
     np.testing.assert_allclose(shifted["neg_log_det"], plain["neg_log_det"] - 3, rtol=1e-5)
     np.testing.assert_array_equal(shifted["latent"], plain["latent"])
@@ -116,3 +122,16 @@ def test_patch_statistics_count_the_standardization(make_density):
     np.testing.assert_allclose(plain["nll"], density(features[..., :8].float()).nll.detach(), rtol=1e-5)
     assert plain["memory0"][0, 0].max() < 0.05 < plain["memory0"][1].min()
     assert plain["memory1"].shape == (5, 3, 3)
+
+
+def test_an_expert_is_merged_for_inference_with_the_same_bits(load, states):
+    """In fp32; in a shorter precision a small LoRA would be lost in the layer's last place."""
+    expert, features = load()
+    plain = Density(**ARGUMENTS)  # the seed makes it the base that was saved
+    plain.load_state_dict(states[0], strict=False)
+    with torch.inference_mode():
+        expected = plain.eval()(features[:].float())
+        found = expert.densities[0](features[:].float())
+    assert torch.equal(found.z, expected.z)
+    assert torch.equal(found.log_det, expected.log_det)
+    assert not any(isinstance(module, LoRALinear) for module in expert.densities[0].modules())

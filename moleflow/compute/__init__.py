@@ -1,0 +1,1 @@
+"""Where arithmetic runs, and in which precision."""

@@ -1,0 +1,271 @@
+"""Judging images outside the pipeline, with the artifacts that it left and by the functions that its stages call."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL.Image import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from moleflow.backbones.backbone import Backbone, BackboneError
+from moleflow.backbones.extraction import extract
+from moleflow.backbones.packaged_weights import PACKAGED
+from moleflow.calibration.conformal import alarms
+from moleflow.compute.device import find_device
+from moleflow.compute.precision import PRECISIONS
+from moleflow.config.errors import MoleflowError
+from moleflow.features.prototype import Prototype, load_prototype
+from moleflow.files.artifacts import ArtifactError, digest
+from moleflow.files.feature_store import Origin
+from moleflow.files.paths import Paths
+from moleflow.images.reading import ImageSource, image_pixels
+from moleflow.routing.rejection import rejected
+from moleflow.routing.router import Router, margins
+from moleflow.routing.router_file import RouterFile, read_router
+from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
+from moleflow.statistics.expert import Expert
+
+UNKNOWN = "unknown"
+
+
+class InspectionError(MoleflowError):
+    """Images cannot be judged as asked."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is said of one image.
+
+    Attributes:
+        product: the product that the image shows; "unknown" if the router rejects it, which says nothing of defects.
+        nearest: the product whose expert judged it; `product` itself unless that is "unknown".
+        routing_margin: 1 − distance to the nearest product/distance to the second nearest, from 0 (a tie) to 1; None if
+            the product was given or only one is known.
+        image_score: higher is more anomalous, on its expert's own scale.
+        threshold: image scores above it raise an alarm; infinite if there are too few calibration images. With several
+            folds (`calibration: cross`) it is only close to where the p-value falls below the alarm rate.
+        p_value: share of normal images that would look as anomalous, in (0, 1], conformal.
+        alarm: whether the p-value is at most the product's alarm rate; never of an unknown product.
+        anomaly_map: higher is more anomalous, comparable between images and products, (S, S), float32; pixels of the
+            backbone's view, S being params.yaml's eval_size.
+    """
+
+    product: str
+    nearest: str
+    routing_margin: float | None
+    image_score: float
+    threshold: float
+    p_value: float
+    alarm: bool
+    anomaly_map: Float[np.ndarray, "S S"]
+
+
+@dataclass(frozen=True)
+class _Route:
+    """Where an image goes: fields as in `Inspection`."""
+
+    product: str
+    nearest: str
+    routing_margin: float | None
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """What judges the images of one product."""
+
+    expert: Expert
+    scorer: Scorer
+    attributes: dict[str, Any]
+
+
+class Inspector:
+    """Judges images of known products; `Inspector.load` makes one.
+
+    An image passes the backbone once; an expert is loaded when the first image is routed to it, and called once for all
+    images that `inspect` is given.
+
+    Attributes:
+        router: how images are routed, and which products are known.
+        origin: backbone, layers and view of the features.
+        device: where all of it is computed.
+    """
+
+    def __init__(self, paths: Paths, content: RouterFile, router: Router, backbone: Backbone, origin: Origin) -> None:
+        """Puts the parts together; see `load`.
+
+        Args:
+            paths: where the artifacts lie.
+            content: what data/router.json holds.
+            router: of the prototypes that it names.
+            backbone: the frozen backbone.
+            origin: of the prototypes.
+        """
+        self.paths, self.content, self.router, self.backbone, self.origin = paths, content, router, backbone, origin
+        self.device = backbone.device
+        self._judge = cache(self._load_judge)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, weights: str | None = None, device: str = "auto") -> "Inspector":
+        """Loads what the pipeline left in a repository.
+
+        Of its folder data/ it needs router.json, tasks/, experts/ and scorers/, and no images, features or params.yaml.
+
+        Args:
+            folder: the repository, or any folder with a copy of these artifacts in data/.
+            weights: where the backbone's weights are, as `backbone_weights` in params.yaml: "package", "hub" or the
+                path of a safetensors file. By default the package that carries them, or else the hub.
+            device: where to compute: "auto" (the accelerator that torch sees, or else the processor) or torch's name of
+                one.
+
+        Returns:
+            The inspector.
+
+        Raises:
+            ArtifactError: an artifact is missing, broken, or does not belong to the others.
+            BackboneError: the weights are not available, or are not those that the features were made with.
+            DeviceError: the device is not available.
+        """
+        paths, place = Paths(Path(folder)), find_device(device)
+        content = read_router(paths.router)
+        prototypes = {
+            product: _prototype(paths.prototype_of(product, task), content.prototypes[product], place)
+            for product, task in content.products.items()
+        }
+        router = Router(content.router, prototypes)
+        origin = next(iter(prototypes.values())).origin
+        return cls(paths, content, router, _backbone(origin, weights, place), origin)
+
+    @property
+    def products(self) -> list[str]:
+        """The known products, in order of arrival."""
+        return list(self.content.products)
+
+    def inspect(self, images: Iterable[ImageSource], *, product: str | None = None) -> list[Inspection]:
+        """Judges images.
+
+        Results and features of all images are held until the end, half a megabyte an image by default: give thousands
+        of images in parts.
+
+        Args:
+            images: paths, Pillow's images, or arrays of pixels as `moleflow.images.reading.read_image` takes them.
+            product: the product that all of them show; None to route each of them.
+
+        Returns:
+            One inspection per image, in their order.
+
+        Raises:
+            InspectionError: the product is not known, the router is the oracle and no product is given, or a single
+                image is given that is in no list.
+            ImageError: an image cannot be read; names the file.
+            ArtifactError: an expert is missing, broken, or does not belong to the other artifacts.
+        """
+        if product is None and self.content.router == "oracle":
+            raise InspectionError("the router is the oracle, which must be told the product of every image")
+        if product is not None and product not in self.content.products:
+            raise InspectionError(f"product {product!r} is not known; known are {', '.join(self.products)}")
+        if isinstance(images, str | Path | Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            raise InspectionError("inspect takes several images; put a single one into a list")
+        images = list(images)
+        names = [
+            str(image) if isinstance(image, str | Path) else f"image {number}" for number, image in enumerate(images)
+        ]
+        features: dict[str, list[Tensor]] = {}  # standardized, by the product that the image is routed to
+        rows: dict[str, list[int]] = {}
+        routes: list[_Route] = []
+        with tqdm(total=len(images), desc="inspect", unit="image", delay=2, leave=False) as bar:
+            for maps in extract(self.backbone, images, self._pixels, bar=bar):
+                found = self._first_prototype.patch_features([layer.half() for layer in maps])  # as the store rounds
+                batch = self._route(found) if product is None else [_Route(product, product, None)] * len(found)
+                for nearest in dict.fromkeys(route.nearest for route in batch):
+                    own = [number for number, route in enumerate(batch) if route.nearest == nearest]
+                    standardized = self.router.prototypes[nearest].standardize(found[own])
+                    features.setdefault(nearest, []).append(standardized)
+                    rows.setdefault(nearest, []).extend(len(routes) + number for number in own)
+                routes += batch
+        inspections: dict[int, Inspection] = {}
+        for nearest, numbers in rows.items():
+            predicted = self._predict(nearest, torch.cat(features.pop(nearest)), [names[number] for number in numbers])
+            judged = self._inspections(nearest, predicted, [routes[number] for number in numbers])
+            inspections |= dict(zip(numbers, judged, strict=True))
+        return [inspections[number] for number in range(len(images))]
+
+    @property
+    def _first_prototype(self) -> Prototype:
+        """Patch features and embeddings are the same for all products; the router refuses others."""
+        return next(iter(self.router.prototypes.values()))
+
+    def _pixels(self, image: ImageSource) -> np.ndarray:
+        return image_pixels(image, self.origin.img_size, self.origin.resize)
+
+    def _route(self, features: Tensor) -> list[_Route]:
+        """Where images go, by their patch features, (N, H, W, C)."""
+        embedded = self._first_prototype.embeddings(features)
+        distances = self.router.distances(embedded)
+        strange = rejected(self.router.known_p_values(self.router.strangeness(embedded)), self.content.reject_rate)
+        routes = []
+        for number, margin, unknown in zip(distances.argmin(1), margins(distances), strange, strict=True):
+            nearest = self.products[number]
+            shown = UNKNOWN if unknown else nearest
+            routes.append(_Route(shown, nearest, None if np.isnan(margin) else float(margin)))
+        return routes
+
+    def _predict(self, product: str, features: Tensor, images: list[str]) -> Predictions:
+        judge = self._judge(product)
+        return judge.scorer(judge.expert.statistics(features, images))
+
+    def _inspections(self, product: str, predicted: Predictions, routes: list[_Route]) -> list[Inspection]:
+        judge = self._judge(product)
+        raised = alarms(predicted.p_value, judge.attributes["alarm_rate"])
+        maps = anomaly_maps(
+            predicted.patch_score, size=judge.attributes["eval_size"], sigma=judge.attributes["map_sigma"]
+        )
+        threshold = judge.scorer.threshold(judge.attributes["alarm_rate"])
+        return [
+            Inspection(
+                **vars(route),
+                image_score=float(predicted.image_score[row]),
+                threshold=threshold,
+                p_value=float(predicted.p_value[row]),
+                alarm=bool(raised[row]) and route.product != UNKNOWN,
+                anomaly_map=maps[row],
+            )
+            for row, route in enumerate(routes)
+        ]
+
+    def _load_judge(self, product: str) -> _Judge:
+        """Loads a product's expert and scorer; refuses a scorer of another base or expert."""
+        task = self.content.products[product]
+        path = self.paths.scorers.of(product)
+        scorer, attributes = load_scorer(path)
+        for part, file in {"base": self.paths.base, "expert": self.paths.expert_of(product, task)}.items():
+            if attributes[f"{part}_digest"] != digest(file):
+                raise ArtifactError(f"{path} was made by another {part} than {file}; run `dvc repro`")
+        expert = Expert(self.paths, product, task, PRECISIONS[attributes["precision"]], self.device)
+        return _Judge(expert, scorer, attributes)
+
+
+def _prototype(path: Path, expected: str, device: torch.device) -> Prototype:
+    """Loads a prototype; refuses another one than the router's."""
+    if digest(path) != expected:
+        raise ArtifactError(f"{path} is not the prototype that images were routed by; run `dvc repro`")
+    return load_prototype(path, device)
+
+
+def _backbone(origin: Origin, weights: str | None, device: torch.device) -> Backbone:
+    """Loads the backbone that the features were made with."""
+    source = weights or ("package" if origin.backbone in PACKAGED else "hub")
+    backbone = Backbone(origin.backbone, origin.layers, source, img_size=origin.img_size, device=device)
+    if backbone.weights_digest != origin.weights_digest:
+        raise BackboneError(
+            f"the weights of {origin.backbone} from {source} are not those that the features were made with (digest "
+            f"{backbone.weights_digest[:12]}… instead of {origin.weights_digest[:12]}…); say where those are: "
+            "Inspector.load(folder, weights=...) takes package, hub or the path of a safetensors file"
+        )
+    return backbone

@@ -1,0 +1,111 @@
+"""The router: how far images are from every known product, and whether they show one of them at all."""
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from moleflow.calibration.surprise import Reference
+from moleflow.config.registry import choose
+from moleflow.features.prototype import Prototype
+from moleflow.files.artifacts import ArtifactError
+from moleflow.routing.rejection import OwnImages
+from moleflow.routing.routers import ROUTERS, euclidean
+
+
+class Router:
+    """A router over K known products.
+
+    Attributes:
+        name: which member of `ROUTERS` it is.
+        prototypes: the products' prototypes, in order of arrival.
+    """
+
+    def __init__(self, name: str, prototypes: dict[str, Prototype]) -> None:
+        """Makes a router.
+
+        Args:
+            name: name in `ROUTERS`.
+            prototypes: the known products' prototypes, in order of arrival.
+
+        Raises:
+            ChoiceError: the router is unknown.
+            ArtifactError: the prototypes were made of patch features of different kinds.
+        """
+        self.name, self.prototypes = name, prototypes
+        self.own_images = [OwnImages.of(prototype.left_out.numpy()) for prototype in prototypes.values()]
+        self.distance = choose(ROUTERS, name, "router")
+        first, *others = prototypes.items()
+        for product, prototype in others:
+            for what in ("origin", "patching", "layers"):
+                if getattr(prototype, what) != getattr(first[1], what):
+                    raise ArtifactError(
+                        f"the prototypes of {first[0]} and {product} differ in {what}: {getattr(first[1], what)} and "
+                        f"{getattr(prototype, what)}; run `dvc repro`"
+                    )
+
+    def distances(self, embedded: Float[Tensor, "N D"], own: str | None = None) -> np.ndarray:
+        """Distances of images to every product; the nearest is chosen.
+
+        Args:
+            embedded: embeddings of N images.
+            own: the product that they show, which only the oracle uses; None if it is not known.
+
+        Returns:
+            (N, K), float64.
+        """
+        columns = [self.distance(known.gaussian, embedded, name == own) for name, known in self.prototypes.items()]
+        return np.stack([column.numpy() for column in columns], axis=1)
+
+    def strangeness(self, embedded: Float[Tensor, "N D"]) -> np.ndarray:
+        """How far images are from the center of every product, whatever the router: what rejection uses.
+
+        Args:
+            embedded: embeddings of N images.
+
+        Returns:
+            Squared Euclidean distances, (N, K), float64.
+        """
+        columns = [euclidean(prototype.gaussian, embedded, False) for prototype in self.prototypes.values()]
+        return np.stack([column.numpy() for column in columns], axis=1)
+
+    def known_p_values(self, strangeness: np.ndarray) -> np.ndarray:
+        """P-values of images against every product's own; see `moleflow.routing.rejection.OwnImages`.
+
+        Args:
+            strangeness: from `strangeness`, (N, K).
+
+        Returns:
+            (N, K), in (0, 1].
+        """
+        columns = zip(self.own_images, strangeness.T, strict=True)
+        return np.stack([own_images.p_values(column) for own_images, column in columns], axis=1)
+
+    def surprise(self, strangeness: np.ndarray) -> np.ndarray:
+        """The same without ties: how surprising the strangeness is to every product.
+
+        Args:
+            strangeness: from `strangeness`, (N, K).
+
+        Returns:
+            (N, K), in nats.
+        """
+        columns = zip(self.prototypes.values(), strangeness.T, strict=True)
+        return np.stack(
+            [Reference.of(prototype.left_out.numpy()).surprise(column) for prototype, column in columns], axis=1
+        )
+
+
+def margins(distances: np.ndarray) -> np.ndarray:
+    """How clearly the nearest product is the nearest.
+
+    Args:
+        distances: from `Router.distances`, (N, K).
+
+    Returns:
+        1 − nearest/second nearest, (N,), from 0 (a tie) to 1; NaN if only one product is known.
+    """
+    if distances.shape[1] == 1:
+        return np.full(len(distances), np.nan)
+    nearest, second = np.partition(distances, 1, axis=1)[:, :2].T
+    found: np.ndarray = 1 - nearest / np.maximum(second, np.finfo(float).tiny)
+    return found

@@ -1,0 +1,120 @@
+"""Judging images with many products known, part by part, beside one pass of the backbone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from projects import ROOT
+from samples import CPU
+
+from moleflow.backbones.backbone import Backbone
+from moleflow.compute.precision import matrix_products
+from moleflow.config.params import read_params
+from moleflow.features.gaussian import Gaussian
+from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.prototype import build_prototype, save_prototype
+from moleflow.files.artifacts import digest
+from moleflow.files.feature_store import Origin, open_split, write_split
+from moleflow.files.paths import Paths
+from moleflow.flow.density import Density, expert_state
+from moleflow.flow.expert_files import save_base, save_expert
+from moleflow.inspector import Inspector
+from moleflow.routing.router_file import RouterFile, write_router
+from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.scorer import Scorer, save_scorer
+from moleflow.scoring.scores import statistics_of
+from moleflow.statistics.expert import patch_statistics
+
+PARAMS = read_params(ROOT / "params.yaml")
+PATCHING = {key: PARAMS[key] for key in ("neighborhood", "embed_dim", "grid", "layer_merge")}
+NORMAL = 32  # calibration images
+
+
+def photographs(count, seed=0):
+    """Smooth pictures that differ a little from each other, (N, 300, 300, 3)."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(60, 200, (1, 10, 10, 3)) + rng.integers(-15, 15, (count, 10, 10, 3))
+    pictures = coarse.repeat(30, 1).repeat(30, 2) + rng.integers(-5, 5, (count, 300, 300, 3))
+    return pictures.clip(0, 255).astype(np.uint8)
+
+
+def write_artifacts(root, products):
+    """Artifacts of the default's sizes: one product's expert, bank and scorer under many names."""
+    paths = Paths(root)
+    backbone = Backbone(PARAMS["backbone"], PARAMS["layers"], "package", img_size=224, device=CPU)
+    origin = Origin(PARAMS["backbone"], backbone.weights_digest, PARAMS["layers"], 224, "stretch")
+    pixels = torch.from_numpy(photographs(NORMAL)[:, ::1][:, :224, :224]).permute(0, 3, 1, 2)
+    write_split(root / "s.zarr/train", origin, [str(row) for row in range(NORMAL)], [backbone(pixels)])
+    split = open_split(root / "s.zarr", "train")
+    prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=32, device=CPU)
+    normal = prototype.standardized(split)
+    patches = memorize(normal, prototype.layers, size=PARAMS["memory_size"], seed=0)
+    arguments = {"channels": prototype.modeled(PARAMS["flow_layers"]), "settings": PARAMS, "first": False, "seed": 0}
+    density = Density(**arguments)
+    save_base(paths.base, density, arguments)
+    found = patch_statistics(
+        density.eval(), MemoryBank(patches), normal[:], log_det=prototype.log_det(density.channels), dtype=torch.float32
+    )
+    calibration = {name: values.numpy() for name, values in found.items()} | {"fold": np.zeros(NORMAL, np.int64)}
+    scorer = Scorer.of(statistics_of(PARAMS["score"], found), PARAMS_OF_SCORES, calibration, {})
+    names = [f"p{number:03d}" for number in range(products)]
+    for number, name in enumerate(names):
+        center = prototype.gaussian.center + 10 * number
+        gaussian = Gaussian(**{**vars(prototype.gaussian), "center": center})
+        save_prototype(paths.prototype_of(name, name), replace(prototype, gaussian=gaussian))
+        path = paths.experts / name / f"{name}.safetensors"
+        links = {"memory_banks": [{name: patches}], "base": paths.base, "features": {name: "f"}}
+        save_expert(path, [expert_state(density)], arguments, **links)
+        attributes = {"alarm_rate": 0.05, "eval_size": 224, "map_sigma": 4.0, "precision": "fp32"}
+        attributes |= {"base_digest": digest(paths.base), "expert_digest": digest(path)}
+        save_scorer(paths.scorers.of(name), scorer, attributes)
+    digests = {name: digest(paths.prototype_of(name, name)) for name in names}
+    write_router(paths.router, RouterFile("mahalanobis", 0.01, names, {name: name for name in names}, digests))
+
+
+PARAMS_OF_SCORES = {"aggregation": "top_k", "top_k": 3}
+
+
+@pytest.fixture(scope="module", params=[5, 15, 100], ids=lambda products: f"{products} products")
+def inspector(request, tmp_path_factory):
+    root = tmp_path_factory.mktemp("artifacts")
+    write_artifacts(root, request.param)
+    made = Inspector.load(root)
+    made.inspect(list(photographs(1)))  # loads the expert
+    return request.param, made
+
+
+def parts_of(inspector, images):
+    """The parts of `inspect` in their order, each on what the one before it gave."""
+    judge, prototype = inspector._judge("p000"), inspector._first_prototype
+    density, bank = judge.expert.densities[0], judge.expert.memory_banks[0]
+    pixels = torch.from_numpy(np.stack([inspector._pixels(image) for image in images]))
+    maps = [layer.half() for layer in inspector.backbone(pixels)]
+    features = prototype.patch_features(maps)
+    standardized = prototype.standardize(features)
+    statistics = judge.expert.statistics(standardized, [""] * len(images))
+    predicted = judge.scorer(statistics)
+
+    @torch.inference_mode()
+    def flow():
+        with matrix_products(CPU, torch.float32):
+            return density(standardized[..., : density.channels].float()).nll
+
+    return {
+        "one backbone pass": lambda: [inspector.backbone(batch) for batch in pixels.split(4)],
+        "decode": lambda: [inspector._pixels(image) for image in images],
+        "patch features, standardized": lambda: prototype.standardize(prototype.patch_features(maps)),
+        "routing": lambda: inspector._route(features),
+        "flow": flow,
+        "memory": lambda: bank.distances(standardized),
+        "scores": lambda: judge.scorer(statistics),
+        "maps": lambda: anomaly_maps(predicted.patch_score, size=224, sigma=4.0),
+        "all but decoding": lambda: inspector.inspect(views),
+    }
+
+
+WAYS = (
+    "one backbone pass", "decode", "patch features, standardized", "routing", "flow", "memory", "scores", "maps",
+    "all but decoding",
+)  # fmt: skip

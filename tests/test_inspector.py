@@ -1,0 +1,200 @@
+"""The inspector finds what the pipeline recorded, of the artifacts alone."""
+
+import json
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from projects import Project, save
+
+from moleflow.backbones.backbone import BackboneError
+from moleflow.calibration.conformal import alarms
+from moleflow.files.artifacts import ArtifactError
+from moleflow.files.paths import Paths
+from moleflow.files.record_file import read_record
+from moleflow.images.index_table import read_index
+from moleflow.inspector import UNKNOWN, Inspection, InspectionError, Inspector
+from moleflow.routing.rejection import rejected
+from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.scorer import load_scorer
+
+ARTIFACTS = ("router.json", "tasks", "experts", "scorers")
+REJECT_RATE, ALARM_RATE, SIZE, SIGMA = 0.02, 0.4, 32, 1.0
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Three small products; bolt's test has two pictures of a washer, and nut's some of no product at all."""
+    made = Project.of_small_products(tmp_path_factory.mktemp("pipeline"))
+    made.edit(reject_rate=REJECT_RATE, alarm_rate=ALARM_RATE, eval_size=SIZE, map_sigma=SIGMA)
+    raw = made.root / "data/raw/small"
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        washer = np.asarray(Image.open(raw / f"washer/test/good/{number}.png")).astype(int)
+        save(raw / f"bolt/test/good/washer{number}.png", np.clip(washer + 3, 0, 255).astype(np.uint8))
+        save(raw / f"nut/test/good/noise{number}.png", rng.integers(0, 255, (48, 48, 3), dtype=np.uint8))
+    made.run()
+    return made
+
+
+@pytest.fixture
+def folder(project, tmp_path):
+    """A folder with what the inspector needs, and nothing else."""
+    (tmp_path / "data").mkdir()
+    for name in ARTIFACTS:
+        source = project.root / "data" / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / "data" / name)
+    return tmp_path
+
+
+def pictures(project, product):
+    table = read_index(Paths(project.root).index.of(product))
+    return [project.root / path for path in table.path[table.split == "test"]]
+
+
+def recorded(project, product):
+    """What the pipeline wrote of a product's test images: nearest product, unknown, p-value, score, patch scores."""
+    paths = Paths(project.root)
+    order = list(json.loads(paths.order.read_text())["products"])
+    routes, test = read_record(paths.routes, product).arrays, read_record(paths.scores.of(product), "test").arrays
+    outcome = [dict(zip(test, row, strict=True)) for row in zip(*test.values(), strict=True)]
+    misrouted = read_record(paths.misrouted, product)
+
+    for other in order:
+        group = misrouted.group(other)
+        if group:
+            predictions = vars(load_scorer(paths.scorers.of(other))[0](group))
+            for place, row in enumerate(group["row"]):
+                outcome[row] = {key: values[place] for key, values in predictions.items()}
+    nearest = [order[number] for number in routes["chosen"][:, -1]]
+    unknown = rejected(routes["known_p_value"], REJECT_RATE)
+    return nearest, unknown, outcome
+
+
+def test_it_finds_what_the_pipeline_recorded(project, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    inspector = Inspector.load(folder)
+    assert inspector.products == ["bolt", "nut", "washer"]
+    seen = {"misrouted": 0, "unknown": 0, "alarm": 0}
+    for product in inspector.products:
+        nearest, unknown, outcome = recorded(project, product)
+        found = inspector.inspect(pictures(project, product))
+        assert len(found) == len(outcome)
+        for each, expected_nearest, expected_unknown, expected in zip(found, nearest, unknown, outcome, strict=True):
+            assert each.nearest == expected_nearest
+            assert each.product == (UNKNOWN if expected_unknown else expected_nearest)
+            assert each.image_score == pytest.approx(expected["image_score"], rel=1e-5)
+            assert each.p_value == expected["p_value"]
+            raised = alarms(np.array([expected["p_value"]]), ALARM_RATE)[0]
+            assert each.alarm == (raised and not expected_unknown)
+            anomaly = anomaly_maps(expected["patch_score"][None], size=SIZE, sigma=SIGMA)[0]
+            np.testing.assert_allclose(each.anomaly_map, anomaly, rtol=1e-5, atol=1e-5)
+            assert 0 <= each.routing_margin <= 1
+            seen["misrouted"] += each.nearest != product
+            seen["unknown"] += each.product == UNKNOWN
+            seen["alarm"] += each.alarm
+    assert all(seen.values()), seen
+
+
+def test_paths_images_and_arrays_are_judged_alike_in_any_order_and_number(project, folder):
+    inspector = Inspector.load(str(folder))
+    paths = [*pictures(project, "bolt")[:3], *pictures(project, "washer")[-2:], *pictures(project, "nut")[:2]]
+    expected = inspector.inspect(paths)
+    images = [Image.open(path) for path in paths]
+    for given in (map(str, paths), images, [np.asarray(image) for image in images]):
+        assert_alike(inspector.inspect(given), expected)
+    assert_alike(inspector.inspect(paths[::-1])[::-1], expected)
+    assert_alike([one for path in paths for one in inspector.inspect([path])], expected)
+    assert inspector.inspect([]) == []
+
+
+def assert_alike(found: list[Inspection], expected: list[Inspection]):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for field in fields(Inspection):
+            left, right = getattr(one, field.name), getattr(other, field.name)
+            if isinstance(right, float | np.ndarray):
+                np.testing.assert_allclose(left, right, rtol=1e-5, atol=1e-5)
+            else:
+                assert left == right, field.name
+
+
+def test_a_backbone_pass_an_image_and_one_call_of_an_expert_a_product(project, folder, monkeypatch):
+    inspector = Inspector.load(folder)
+    images = [*pictures(project, "bolt"), *pictures(project, "washer")]
+    passed, called = [], []
+    forward, statistics = type(inspector.backbone).forward, inspector._judge("bolt").expert.__class__.statistics
+    monkeypatch.setattr(
+        type(inspector.backbone), "forward", lambda self, pixels: passed.append(len(pixels)) or forward(self, pixels)
+    )
+    monkeypatch.setattr(
+        inspector._judge("bolt").expert.__class__,
+        "statistics",
+        lambda self, *given: called.append((self.name, id(self))) or statistics(self, *given),
+    )
+    inspector.inspect(images)
+    assert sum(passed) == len(images)
+    assert len(passed) < len(images) / 2
+    assert {name for name, _ in called} >= {"bolt", "washer"}
+    assert len(called) == len(set(called))
+    first = set(called)
+    inspector.inspect(images)
+    assert set(called) == first  # the same experts: none is loaded again
+
+
+def test_a_product_that_is_given_is_not_routed(project, folder):
+    inspector = Inspector.load(folder)
+    stray = pictures(project, "nut")[-1]
+    (given,) = inspector.inspect([stray], product="bolt")
+    assert (given.product, given.nearest, given.routing_margin) == ("bolt", "bolt", None)
+    with pytest.raises(InspectionError, match="product 'screw' is not known; known are bolt, nut, washer"):
+        inspector.inspect([stray], product="screw")
+    with pytest.raises(InspectionError, match="put a single one into a list"):
+        inspector.inspect(str(stray))
+
+
+def test_the_oracle_must_be_told_the_product(project, folder):
+    path = folder / "data/router.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"router": "oracle"}))
+    inspector = Inspector.load(folder)
+    image = pictures(project, "bolt")[0]
+    with pytest.raises(InspectionError, match="the router is the oracle"):
+        inspector.inspect([image])
+    assert inspector.inspect([image], product="bolt")[0].product == "bolt"
+
+
+def test_what_does_not_belong_together_is_refused(project, folder):
+    data, image = folder / "data", pictures(project, "bolt")[0]
+    shutil.copy(data / "tasks/t1/nut.safetensors", data / "tasks/t0/bolt.safetensors")
+    with pytest.raises(ArtifactError, match=r"bolt\.safetensors is not the prototype that images were routed by"):
+        Inspector.load(folder)
+    shutil.copy(project.root / "data/tasks/t0/bolt.safetensors", data / "tasks/t0/bolt.safetensors")
+    shutil.copy(data / "experts/t1/nut.safetensors", data / "experts/t0/bolt.safetensors")
+    with pytest.raises(ArtifactError, match=r"bolt\.safetensors was made by another expert than"):
+        Inspector.load(folder).inspect([image], product="bolt")
+    (data / "scorers/bolt.safetensors").unlink()
+    with pytest.raises(ArtifactError, match=r"bolt.safetensors does not exist; `dvc repro` makes it"):
+        Inspector.load(folder).inspect([image], product="bolt")
+    (data / "router.json").unlink()
+    with pytest.raises(ArtifactError, match=r"router.json does not exist; `dvc repro` makes it"):
+        Inspector.load(folder)
+
+
+def test_other_weights_are_refused(folder, tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    other = tmp_path / "other.safetensors"
+    save_file(timm.create_model("tf_efficientnet_lite0.in1k").state_dict(), other)
+    with pytest.raises(BackboneError, match=r"are not those that the features were made with \(digest .*weights="):
+        Inspector.load(folder, weights=str(other))
+
+
+def test_an_unreadable_image_is_named(folder):
+    broken = folder / "broken.png"
+    broken.write_bytes(b"no image")
+    with pytest.raises(Exception, match=r"broken.png: not a readable image"):
+        Inspector.load(folder).inspect([Path(broken)])
