@@ -25,7 +25,6 @@ from moleflow.files.artifacts import ArtifactError, digest
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
 from moleflow.images.reading import ImageSource, image_pixels
-from moleflow.routing.rejection import rejected
 from moleflow.routing.router import Router, margins
 from moleflow.routing.router_file import RouterFile, read_router
 from moleflow.scoring.maps import anomaly_maps
@@ -33,6 +32,7 @@ from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
 from moleflow.statistics.expert import Expert
 
 UNKNOWN = "unknown"
+MANY = 50  # so many images show progress
 
 
 class InspectionError(MoleflowError):
@@ -179,7 +179,7 @@ class Inspector:
         features: dict[str, list[Tensor]] = {}  # standardized, by the product that the image is routed to
         rows: dict[str, list[int]] = {}
         routes: list[_Route] = []
-        with tqdm(total=len(images), desc="inspect", unit="image", delay=2, leave=False) as bar:
+        with tqdm(total=len(images), desc="inspect", unit="image", leave=False, disable=len(images) < MANY) as bar:
             for maps in extract(self.backbone, images, self._pixels, bar=bar):
                 found = self._first_prototype.patch_features([layer.half() for layer in maps])  # as the store rounds
                 batch = self._route(found) if product is None else [_Route(product, product, None)] * len(found)
@@ -208,7 +208,7 @@ class Inspector:
         """Where images go, by their patch features, (N, H, W, C)."""
         embedded = self._first_prototype.embeddings(features)
         distances = self.router.distances(embedded)
-        strange = rejected(self.router.known_p_values(self.router.strangeness(embedded)), self.content.reject_rate)
+        strange = self.router.rejected(self.router.strangeness(embedded), self.content.reject_rate)
         routes = []
         for number, margin, unknown in zip(distances.argmin(1), margins(distances), strange, strict=True):
             nearest = self.products[number]

@@ -38,7 +38,8 @@ def extract(
     together = batch_size * -(-cores // batch_size)  # whole batches, an image for every core to decode
     chunks = [images[start : start + together] for start in range(0, len(images), together)]
     with ThreadPoolExecutor(cores) as pool:
-        submitted = (pool.map(read, chunk) for chunk in chunks)  # lazily: a chunk is decoded when it is taken
+        decode = pool.map if len(images) > 1 else map  # for a single image no thread is started
+        submitted = (decode(read, chunk) for chunk in chunks)  # lazily: a chunk is decoded when it is taken
         waiting = deque(islice(submitted, 1 + ahead))
         while waiting:
             decoded = torch.from_numpy(np.stack(list(waiting.popleft())))

@@ -7,6 +7,7 @@ from torch import Tensor
 from moleflow.features.image_features import ImageFeatures
 from moleflow.files.feature_store import SHARD
 
+COMPARED, COMPARED_ON_DEVICE = 2**22, 2**28  # pairs of patches at once: 16 MiB stay in a processor's caches
 SEARCHED = 20  # patches drawn at random per patch kept, before the greedy search
 
 
@@ -26,6 +27,7 @@ class MemoryBank:
                 side by side.
         """
         self.patches = [layer.float() for layer in patches]
+        self.norms = [layer.square().sum(1) for layer in self.patches]
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> list[Float[Tensor, "N H W"]]:
         """Distance of every patch to the nearest kept one, for each layer.
@@ -37,15 +39,20 @@ class MemoryBank:
             Distances, (N, H, W) for each layer.
         """
         nearest, start = [], 0
-        for kept in self.patches:
+        for kept, norms in zip(self.patches, self.norms, strict=True):
             end = start + kept.shape[1]
-            nearest.append(torch.stack([_nearest(image, kept) for image in features[..., start:end]]))
+            rows = features[..., start:end].flatten(0, 2).float()
+            at_once = max(1, (COMPARED if rows.device.type == "cpu" else COMPARED_ON_DEVICE) // len(kept))
+            parts = [_nearest(part, kept, norms) for part in rows.split(at_once)]
+            nearest.append(torch.cat(parts).reshape(features.shape[:3]))
             start = end
         return nearest
 
 
-def _nearest(image: Float[Tensor, "H W C"], kept: Float[Tensor, "M C"]) -> Float[Tensor, "H W"]:
-    return torch.cdist(image.flatten(0, 1).float(), kept).amin(1).reshape(image.shape[:2])
+def _nearest(rows: Float[Tensor, "P C"], kept: Float[Tensor, "M C"], norms: Float[Tensor, " M"]) -> Float[Tensor, " P"]:
+    """min over k of ‖x − k‖² = ‖x‖² + min (‖k‖² − 2·x·k): a single pass over the products, and few square roots."""
+    smallest = torch.addmm(norms, rows, kept.T, alpha=-2).amin(1)
+    return smallest.add_(rows.square().sum(1)).clamp_min_(0).sqrt_()
 
 
 def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int) -> list[Float[Tensor, "M _"]]:

@@ -28,6 +28,8 @@ def permuted_halves(
     Returns:
         The first K channels of x[..., permutation], (..., K), and the rest, (..., C − K).
     """
+    if not torch.is_grad_enabled():  # autograd's bookkeeping is a tenth of a single image's pass
+        return _taken(x, permutation[:half]), _taken(x, permutation[half:])
     kept, changed = _PermutedHalves.apply(x, permutation, half)
     return kept, changed
 
@@ -54,6 +56,8 @@ def affine(
     Returns:
         Both halves, (..., K + R), and log_det = Σ s, (...), in nats.
     """
+    if not torch.is_grad_enabled():
+        return _moved(kept, changed, scale, shift, clamp, swap)[:2]
     whole, log_det = _Affine.apply(kept, changed, scale, shift, clamp, swap)
     return whole, log_det
 
@@ -112,16 +116,9 @@ class _Affine(Function):
     def forward(
         ctx: Any, kept: Tensor, changed: Tensor, scale: Tensor, shift: Tensor, clamp: float, swap: bool
     ) -> tuple[Tensor, Tensor]:
-        bounded = torch.tanh(scale.to(changed.dtype))
-        log_scale = clamp * bounded
-        log_det = log_scale.sum(-1)
-        factor = log_scale.exp_()
+        whole, log_det, bounded, factor = _moved(kept, changed, scale, shift, clamp, swap)
         ctx.save_for_backward(changed, bounded, factor)
         ctx.clamp, ctx.swap, ctx.dtype = clamp, swap, scale.dtype
-        whole = changed.new_empty(*changed.shape[:-1], kept.shape[-1] + changed.shape[-1])
-        staying, moved = _halves(whole, changed.shape[-1], swap)
-        staying.copy_(kept)
-        torch.addcmul(shift.to(changed.dtype), changed, factor, out=moved)
         return whole, log_det
 
     @staticmethod
@@ -134,6 +131,21 @@ class _Affine(Function):
         by_log_scale = torch.addcmul(log_det.unsqueeze(-1), by_changed, changed)
         slope = (bounded * bounded).mul_(-ctx.clamp).add_(ctx.clamp)  # clamp·(1 − tanh²)
         return staying, by_changed, by_log_scale.mul_(slope).to(ctx.dtype), moved.to(ctx.dtype), None, None
+
+
+def _moved(
+    kept: Tensor, changed: Tensor, scale: Tensor, shift: Tensor, clamp: float, swap: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Both halves joined, log_det, tanh(scale) and the factor of the changed half."""
+    bounded = torch.tanh(scale.to(changed.dtype))
+    log_scale = clamp * bounded
+    log_det = log_scale.sum(-1)
+    factor = log_scale.exp_()
+    whole = changed.new_empty(*changed.shape[:-1], kept.shape[-1] + changed.shape[-1])
+    staying, moved = _halves(whole, changed.shape[-1], swap)
+    staying.copy_(kept)
+    torch.addcmul(shift.to(changed.dtype), changed, factor, out=moved)
+    return whole, log_det, bounded, factor
 
 
 def _halves(whole: Tensor, changed: int, swap: bool) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtr
 
-from moleflow.calibration.conformal import ROUNDING, p_values
+from moleflow.calibration.conformal import ROUNDING
 
 TAIL_IMAGES = 5  # with so many training images a product can be told from unknown ones at any reject_rate
 
@@ -56,11 +56,12 @@ class OwnImages:
 
         Source: Geisser, "Predictive Inference", 1993, chapter 2, for the predictive distribution of a normal sample.
         """
-        p = p_values(self.ordered, strangeness)
+        count = len(self.ordered)
+        p = (1 + count - np.searchsorted(self.ordered, strangeness, side="left")) / (count + 1)
         beyond = strangeness > self.ordered[-1]
-        if len(self.ordered) >= TAIL_IMAGES and beyond.any():
+        if count >= TAIL_IMAGES and beyond.any():
             t = (np.log(strangeness[beyond]) - self.level) / self.spread
-            p[beyond] = np.minimum(p[beyond], stdtr(len(self.ordered) - 1, -t))
+            p[beyond] = np.minimum(p[beyond], stdtr(count - 1, -t))
         return p
 
 

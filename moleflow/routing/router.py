@@ -8,8 +8,8 @@ from moleflow.calibration.surprise import Reference
 from moleflow.config.registry import choose
 from moleflow.features.prototype import Prototype
 from moleflow.files.artifacts import ArtifactError
-from moleflow.routing.rejection import OwnImages
-from moleflow.routing.routers import ROUTERS, euclidean
+from moleflow.routing.rejection import OwnImages, rejected
+from moleflow.routing.routers import ROUTERS, Euclidean
 
 
 class Router:
@@ -33,7 +33,8 @@ class Router:
         """
         self.name, self.prototypes = name, prototypes
         self.own_images = [OwnImages.of(prototype.left_out.numpy()) for prototype in prototypes.values()]
-        self.distance = choose(ROUTERS, name, "router")
+        gaussians = [prototype.gaussian for prototype in prototypes.values()]
+        self._distances, self._euclidean = choose(ROUTERS, name, "router")(gaussians), Euclidean(gaussians)
         first, *others = prototypes.items()
         for product, prototype in others:
             for what in ("origin", "patching", "layers"):
@@ -53,8 +54,7 @@ class Router:
         Returns:
             (N, K), float64.
         """
-        columns = [self.distance(known.gaussian, embedded, name == own) for name, known in self.prototypes.items()]
-        return np.stack([column.numpy() for column in columns], axis=1)
+        return self._distances(embedded, None if own is None else list(self.prototypes).index(own)).numpy()
 
     def strangeness(self, embedded: Float[Tensor, "N D"]) -> np.ndarray:
         """How far images are from the center of every product, whatever the router: what rejection uses.
@@ -65,8 +65,7 @@ class Router:
         Returns:
             Squared Euclidean distances, (N, K), float64.
         """
-        columns = [euclidean(prototype.gaussian, embedded, False) for prototype in self.prototypes.values()]
-        return np.stack([column.numpy() for column in columns], axis=1)
+        return self._euclidean(embedded, None).numpy()
 
     def known_p_values(self, strangeness: np.ndarray) -> np.ndarray:
         """P-values of images against every product's own; see `moleflow.routing.rejection.OwnImages`.
@@ -79,6 +78,26 @@ class Router:
         """
         columns = zip(self.own_images, strangeness.T, strict=True)
         return np.stack([own_images.p_values(column) for own_images, column in columns], axis=1)
+
+    def rejected(self, strangeness: np.ndarray, reject_rate: float) -> np.ndarray:
+        """Which images show no known product: `moleflow.routing.rejection.rejected` of their p-values.
+
+        Most images are known, and the product whose center is nearest tells: the others are not asked then.
+
+        Args:
+            strangeness: from `strangeness`, (N, K).
+            reject_rate: tolerated share of rejected images of known products; 0 rejects none.
+
+        Returns:
+            (N,), bool.
+        """
+        strange = np.ones(len(strangeness), bool)
+        for product in strangeness.sum(0).argsort():
+            own = self.own_images[product].p_values(strangeness[:, product])
+            strange &= rejected(own[:, None], reject_rate)
+            if not strange.any():
+                break
+        return strange
 
     def surprise(self, strangeness: np.ndarray) -> np.ndarray:
         """The same without ties: how surprising the strangeness is to every product.

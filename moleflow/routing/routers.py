@@ -1,6 +1,6 @@
 """Routers: how far is an image from a product's prototype? The nearest one is chosen."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -9,64 +9,90 @@ from torch import Tensor
 
 from moleflow.features.gaussian import Gaussian
 
-# A member maps a product's Gaussian, embeddings (N, C), and whether that product is the images' own to one
-# distance per image, (N,). Only the oracle uses the last.
+NUMBERS = 2**21  # images × products × channels at once: 16 MiB of double precision
 
 
-def mahalanobis(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
+class Distances(ABC):
+    """Distances of images to K known products at once; a member is made from the products' Gaussians."""
+
+    def __init__(self, gaussians: list[Gaussian]) -> None:
+        """Brings the products together.
+
+        Args:
+            gaussians: of the K products, in order of arrival.
+        """
+        self.centers = torch.stack([gaussian.center for gaussian in gaussians])  # (K, D)
+
+    def __call__(self, embedded: Float[Tensor, "N D"], own: int | None) -> Float[Tensor, "N K"]:
+        """Distances of images to every product.
+
+        Args:
+            embedded: embeddings of N images.
+            own: number of the product that they show; None if it is not known. Only the oracle uses it.
+
+        Returns:
+            (N, K), float64.
+        """
+        at_once = max(1, NUMBERS // self.centers.numel())
+        return torch.cat([self._of(part, own) for part in embedded.split(at_once)])
+
+    @abstractmethod
+    def _of(self, embedded: Tensor, own: int | None) -> Tensor: ...
+
+    def _offset(self, embedded: Tensor) -> Tensor:
+        """e − center, (N, K, D), float64."""
+        return (embedded[:, None] - self.centers).double()
+
+
+class Mahalanobis(Distances):
     """Squared Mahalanobis distance under the shrunk low-rank covariance.
 
     d² = Σ_i (u_i·v)²/λ_i + (‖v‖² − Σ_i (u_i·v)²)/floor for v = e − center.
 
-    Args:
-        gaussian: the product's Gaussian.
-        embedded: embeddings of images, (N, C).
-        own: not used.
-
-    Returns:
-        Distances, (N,), float64.
-
     Source: docs/method.md, Routers.
     """
-    offset = (embedded - gaussian.center).double()
-    along = (offset @ gaussian.directions.T.double()).square()  # (N, r)
-    rest = (offset.square().sum(1) - along.sum(1)).clamp_min(0)
-    return (along / gaussian.variances.double()).sum(1) + rest / gaussian.floor.double()
+
+    def __init__(self, gaussians: list[Gaussian]) -> None:
+        """Brings the products together.
+
+        Args:
+            gaussians: of the K products, in order of arrival.
+        """
+        super().__init__(gaussians)
+        rank, channels = max(len(gaussian.variances) for gaussian in gaussians), self.centers.shape[1]
+        self.directions = torch.zeros(len(gaussians), channels, rank, dtype=torch.float64)  # zeros where a rank is less
+        self.variances = torch.ones(len(gaussians), rank, dtype=torch.float64)
+        for number, gaussian in enumerate(gaussians):
+            own = len(gaussian.variances)
+            self.directions[number, :, :own] = gaussian.directions.T
+            self.variances[number, :own] = gaussian.variances
+        self.floors = torch.stack([gaussian.floor for gaussian in gaussians]).double()
+
+    def _of(self, embedded: Tensor, own: int | None) -> Tensor:
+        offset = self._offset(embedded)
+        along = (offset.transpose(0, 1) @ self.directions).square().transpose(0, 1)  # (N, K, r)
+        rest = (offset.square().sum(2) - along.sum(2)).clamp_min(0)
+        return (along / self.variances).sum(2) + rest / self.floors
 
 
-def euclidean(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
-    """Squared Euclidean distance to the center of the product's embeddings.
+class Euclidean(Distances):
+    """Squared Euclidean distance ‖e − center‖² to the center of the product's embeddings."""
 
-    Args:
-        gaussian: of it the center alone is used.
-        embedded: embeddings e of images, (N, C).
-        own: not used.
-
-    Returns:
-        ‖e − center‖², (N,), float64.
-    """
-    return (embedded - gaussian.center).double().square().sum(1)
+    def _of(self, embedded: Tensor, own: int | None) -> Tensor:
+        return self._offset(embedded).square().sum(2)
 
 
-def oracle(gaussian: Gaussian, embedded: Float[Tensor, "N C"], own: bool) -> Float[Tensor, " N"]:
-    """A router that is given the product.
+class Oracle(Distances):
+    """A router that is given the product: 0 for it, 1 for any other."""
 
-    Args:
-        gaussian: not used.
-        embedded: embeddings of images, (N, C); only N is used.
-        own: whether the Gaussian is that of the images' own product.
-
-    Returns:
-        0 for the own product, 1 for any other, (N,), float64.
-    """
-    return torch.full((len(embedded),), 0.0 if own else 1.0, dtype=torch.double)
+    def _of(self, embedded: Tensor, own: int | None) -> Tensor:
+        distances = torch.ones(len(embedded), len(self.centers), dtype=torch.float64)
+        if own is not None:
+            distances[:, own] = 0
+        return distances
 
 
-ROUTERS: dict[str, Callable[[Gaussian, Tensor, bool], Tensor]] = {
-    "mahalanobis": mahalanobis,
-    "euclidean": euclidean,
-    "oracle": oracle,
-}
+ROUTERS: dict[str, type[Distances]] = {"mahalanobis": Mahalanobis, "euclidean": Euclidean, "oracle": Oracle}
 
 
 def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor:

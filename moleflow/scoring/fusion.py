@@ -53,20 +53,20 @@ def scores_among_others(
     return scores
 
 
-def comparable_scores(normal: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def comparable_scores(normal: Reference, scores: np.ndarray) -> np.ndarray:
     """Image scores on one scale for all experts: their surprise among the expert's own normal scores, without ties.
 
     Strictly increasing in the score, so that the ranking within one expert stays the same: below the smallest normal
     score, where `surprise` is constant, it goes on falling toward 0.
 
     Args:
-        normal: image scores of the calibration images by one expert, (n,).
+        normal: image scores of the calibration images by one expert.
         scores: image scores by the same expert, (N,).
 
     Returns:
         (N,), in nats; larger is more anomalous.
     """
-    least = normal.min()
-    below = np.maximum(least - scores, 0) / max(normal.std(), 1e-6 * (1 + abs(least)))
-    result: np.ndarray = Reference.of(normal).surprise(scores) / (1 + below)
+    least = normal.ordered[0]
+    below = np.maximum(least - scores, 0) / max(normal.ordered.std(), 1e-6 * (1 + abs(least)))
+    result: np.ndarray = normal.surprise(scores) / (1 + below)
     return result

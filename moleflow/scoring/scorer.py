@@ -160,7 +160,11 @@ class Scorer:
         )
         maps = np.mean([self.patch_scores(fold) for fold in folds], axis=0)
         p_values = cross_p_values(self.normal_scores, self.folds, scores)
-        return Predictions(maps, scores.mean(0), p_values, comparable_scores(self.normal_scores, scores.mean(0)))
+        return Predictions(maps, scores.mean(0), p_values, comparable_scores(self._normal_reference, scores.mean(0)))
+
+    @cached_property
+    def _normal_reference(self) -> Reference:
+        return Reference.of(self.normal_scores)
 
     @cached_property
     def _image_references(self) -> list[Reference]:

@@ -112,9 +112,8 @@ class Expert:
         """Statistics by one density, of a few images at a time."""
         density, memory = self.densities[fold], self.memory_banks[fold]
         batches: list[Statistics] = []
-        for start in tqdm(
-            range(0, len(features), THROUGH_AT_ONCE), desc=f"statistics {self.name}", unit="batch", delay=1
-        ):
+        starts = range(0, len(features), THROUGH_AT_ONCE)
+        for start in tqdm(starts, desc=f"statistics {self.name}", unit="batch", disable=len(starts) == 1):
             batch = features[start : start + THROUGH_AT_ONCE]
             found = patch_statistics(density, memory, batch, log_det=self.log_det, dtype=self.dtype)
             batches.append({name: statistic.cpu().numpy() for name, statistic in found.items()})

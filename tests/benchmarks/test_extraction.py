@@ -13,16 +13,9 @@ from tqdm import tqdm
 from moleflow.backbones.backbone import Backbone, timm
 from moleflow.backbones.extraction import extract
 from moleflow.features.gaussian import Gaussian, fit_gaussian
-from moleflow.features.memory_bank import MemoryBank, memorize
-from moleflow.features.patches import embeddings, patch_features
-from moleflow.features.prototype import build_prototype
 from moleflow.files.feature_store import SHARD, Origin, open_split, write_split
-from moleflow.flow.density import Density
 from moleflow.images.reading import image_pixels
-from moleflow.routing.routers import mahalanobis
-from moleflow.scoring.scorer import Scorer
-from moleflow.scoring.scores import statistics_of
-from moleflow.statistics.expert import patch_statistics
+from moleflow.routing.routers import Mahalanobis
 
 PATCHING = {"neighborhood": 3, "embed_dim": 176, "grid": 28, "layer_merge": "concat"}
 
@@ -157,47 +150,5 @@ def test_router(benchmark, prototypes):
     known = [Gaussian(gaussian.center + number, *list(vars(gaussian).values())[1:]) for number in range(prototypes)]
     embedded = torch.randn(16, 112)
 
-    def route():
-        return torch.stack([mahalanobis(each, embedded, False) for each in known], dim=1).argmin(1)
-
-    benchmark.pedantic(route, rounds=10, warmup_rounds=2)
-
-
-@pytest.mark.benchmark(group="an image's prediction, product not given, 15 products known")
-@pytest.mark.parametrize("way", ["moleflow", "one backbone pass"])
-def test_inference(benchmark, lite0, tmp_path, way):
-    pixels = torch.rand(1, 3, 224, 224) * 255
-    if way != "moleflow":
-        benchmark.pedantic(lambda: lite0(pixels), rounds=20, warmup_rounds=2)
-        return
-    images = [str(row) for row in range(32)]
-    write_split(tmp_path / "s.zarr/train", ORIGIN, images, [lite0(pixels + torch.randn(32, 3, 224, 224))])
-    split = open_split(tmp_path / "s.zarr", "train")
-    prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=31, device=CPU)
-    normal = prototype.standardized(split)
-    memory_bank = MemoryBank(memorize(normal, prototype.layers, size=2000, seed=0))
-    settings = {
-        "couplings": 6, "clamp": 1.9, "position": "sincos", "spatial_mixer": "mixer", "scale_context_kernel": 5,
-        "alignment": "affine", "lora_rank": 64, "lora_alpha": 64.0, "dia_blocks": 2,
-    }  # fmt: skip
-    density = Density(64, settings, first=False, seed=0).eval()
-
-    def statistics(features):
-        return patch_statistics(
-            density, memory_bank, features, channels=64, log_det=0.0, dtype=torch.bfloat16, batch_size=32, label="x"
-        )
-
-    calibration = statistics(normal)
-    parts, aggregation = statistics_of("hybrid", calibration), {"aggregation": "top_k", "top_k": 3}
-    scorer = Scorer.of(parts, aggregation, calibration | {"fold": np.zeros(32, int)}, {})
-    assert len(scorer.normal_scores) == 32  # computed once
-
-    def prediction():
-        maps = lite0(pixels)
-        features = patch_features(maps, **prototype.patching)
-        embedded = embeddings(features, 112)
-        torch.stack([mahalanobis(prototype.gaussian, embedded, False) for _ in range(15)], dim=1).argmin(1)
-        standardized = ((features - prototype.shift) @ prototype.matrix).half()
-        return scorer({part: values[None] for part, values in statistics(standardized).items()})
-
-    benchmark.pedantic(prediction, rounds=20, warmup_rounds=2)
+    distances = Mahalanobis(known)
+    benchmark.pedantic(lambda: distances(embedded, None).argmin(1), rounds=10, warmup_rounds=2)

@@ -9,7 +9,6 @@ from projects import ROOT
 from samples import CPU
 
 from moleflow.backbones.backbone import Backbone
-from moleflow.compute.precision import matrix_products
 from moleflow.config.params import read_params
 from moleflow.features.gaussian import Gaussian
 from moleflow.features.memory_bank import MemoryBank, memorize
@@ -19,6 +18,7 @@ from moleflow.files.feature_store import Origin, open_split, write_split
 from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
+from moleflow.images.reading import image_pixels
 from moleflow.inspector import Inspector
 from moleflow.routing.router_file import RouterFile, write_router
 from moleflow.scoring.maps import anomaly_maps
@@ -34,7 +34,7 @@ NORMAL = 32  # calibration images
 def photographs(count, seed=0):
     """Smooth pictures that differ a little from each other, (N, 300, 300, 3)."""
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(60, 200, (1, 10, 10, 3)) + rng.integers(-15, 15, (count, 10, 10, 3))
+    coarse = np.random.default_rng(9).integers(60, 200, (1, 10, 10, 3)) + rng.integers(-15, 15, (count, 10, 10, 3))
     pictures = coarse.repeat(30, 1).repeat(30, 2) + rng.integers(-5, 5, (count, 300, 300, 3))
     return pictures.clip(0, 255).astype(np.uint8)
 
@@ -44,7 +44,7 @@ def write_artifacts(root, products):
     paths = Paths(root)
     backbone = Backbone(PARAMS["backbone"], PARAMS["layers"], "package", img_size=224, device=CPU)
     origin = Origin(PARAMS["backbone"], backbone.weights_digest, PARAMS["layers"], 224, "stretch")
-    pixels = torch.from_numpy(photographs(NORMAL)[:, ::1][:, :224, :224]).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.stack([image_pixels(picture, 224, "stretch") for picture in photographs(NORMAL, 1)]))
     write_split(root / "s.zarr/train", origin, [str(row) for row in range(NORMAL)], [backbone(pixels)])
     split = open_split(root / "s.zarr", "train")
     prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=32, device=CPU)
@@ -85,36 +85,48 @@ def inspector(request, tmp_path_factory):
     return request.param, made
 
 
+WAYS = (
+    "one backbone pass", "the same in batches of 4", "decode", "patch features, standardized", "routing", "flow",
+    "memory", "scores", "maps", "all but decoding",
+)  # fmt: skip
+
+
 def parts_of(inspector, images):
     """The parts of `inspect` in their order, each on what the one before it gave."""
     judge, prototype = inspector._judge("p000"), inspector._first_prototype
     density, bank = judge.expert.densities[0], judge.expert.memory_banks[0]
+    views = [inspector._pixels(image).transpose(1, 2, 0) for image in images]  # nothing is left to decode or to resize
     pixels = torch.from_numpy(np.stack([inspector._pixels(image) for image in images]))
     maps = [layer.half() for layer in inspector.backbone(pixels)]
     features = prototype.patch_features(maps)
     standardized = prototype.standardize(features)
     statistics = judge.expert.statistics(standardized, [""] * len(images))
     predicted = judge.scorer(statistics)
+    assert {found.nearest for found in inspector.inspect(views)} == {"p000"}  # all by one expert
 
     @torch.inference_mode()
     def flow():
-        with matrix_products(CPU, torch.float32):
-            return density(standardized[..., : density.channels].float()).nll
+        return density(standardized[..., : density.channels].float()).nll
 
-    return {
-        "one backbone pass": lambda: [inspector.backbone(batch) for batch in pixels.split(4)],
-        "decode": lambda: [inspector._pixels(image) for image in images],
-        "patch features, standardized": lambda: prototype.standardize(prototype.patch_features(maps)),
-        "routing": lambda: inspector._route(features),
-        "flow": flow,
-        "memory": lambda: bank.distances(standardized),
-        "scores": lambda: judge.scorer(statistics),
-        "maps": lambda: anomaly_maps(predicted.patch_score, size=224, sigma=4.0),
-        "all but decoding": lambda: inspector.inspect(views),
-    }
+    runs = (
+        lambda: inspector.backbone(pixels),
+        lambda: [inspector.backbone(batch) for batch in pixels.split(4)],
+        lambda: [inspector._pixels(image) for image in images],
+        lambda: prototype.standardize(prototype.patch_features(maps)),
+        lambda: inspector._route(features),
+        flow,
+        lambda: bank.distances(standardized),
+        lambda: judge.scorer(statistics),
+        lambda: anomaly_maps(predicted.patch_score, size=224, sigma=4.0),
+        lambda: inspector.inspect(views),
+    )
+    return dict(zip(WAYS, runs, strict=True))
 
 
-WAYS = (
-    "one backbone pass", "decode", "patch features, standardized", "routing", "flow", "memory", "scores", "maps",
-    "all but decoding",
-)  # fmt: skip
+@pytest.mark.benchmark(group="judging images of 300×300")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("images", [1, 16])
+def test_inspection(benchmark, inspector, images, way):
+    products, made = inspector
+    benchmark.group = f"judging {images} of 300×300 pixels, {products} products known"
+    benchmark.pedantic(parts_of(made, list(photographs(images)))[way], rounds=15, warmup_rounds=3)

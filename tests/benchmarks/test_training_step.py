@@ -187,10 +187,11 @@ def test_product(benchmark, way):
         expert = expert_state(density)
         train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe_of(8, 2.0), label="x")
         memory_bank = MemoryBank(memorize(features, [384], size=2000, seed=0))
-        found = patch_statistics(
-            density.eval(), memory_bank, features[:75], channels=384, log_det=0.0, dtype=torch.bfloat16, batch_size=32,
-            label="x",
-        )  # fmt: skip
+        batches = [
+            patch_statistics(density.eval(), memory_bank, batch, log_det=0.0, dtype=torch.bfloat16)
+            for batch in features[:75].split(32)
+        ]
+        found = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
         parts = statistics_of("hybrid", found)
         settings = {"aggregation": "top_k", "top_k": 3}
         return Scorer.of(parts, settings, found | {"fold": np.zeros(75, int)}, {}).threshold(0.05)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from moleflow.config.params import ParamsError
 from moleflow.files.params_file import write_params
 
 

@@ -7,7 +7,7 @@ import torch
 from moleflow.calibration.conformal import p_values
 from moleflow.features.gaussian import fit_gaussian, left_out_distances
 from moleflow.routing.rejection import OwnImages, can_reject, rejected
-from moleflow.routing.routers import euclidean
+from moleflow.routing.routers import Euclidean
 
 
 @pytest.mark.parametrize(("count", "rate"), [(49, 0.1), (150, 0.01), (49, 0.01), (20, 0.01), (8, 0.01), (8, 0.05)])
@@ -18,7 +18,7 @@ def test_about_the_rate_of_a_known_products_images_is_rejected_and_what_is_far_i
     shares = []
     for _ in range(60):
         normal, fresh = (torch.randn(images, channels, generator=generator) for images in (count, 200))
-        strangeness = euclidean(fit_gaussian(normal, 4), fresh, True).numpy()
+        strangeness = Euclidean([fit_gaussian(normal, 4)])(fresh, None)[:, 0].numpy()
         held_out = left_out_distances(normal).numpy()
         p = OwnImages.of(held_out).p_values(strangeness)
         assert not rejected(p[:, None], 0.0).any()

@@ -7,8 +7,9 @@ import pytest
 from samples import ORIGIN, PATCHING, prototype_of
 
 from moleflow.files.artifacts import ArtifactError
+from moleflow.routing.rejection import rejected
 from moleflow.routing.router import Router, margins
-from moleflow.routing.routers import mahalanobis
+from moleflow.routing.routers import Mahalanobis
 
 
 @pytest.mark.parametrize(
@@ -27,9 +28,14 @@ def test_columns_are_products_in_order_of_arrival(products):
     distances, strangeness = router.distances(embedded), router.strangeness(embedded)
     assert distances.shape == strangeness.shape == (24, 2)
     assert (distances.argmin(1) == 0).all()
-    np.testing.assert_array_equal(distances[:, 1], mahalanobis(prototypes["nut"].gaussian, embedded, False).numpy())
+    np.testing.assert_allclose(distances[:, 1], Mahalanobis([prototypes["nut"].gaussian])(embedded, None)[:, 0].numpy())
     p, surprise = router.known_p_values(strangeness), router.surprise(strangeness)
     assert p[:, 0].min() > p[:, 1].max()
+    for rate in (0.0, 0.1, 0.5, 1.0):
+        mixed = np.concatenate([strangeness, 1e4 * strangeness])
+        expected = rejected(router.known_p_values(mixed), rate)
+        np.testing.assert_array_equal(router.rejected(mixed, rate), expected)
+        assert expected[24:].all() == (rate > 0)
     assert surprise[:, 0].max() < surprise[:, 1].min()
 
 

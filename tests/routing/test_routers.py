@@ -6,8 +6,10 @@ import torch
 from samples import WHOLE, prototype_of
 from sklearn.covariance import LedoitWolf
 
+from moleflow.features.gaussian import fit_gaussian
+from moleflow.routing import routers
 from moleflow.routing.rejection import OwnImages
-from moleflow.routing.routers import ROUTERS, mahalanobis, misrouted_rows, nearest_by_task
+from moleflow.routing.routers import ROUTERS, Mahalanobis, misrouted_rows, nearest_by_task
 
 
 @pytest.mark.parametrize("name", ROUTERS)
@@ -15,8 +17,8 @@ def test_every_router_sends_images_home(products, name):
     prototypes = [prototype_of(split) for split in products]
     for number, split in enumerate(products):
         embedded = prototypes[number].embeddings_of(split)
-        distances = [ROUTERS[name](each.gaussian, embedded, i == number) for i, each in enumerate(prototypes)]
-        assert (nearest_by_task(torch.stack(distances, 1), [1, 2])[:, -1] == number).all()
+        distances = ROUTERS[name]([each.gaussian for each in prototypes])(embedded, number)
+        assert (nearest_by_task(distances, [1, 2])[:, -1] == number).all()
 
 
 def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
@@ -25,8 +27,26 @@ def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
     embedded = full.embeddings_of(products[0]).double()
     expected = LedoitWolf().fit(embedded.numpy()).mahalanobis(embedded.numpy())
     torch.testing.assert_close(
-        mahalanobis(full.gaussian, embedded.float(), True), torch.from_numpy(expected), rtol=1e-3, atol=1e-3
+        Mahalanobis([full.gaussian])(embedded.float(), 0)[:, 0], torch.from_numpy(expected), rtol=1e-3, atol=1e-3
     )
+
+
+@pytest.mark.parametrize("name", ["mahalanobis", "euclidean"])
+def test_products_of_any_rank_are_measured_together_as_each_alone(name, monkeypatch):
+    """A product of two images knows one direction, another one twenty; images are taken a few at a time."""
+    generator = torch.Generator().manual_seed(0)
+    gaussians = [fit_gaussian(torch.randn(count, 30, generator=generator), 20) for count in (2, 9, 40)]
+    embedded = torch.randn(11, 30, generator=generator)
+    alone = torch.cat([ROUTERS[name]([gaussian])(embedded, None) for gaussian in gaussians], dim=1)
+    torch.testing.assert_close(ROUTERS[name](gaussians)(embedded, None), alone)
+    monkeypatch.setattr(routers, "NUMBERS", 2 * 3 * 30)
+    torch.testing.assert_close(ROUTERS[name](gaussians)(embedded, None), alone)
+    offset = (embedded[4] - gaussians[1].center).double().numpy()
+    directions = gaussians[1].directions.double().numpy()
+    floor, variances = float(gaussians[1].floor), gaussians[1].variances.double().numpy()
+    covariance = floor * np.eye(30) + directions.T @ np.diag(variances - floor) @ directions
+    metric = np.linalg.inv(covariance) if name == "mahalanobis" else np.eye(30)
+    assert alone[4, 1].item() == pytest.approx(offset @ metric @ offset, rel=1e-4)
 
 
 def test_a_task_knows_the_products_of_its_time_only():
@@ -42,7 +62,7 @@ def test_two_images_make_a_prototype_of_finite_numbers(make_split, count):
     embedded = made.embeddings_of(split)
     assert made.gaussian.floor > 0
     for router in ROUTERS.values():
-        assert router(made.gaussian, embedded + 1, True).isfinite().all()
+        assert router([made.gaussian])(embedded + 1, 0).isfinite().all()
     p = OwnImages.of(made.left_out.numpy()).p_values(np.array([0.0, 1.0, 1e9]))
     assert ((p > 0) & (p <= 1)).all()
 

@@ -17,11 +17,11 @@ def test_comparable_scores_rank_as_the_scores_do_and_have_no_ties():
     """Below every normal score too, where surprises are all alike."""
     rng = np.random.default_rng(0)
     normal, scores = rng.normal(size=30), np.sort(rng.normal(0, 3, 200))
-    found = comparable_scores(normal, scores)
+    found = comparable_scores(Reference.of(normal), scores)
     assert (np.diff(found) > 0).all()
     above = scores >= normal.min()
     np.testing.assert_array_equal(found[above], Reference.of(normal).surprise(scores[above]))
-    assert (np.diff(comparable_scores(np.ones(3), np.array([0.0, 0.5, 1.0, 2.0]))) > 0).all()
+    assert (np.diff(comparable_scores(Reference.of(np.ones(3)), np.array([0.0, 0.5, 1.0, 2.0]))) > 0).all()
 
 
 def test_fuse_sums_surprises():
