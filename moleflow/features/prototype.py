@@ -54,7 +54,7 @@ class Prototype:
         Returns:
             The log-determinant, in nats.
         """
-        return float(torch.linalg.slogdet(self.matrix[:channels, :channels].double()).logabsdet)
+        return float(torch.linalg.slogdet(self.matrix[:channels, :channels].cpu().double()).logabsdet)
 
     def modeled(self, flow_layers: int) -> int:
         """Number of channels that the flow models.

@@ -107,7 +107,8 @@ def continual_table(summary: dict[str, Any]) -> Table:
         summary: content of metrics/summary.json.
 
     Returns:
-        A line per metric and figure: its total, what the own experts account for and what routing adds.
+        A line per metric and figure: its total, what the own experts account for (and how that is known), and what
+        routing adds.
     """
     parts = ("total", "own_expert", "routing")
     rows = [
@@ -115,7 +116,8 @@ def continual_table(summary: dict[str, Any]) -> Table:
         for metric, figures in summary["continual"].items()
         for figure, account in figures.items()
     ]
-    return Table(["metric", "figure", "total", "own experts", "routing"], rows)
+    own = f"own experts ({summary['own_experts_after_each_task']})"
+    return Table(["metric", "figure", "total", own, "routing"], rows)
 
 
 def baselines_table(summary: dict[str, Any], baselines: dict[str, Any]) -> Table:

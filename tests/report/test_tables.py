@@ -12,6 +12,7 @@ PRODUCT = {**dict.fromkeys([*ACCURACY, *ALARMS, *COMPARED, "false_alarm_low", "f
 PRODUCT["alarm_rate"] = 0.01
 ACCOUNT = {"total": 0.1, "own_expert": 0.0, "routing": 0.1}
 SUMMARY = {**PRODUCT, "continual": {"image_auroc": {"forgetting": ACCOUNT}}, "calibration": {"target": 0.05}}
+SUMMARY["own_experts_after_each_task"] = "proved by digest"
 CANDIDATE = {"probe_image_auroc": 0.9, "test_image_auroc": 0.8, "probe_pixel_ap": None, "test_pixel_ap": None}
 AGREEMENT = {"image_auroc": {"spearman": 0.25, "chosen": "nll", "best": "knn", "cost": 0.125}}
 METRICS = {
@@ -119,3 +120,9 @@ def test_failed_experiments_are_left_out_and_none_is_an_error(unpadded):
     assert unpadded(repetition_table(rows, KEYS, ["image_auroc"]))[2] == "| 1 | 0.900 |"
     with pytest.raises(ExperimentsError, match="no finished experiment has image_f2; run `dvc exp run --queue"):
         repetition_table(rows, KEYS, ["image_f2"])
+
+
+def test_the_continual_account_says_how_the_own_experts_are_known():
+    (row,) = continual_table(SUMMARY).rows
+    assert continual_table(SUMMARY).header[-2] == "own experts (proved by digest)"
+    assert row == ["image AUROC", "forgetting", "0.100", "0.000", "0.100"]
