@@ -6,7 +6,7 @@ import pytest
 
 from moleflow.report.experiments import ExperimentsError, plainly_named, repetition_table
 from moleflow.report.results import results
-from moleflow.report.tables import ACCURACY, ALARMS, COMPARED, Table, accuracy_table
+from moleflow.report.tables import ACCURACY, ALARMS, COMPARED, Table, accuracy_table, continual_table
 
 PRODUCT = {**dict.fromkeys([*ACCURACY, *ALARMS, *COMPARED, "false_alarm_low", "false_alarm_high"], 0.5), "aupro": None}
 PRODUCT["alarm_rate"] = 0.01
