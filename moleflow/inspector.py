@@ -1,8 +1,8 @@
 """Judging images outside the pipeline, with the artifacts that it left and by the functions that its stages call."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,10 @@ from moleflow.compute.device import find_device
 from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
 from moleflow.features.prototype import Prototype, load_prototype
-from moleflow.files.artifacts import ArtifactError, digest
+from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
-from moleflow.images.reading import ImageSource, image_pixels
+from moleflow.images.reading import ImageError, ImageSource, image_pixels
 from moleflow.routing.router import Router, margins
 from moleflow.routing.router_file import RouterFile, read_router
 from moleflow.scoring.maps import anomaly_maps
@@ -39,7 +39,7 @@ class InspectionError(MoleflowError):
     """Images cannot be judged as asked."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inspection:
     """What is said of one image.
 
@@ -109,7 +109,7 @@ class Inspector:
         """
         self.paths, self.content, self.router, self.backbone, self.origin = paths, content, router, backbone, origin
         self.device = backbone.device
-        self._judge = cache(self._load_judge)
+        self._judges: dict[str, _Judge] = {}
 
     @classmethod
     def load(cls, folder: str | Path, *, weights: str | None = None, device: str = "auto") -> "Inspector":
@@ -155,7 +155,7 @@ class Inspector:
 
         Args:
             images: paths, Pillow's images, or arrays of pixels as `moleflow.images.reading.read_image` takes them.
-            product: the product that all of them show; None to route each of them.
+            product: the product that all of them show, which then is never "unknown"; None to route each of them.
 
         Returns:
             One inspection per image, in their order.
@@ -166,21 +166,37 @@ class Inspector:
             ImageError: an image cannot be read; names the file.
             ArtifactError: an expert is missing, broken, or does not belong to the other artifacts.
         """
+        if isinstance(images, str | bytes | Path | Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+            raise InspectionError("inspect takes several images; put a single one into a list")
+        if not isinstance(images, Iterable):
+            raise InspectionError(f"inspect takes a list of images, not {type(images).__name__}")
         if product is None and self.content.router == "oracle":
             raise InspectionError("the router is the oracle, which must be told the product of every image")
         if product is not None and product not in self.content.products:
             raise InspectionError(f"product {product!r} is not known; known are {', '.join(self.products)}")
-        if isinstance(images, str | Path | Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
-            raise InspectionError("inspect takes several images; put a single one into a list")
         images = list(images)
         names = [
             str(image) if isinstance(image, str | Path) else f"image {number}" for number, image in enumerate(images)
         ]
+
+        def pixels(number: int) -> np.ndarray:
+            try:
+                return image_pixels(images[number], self.origin.img_size, self.origin.resize)
+            except ImageError as error:
+                path = isinstance(images[number], str | Path)  # the error names it
+                raise error if path else ImageError(f"image {number}: {error}") from error
+
+        for name, image in zip(names, images, strict=True):
+            if isinstance(image, Image):
+                _load(image)
+            elif not isinstance(image, str | Path | np.ndarray):
+                kind = type(image).__name__
+                raise ImageError(f"{name}: {kind} is no image; give a path, an image of Pillow or an array")
         features: dict[str, list[Tensor]] = {}  # standardized, by the product that the image is routed to
         rows: dict[str, list[int]] = {}
         routes: list[_Route] = []
         with tqdm(total=len(images), desc="inspect", unit="image", leave=False, disable=len(images) < MANY) as bar:
-            for maps in extract(self.backbone, images, self._pixels, bar=bar):
+            for maps in extract(self.backbone, range(len(images)), pixels, bar=bar):
                 found = self._first_prototype.patch_features([layer.half() for layer in maps])  # as the store rounds
                 batch = self._route(found) if product is None else [_Route(product, product, None)] * len(found)
                 for nearest in dict.fromkeys(route.nearest for route in batch):
@@ -200,9 +216,6 @@ class Inspector:
     def _first_prototype(self) -> Prototype:
         """Patch features and embeddings are the same for all products; the router refuses others."""
         return next(iter(self.router.prototypes.values()))
-
-    def _pixels(self, image: ImageSource) -> np.ndarray:
-        return image_pixels(image, self.origin.img_size, self.origin.resize)
 
     def _route(self, features: Tensor) -> list[_Route]:
         """Where images go, by their patch features, (N, H, W, C)."""
@@ -239,16 +252,24 @@ class Inspector:
             for row, route in enumerate(routes)
         ]
 
-    def _load_judge(self, product: str) -> _Judge:
-        """Loads a product's expert and scorer; refuses a scorer of another base or expert."""
-        task = self.content.products[product]
-        path = self.paths.scorers.of(product)
-        scorer, attributes = load_scorer(path)
-        for part, file in {"base": self.paths.base, "expert": self.paths.expert_of(product, task)}.items():
-            if attributes[f"{part}_digest"] != digest(file):
-                raise ArtifactError(f"{path} was made by another {part} than {file}; run `dvc repro`")
-        expert = Expert(self.paths, product, task, PRECISIONS[attributes["precision"]], self.device)
-        return _Judge(expert, scorer, attributes)
+    def _judge(self, product: str) -> _Judge:
+        """A product's expert and scorer, loaded when they are first asked for; artifacts of another run are refused."""
+        if product not in self._judges:
+            task, path = self.content.products[product], self.paths.scorers.of(product)
+            scorer, attributes = load_scorer(path)
+            base, expert_file = digest(self.paths.base), digest(self.paths.expert_of(product, task))
+            own = self.content.prototypes[product]
+            require_made_by(path, attributes, base=base, expert=expert_file, prototype=own)
+            precision = PRECISIONS[attributes["precision"]]
+            expert = Expert(self.paths, product, task, self.router.prototypes[product], precision)
+            self._judges[product] = _Judge(expert, scorer, attributes)
+        return self._judges[product]
+
+
+def _load(image: Image) -> None:
+    """Decodes an image of Pillow's that is still a file: several threads must not do so at once."""
+    with suppress(OSError, SyntaxError, ValueError, AttributeError, AssertionError):  # told when it is read
+        image.load()
 
 
 def _prototype(path: Path, expected: str, device: torch.device) -> Prototype:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, load_params
@@ -54,7 +55,7 @@ def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
     _warn_of_few(records.training_images, records.reject_rate)
     results: dict[str, Any] = {method: {} for method in ("flow", *baselines)}
     located, probed, tables = {}, {}, []
-    for product in records.names:
+    for product in tqdm(records.names, desc="evaluate", unit="product"):
         outcome = records.flow(product)
         results["flow"][product] = evaluate_product(outcome, sigma=sigma)
         images, distances = records.test_images(product).path.tolist(), records.routes(product)["distance"]

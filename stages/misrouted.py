@@ -8,6 +8,7 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import load_params
 from moleflow.config.registry import choose
+from moleflow.features.prototype import load_prototype
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import read_order
@@ -38,11 +39,12 @@ def main() -> None:
             sent = {product: routes.arrays.get(f"{product}/misrouted/{expert_name}") for product in order.products}
             if all(rows is None for rows in sent.values()):
                 continue
-            expert = Expert(paths, expert_name, task, precision, config.found)
+            prototype = load_prototype(paths.prototype_of(expert_name, task), config.found)
+            expert = Expert(paths, expert_name, task, prototype, precision)
             for product, rows in sent.items():
                 if rows is not None:
                     test = open_split(paths.features.of(product), "test")
-                    images = expert.prototype.standardized(test).take(rows)
+                    images = prototype.standardized(test).take(rows)
                     group = {"row": rows, **expert.statistics(images, images.images)}
                     arrays |= {f"{product}/{expert_name}/{key}": array for key, array in group.items()}
         write_record(paths.misrouted, Record(arrays, {}))

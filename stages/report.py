@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tqdm import tqdm
+
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import load_params
 from moleflow.evaluation.records import Records
@@ -37,7 +39,7 @@ def main() -> None:
             sigma=config.map_sigma,
             size=config.eval_size,
         )
-        for product in records.names
+        for product in tqdm(records.names, desc="report", unit="product")
     }
     stems = ("summary", "classes", "baselines", "probe")
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")

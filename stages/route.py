@@ -55,7 +55,16 @@ def main() -> None:
         trained = np.array([len(prototype.left_out) for prototype in prototypes.values()])
         write_record(paths.routes, Record(arrays, {"training_images": trained}))
         digests = {product: digest(file) for product, file in files.items()}
-        write_router(paths.router, RouterFile(config.router, config.reject_rate, order.tasks, order.products, digests))
+        write_router(
+            paths.router,
+            RouterFile(
+                router=config.router,
+                reject_rate=config.reject_rate,
+                tasks=order.tasks,
+                products=order.products,
+                prototypes=digests,
+            ),
+        )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,8 @@ def main(name: str) -> None:
         arrays["calibration/image_score"] = scorer.normal_scores
         attributes = {"alarm_rate": config.alarm_rate, "threshold": scorer.threshold(config.alarm_rate)}
         write_record(scores, Record(arrays, record.attributes | attributes))
-        made_by = {key: str(record.attributes[key]) for key in ("precision", "base_digest", "expert_digest")}
+        links = ("precision", "base_digest", "expert_digest", "prototype_digest")
+        made_by = {key: str(record.attributes[key]) for key in links}
         save_scorer(scorers, scorer, {"alarm_rate": config.alarm_rate, **maps.model_dump(), **made_by})
 
 

@@ -10,6 +10,7 @@ from moleflow.config.errors import told_plainly
 from moleflow.config.params import load_params
 from moleflow.config.registry import choose
 from moleflow.features.folds import fold_numbers
+from moleflow.features.prototype import load_prototype
 from moleflow.files.artifacts import digest
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
@@ -38,8 +39,8 @@ def main(name: str, task: str) -> None:
     config = load_params(StatisticsConfig, paths.product_params(name, "statistics"))
     output, store = paths.statistics.of(name), paths.features.of(name)
     with measured(paths.costs, "statistics", name, [output]):
-        expert = Expert(paths, name, task, choose(PRECISIONS, config.precision, "precision"), config.found)
-        prototype = expert.prototype
+        prototype = load_prototype(paths.prototype_of(name, task), config.found)
+        expert = Expert(paths, name, task, prototype, choose(PRECISIONS, config.precision, "precision"))
         normal = prototype.standardized(open_split(store, "calibration"))
         folds, first = np.zeros(len(normal), np.int64), 0
         if len(expert.densities) > 1:  # calibration: cross; no density saw an image of its own fold
@@ -60,6 +61,7 @@ def main(name: str, task: str) -> None:
         attributes = {
             "base_digest": digest(paths.base),
             "expert_digest": digest(paths.expert_of(name, task)),
+            "prototype_digest": digest(paths.prototype_of(name, task)),
             "resize": prototype.origin.resize,
             "precision": config.precision,
         }

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import read_record
 from moleflow.images.index_table import read_index
+from moleflow.images.reading import ImageError
 from moleflow.inspector import UNKNOWN, Inspection, InspectionError, Inspector
 from moleflow.routing.rejection import rejected
 from moleflow.scoring.maps import anomaly_maps
@@ -173,7 +173,7 @@ def test_what_does_not_belong_together_is_refused(project, folder):
         Inspector.load(folder)
     shutil.copy(project.root / "data/tasks/t0/bolt.safetensors", data / "tasks/t0/bolt.safetensors")
     shutil.copy(data / "experts/t1/nut.safetensors", data / "experts/t0/bolt.safetensors")
-    with pytest.raises(ArtifactError, match=r"bolt\.safetensors was made by another expert than"):
+    with pytest.raises(ArtifactError, match=r"bolt\.safetensors was made with another expert than the current one"):
         Inspector.load(folder).inspect([image], product="bolt")
     (data / "scorers/bolt.safetensors").unlink()
     with pytest.raises(ArtifactError, match=r"bolt.safetensors does not exist; `dvc repro` makes it"):
@@ -181,6 +181,83 @@ def test_what_does_not_belong_together_is_refused(project, folder):
     (data / "router.json").unlink()
     with pytest.raises(ArtifactError, match=r"router.json does not exist; `dvc repro` makes it"):
         Inspector.load(folder)
+
+
+def test_a_prototype_that_the_scores_were_not_made_with_is_refused(project, folder, tmp_path):
+    """As after a `dvc repro` that was stopped between prototype and train: images would be standardized otherwise."""
+    half = project.copy(tmp_path / "half")
+    half.edit(standardize="product")
+    half.run("check", "prototype", "route")
+    image = pictures(project, "bolt")[0]
+    with pytest.raises(ArtifactError, match=r"bolt\.safetensors was made with another prototype than the current one"):
+        Inspector.load(half.root).inspect([image])
+    early = Inspector.load(folder)  # what is loaded later must belong to what was loaded before
+    for name in ARTIFACTS[1:]:
+        shutil.rmtree(folder / "data" / name)
+        shutil.copytree(half.root / "data" / name, folder / "data" / name)
+    half.run("train", "base", "statistics", "score")
+    shutil.copytree(half.root / "data/scorers", folder / "data/scorers", dirs_exist_ok=True)
+    shutil.copytree(half.root / "data/experts", folder / "data/experts", dirs_exist_ok=True)
+    with pytest.raises(ArtifactError, match="was made with another prototype than the current one"):
+        early.inspect([image])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[], {}, {"format": "router 1"}, {"reject_rate": "x"}, {"products": {}}, {"prototypes": {}}, {"more": 1}],
+    ids=str,
+)
+def test_a_router_file_of_something_else_is_refused_by_name(folder, content):
+    path = folder / "data/router.json"
+    whole = json.loads(path.read_text())
+    changed = whole | content if content and isinstance(content, dict) and "format" not in content else content
+    path.write_text(json.dumps(changed))
+    with pytest.raises(ArtifactError, match=r"router\.json (has the format|is not as|names other)"):
+        Inspector.load(folder)
+
+
+def closed(path):
+    with Image.open(path) as image:
+        pass
+    return image
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda path: None, "image 1: NoneType is no image; give a path, an image of Pillow or an array"),
+        (lambda path: path.read_bytes(), "image 1: bytes is no image"),
+        (closed, "image 1: not a readable image"),
+        (lambda path: np.zeros((4, 4, 3)), r"image 1: an array \(4, 4, 3\) of float64 is no image; give \(H, W\)"),
+        (lambda path: np.zeros((4, 4, 2), np.uint8), r"image 1: an array \(4, 4, 2\) of uint8 is no image"),
+        (lambda path: np.zeros(4, np.uint8), r"image 1: an array \(4,\) of uint8"),
+        (lambda path: np.zeros((0, 4), np.uint8), r"image 1: an array \(0, 4\) of uint8"),
+        (lambda path: np.ones((4, 4), np.uint16), "image 1: not a readable image .its 16-bit values use a sixteenth"),
+        (lambda path: path.parent, "not a readable image"),
+        (lambda path: path.parent / "nothing.png", "nothing.png: not a readable image"),
+    ],
+)
+def test_what_is_no_image_is_told_by_its_number_or_path(project, folder, made, said):
+    path = pictures(project, "bolt")[0]
+    with pytest.raises(ImageError, match=said):
+        Inspector.load(folder).inspect(iter([path, made(path)]))
+
+
+@pytest.mark.parametrize("images", ["one.png", b"", np.zeros((4, 4, 3), np.uint8)], ids=str)
+def test_what_is_no_list_is_told(folder, images):
+    with pytest.raises(InspectionError, match="inspect takes"):
+        Inspector.load(folder).inspect(images)
+
+
+def test_one_image_of_pillow_given_often_is_decoded_once(project, folder, tmp_path):
+    """Several threads would read one file at once."""
+    big = Image.open(pictures(project, "bolt")[0]).resize((1500, 1500))
+    big.save(tmp_path / "big.jpg")
+    inspector = Inspector.load(folder)
+    (expected,) = inspector.inspect([tmp_path / "big.jpg"])
+    for _ in range(4):
+        for each in inspector.inspect([Image.open(tmp_path / "big.jpg")] * 8):
+            assert each.image_score == pytest.approx(expected.image_score, rel=1e-5)
 
 
 def test_other_weights_are_refused(folder, tmp_path):
@@ -191,10 +268,3 @@ def test_other_weights_are_refused(folder, tmp_path):
     save_file(timm.create_model("tf_efficientnet_lite0.in1k").state_dict(), other)
     with pytest.raises(BackboneError, match=r"are not those that the features were made with \(digest .*weights="):
         Inspector.load(folder, weights=str(other))
-
-
-def test_an_unreadable_image_is_named(folder):
-    broken = folder / "broken.png"
-    broken.write_bytes(b"no image")
-    with pytest.raises(Exception, match=r"broken.png: not a readable image"):
-        Inspector.load(folder).inspect([Path(broken)])

@@ -27,7 +27,7 @@ class PaDiM:
         table = 4 * height * width * channels**2 / 2**30
         if table > feature_memory:
             print(
-                f"padim holds {table:.1f} GiB for a product, a covariance of {channels}×{channels} for each of "
+                f"padim holds {table:.2g} GiB for a product, a covariance of {channels}×{channels} for each of "
                 f"{height}×{width} patches: more than feature_memory: {feature_memory:g}; a smaller grid or embed_dim "
                 "takes less",
                 file=sys.stderr,

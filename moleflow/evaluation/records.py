@@ -13,7 +13,7 @@ from moleflow.config.registry import Settings
 from moleflow.evaluation.open_set import Located
 from moleflow.evaluation.probe_metrics import probe_metrics, probe_of, true_metrics
 from moleflow.evaluation.results import PROVED, SEPARATE, Outcome, routed_predictions
-from moleflow.files.artifacts import ArtifactError, digest
+from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
 from moleflow.files.paths import Paths
@@ -51,11 +51,15 @@ class Records:
         self.tasks_since = {
             product: len(order.tasks) - order.tasks.index(task) for product, task in order.products.items()
         }
-        self.reject_rate = read_router(paths.router).reject_rate
+        router = read_router(paths.router)
+        if router.products != order.products:
+            raise ArtifactError(f"{paths.router} was made for other products than are listed now; run `dvc repro`")
+        self.reject_rate = router.reject_rate
         trained = read_attributes(paths.routes)["training_images"].tolist()
         self.training_images = dict(zip(self.names, trained, strict=True))
         self.attributes = {
-            product: _current_attributes(paths, product, task) for product, task in order.products.items()
+            product: _current_attributes(paths, product, task, router.prototypes[product])
+            for product, task in order.products.items()
         }
 
     def resize(self, name: str) -> str:
@@ -233,12 +237,12 @@ def _distance_scorer(record: Record, settings: Settings) -> Scorer:
     return Scorer.of(("distance",), settings, record.group("calibration"), record.group("perturbed"))
 
 
-def _current_attributes(paths: Paths, name: str, task: str) -> dict[str, Any]:
-    """What is known of a product's scores; refuses those of another base or expert than the current one."""
-    attributes = read_attributes(paths.scores.of(name))
-    for part, path in {"base": paths.base, "expert": paths.expert_of(name, task)}.items():
-        if attributes[f"{part}_digest"] != digest(path):
-            raise ArtifactError(f"{paths.scores.of(name)} was made by another {part} than {path}; run `dvc repro`")
+def _current_attributes(paths: Paths, name: str, task: str, prototype_digest: str) -> dict[str, Any]:
+    """What is known of a product's scores; refuses those of another base, expert or prototype than the current one."""
+    path = paths.scores.of(name)
+    attributes = read_attributes(path)
+    expert = digest(paths.expert_of(name, task))
+    require_made_by(path, attributes, base=digest(paths.base), expert=expert, prototype=prototype_digest)
     return attributes
 
 
@@ -254,5 +258,5 @@ def expert_parameters(expert: Path) -> int:
     Raises:
         ArtifactError: the file is missing or broken.
     """
-    tensors, metadata = load_tensors(expert)
+    tensors, metadata = load_tensors(expert, "expert")
     return round(sum(tensor.numel() for tensor in tensors.values()) / len(metadata["features"]))

@@ -26,8 +26,15 @@ class MemoryBank:
             patches: of each layer, (M, C_l), on the device that is to search; a patch feature has the layers' channels
                 side by side.
         """
-        self.patches = [layer.float() for layer in patches]
-        self.norms = [layer.square().sum(1) for layer in self.patches]
+        # Distances come of differences of squares, which are the more exact the smaller the squares are.
+        self.centers = [layer.float().mean(0) for layer in patches]
+        self.centered = [layer - center for layer, center in zip(patches, self.centers, strict=True)]
+        self.norms = [layer.square().sum(1) for layer in self.centered]
+
+    @property
+    def patches(self) -> list[Float[Tensor, "M _"]]:
+        """The patches that are kept, of each layer, (M, C_l)."""
+        return [layer + center for layer, center in zip(self.centered, self.centers, strict=True)]
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> list[Float[Tensor, "N H W"]]:
         """Distance of every patch to the nearest kept one, for each layer.
@@ -39,9 +46,9 @@ class MemoryBank:
             Distances, (N, H, W) for each layer.
         """
         nearest, start = [], 0
-        for kept, norms in zip(self.patches, self.norms, strict=True):
+        for center, kept, norms in zip(self.centers, self.centered, self.norms, strict=True):
             end = start + kept.shape[1]
-            rows = features[..., start:end].flatten(0, 2).float()
+            rows = features[..., start:end].flatten(0, 2) - center
             at_once = max(1, (COMPARED if rows.device.type == "cpu" else COMPARED_ON_DEVICE) // len(kept))
             parts = [_nearest(part, kept, norms) for part in rows.split(at_once)]
             nearest.append(torch.cat(parts).reshape(features.shape[:3]))

@@ -246,7 +246,7 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
         "origin": vars(prototype.origin),
         "features_digest": prototype.features_digest,
     }
-    save_tensors(path, tensors, metadata)
+    save_tensors(path, "prototype", tensors, metadata)
 
 
 def load_prototype(path: Path, device: torch.device) -> Prototype:
@@ -262,7 +262,7 @@ def load_prototype(path: Path, device: torch.device) -> Prototype:
     Raises:
         ArtifactError: the file is missing or broken.
     """
-    tensors, metadata = load_tensors(path)
+    tensors, metadata = load_tensors(path, "prototype")
     gaussian = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "/" in name}
     return Prototype(
         gaussian=Gaussian(**gaussian),

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,18 +78,38 @@ def require_file(path: Path, command: str = "dvc repro") -> None:
         raise ArtifactError(f"{path} does not exist; `{command}` makes it")
 
 
-def require_format(path: Path, found: Any) -> None:
-    """Refuses a file that another version of moleflow wrote in another form.
+def require_format(path: Path, found: Any, expected: Any) -> None:
+    """Refuses a file of another kind, and one that another version of moleflow wrote in another form.
 
     Args:
         path: the file.
         found: the format that it says it has; None if it says nothing.
+        expected: the format that it must have.
 
     Raises:
-        ArtifactError: it is not `FORMAT`.
+        ArtifactError: they differ.
     """
-    if found != FORMAT:
-        raise ArtifactError(f"{path} was written by another version of moleflow; delete it and run `dvc repro`")
+    if found != expected:
+        raise ArtifactError(
+            f"{path} has the format {found!r} instead of {expected!r}: another file, or one of another version of "
+            "moleflow; delete it and run `dvc repro`"
+        )
+
+
+def require_made_by(path: Path, attributes: Mapping[str, Any], **digests: str) -> None:
+    """Refuses a file that was made with other artifacts than those beside it.
+
+    Args:
+        path: the file.
+        attributes: what it says of itself, the digest of each part as <part>_digest.
+        **digests: SHA-256 of the current artifact by part: base, expert, prototype.
+
+    Raises:
+        ArtifactError: one differs.
+    """
+    for part, current in digests.items():
+        if attributes.get(f"{part}_digest") != current:
+            raise ArtifactError(f"{path} was made with another {part} than the current one; run `dvc repro`")
 
 
 def read_json(path: Path, command: str = "dvc repro") -> Any:

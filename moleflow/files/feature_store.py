@@ -195,7 +195,7 @@ def open_split(store: Path, split: str) -> Split:
     try:
         group = zarr.open_group(path, mode="r")
         attributes: Any = group.attrs.asdict()
-        require_format(path, attributes.get("format"))
+        require_format(path, attributes.get("format"), FORMAT)
         return Split(path, group, Origin(**attributes["origin"]), attributes["images"])
     except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
         raise StoreError(f"{path} is not a feature store ({error}); delete {store} and run `dvc repro`") from error

@@ -120,7 +120,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     require_file(path)
     try:
         with h5py.File(path) as file:
-            require_format(path, file.attrs.get("format"))
+            require_format(path, file.attrs.get("format"), FORMAT)
             yield file
     except (OSError, KeyError) as error:
         raise ArtifactError(f"{path} cannot be read ({error}); delete it and run `dvc repro`") from error

@@ -11,7 +11,7 @@ from torch import Tensor
 from moleflow.files.artifacts import FORMAT, ArtifactError, require_file, require_format, written_whole
 
 
-def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
+def save_tensors(path: Path, kind: str, tensors: dict[str, Tensor], metadata: dict[str, Any]) -> None:
     """Writes tensors and metadata as one safetensors file.
 
     The same content gives the same bytes: names are sorted and the metadata is one JSON string
@@ -19,28 +19,30 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, Any
 
     Args:
         path: the file.
+        kind: what it holds, in a word.
         tensors: tensors by name.
         metadata: anything that JSON can hold.
     """
     content = save(
         {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)},
-        {"moleflow": json.dumps({"format": FORMAT, "metadata": metadata}, sort_keys=True)},
+        {"moleflow": json.dumps({"format": f"{kind} {FORMAT}", "metadata": metadata}, sort_keys=True)},
     )
     with written_whole(path) as partial:
         partial.write_bytes(content)
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(path: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Reads what `save_tensors` wrote.
 
     Args:
         path: the file.
+        kind: what it must hold.
 
     Returns:
         The tensors by name, and the metadata.
 
     Raises:
-        ArtifactError: the file is missing or was not written by `save_tensors`.
+        ArtifactError: the file is missing or broken, or does not hold that.
     """
     require_file(path)
     try:
@@ -52,5 +54,5 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if metadata is None:
         raise ArtifactError(f"{path} was not written by moleflow; delete it and run `dvc repro`")
     content = json.loads(metadata)
-    require_format(path, content.get("format"))
+    require_format(path, content.get("format"), f"{kind} {FORMAT}")
     return tensors, content["metadata"]

@@ -21,7 +21,7 @@ def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
         density: base and expert.
         arguments: of `Density`, by name.
     """
-    save_tensors(path, base_state(density), {"arguments": arguments})
+    save_tensors(path, "base", base_state(density), {"arguments": arguments})
 
 
 def save_expert(
@@ -48,7 +48,7 @@ def save_expert(
     for number, products in enumerate(memory_banks):
         for product, layers in products.items():
             tensors |= {f"memory/{number}/{product}/{layer}": patches for layer, patches in enumerate(layers)}
-    save_tensors(path, tensors, {"arguments": arguments, **links})
+    save_tensors(path, "expert", tensors, {"arguments": arguments, **links})
 
 
 def load_base(path: Path, settings: Settings, seed: int, device: torch.device) -> tuple[Density, dict[str, Any]]:
@@ -66,7 +66,7 @@ def load_base(path: Path, settings: Settings, seed: int, device: torch.device) -
     Raises:
         ArtifactError: the file is missing or broken.
     """
-    tensors, metadata = load_tensors(path)
+    tensors, metadata = load_tensors(path, "base")
     shared = metadata["arguments"]
     arguments = {**shared, "settings": {**shared["settings"], **settings}, "first": False, "seed": seed}
     density = Density(**arguments)
@@ -91,10 +91,10 @@ def load_expert(
     Raises:
         ArtifactError: a file is missing or broken, or the expert was learned over another base.
     """
-    tensors, metadata = load_tensors(expert)
+    tensors, metadata = load_tensors(expert, "expert")
     if metadata["base_digest"] != digest(base):
         raise ArtifactError(f"{expert} was learned over another base than {base}; run `dvc repro`")
-    shared = load_tensors(base)[0]
+    shared = load_tensors(base, "base")[0]
     densities, memory_banks = [], []
     for number in range(metadata["folds"]):
         own, kept = (_below(prefix, tensors) for prefix in (f"{number}/", f"memory/{number}/{product}/"))

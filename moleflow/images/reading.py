@@ -50,14 +50,25 @@ def read_image(source: ImageSource) -> Image.Image:
     """
     if isinstance(source, str | Path):
         return _decoded(Path(source), _as_rgb)
+    if isinstance(source, np.ndarray):
+        source = _of_array(source)
     try:
-        if isinstance(source, np.ndarray):
-            gray = source.ndim == 3 and source.shape[2] == 1
-            source = Image.fromarray(np.ascontiguousarray(source[..., 0] if gray else source))
         return _as_rgb(source)
-    except (OSError, TypeError, ValueError) as error:
-        kind = f"array {source.shape} {source.dtype}" if isinstance(source, np.ndarray) else "image"
-        raise ImageError(f"an {kind} cannot be read ({error}); give (H, W) or (H, W, 3) of uint8") from error
+    except (OSError, SyntaxError, ValueError, AttributeError, AssertionError) as error:  # the last two if it is closed
+        raise ImageError(f"not a readable image ({str(error) or 'it is closed'}); replace it") from error
+
+
+def _of_array(pixels: np.ndarray) -> Image.Image:
+    gray = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 1)
+    right = (gray and pixels.dtype in (np.uint8, np.uint16)) or (
+        pixels.ndim == 3 and pixels.shape[2] in (3, 4) and pixels.dtype == np.uint8
+    )
+    if not right or not pixels.size:
+        raise ImageError(
+            f"an array {pixels.shape} of {pixels.dtype} is no image; give (H, W), (H, W, 3) or (H, W, 4) of uint8, or "
+            "(H, W) of uint16"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels.reshape(pixels.shape[:2]) if gray else pixels))
 
 
 def read_mask(path: Path) -> Image.Image:

@@ -31,18 +31,11 @@ class Router:
             ChoiceError: the router is unknown.
             ArtifactError: the prototypes were made of patch features of different kinds.
         """
+        _require_alike(prototypes)
         self.name, self.prototypes = name, prototypes
         self.own_images = [OwnImages.of(prototype.left_out.numpy()) for prototype in prototypes.values()]
         gaussians = [prototype.gaussian for prototype in prototypes.values()]
         self._distances, self._euclidean = choose(ROUTERS, name, "router")(gaussians), Euclidean(gaussians)
-        first, *others = prototypes.items()
-        for product, prototype in others:
-            for what in ("origin", "patching", "layers"):
-                if getattr(prototype, what) != getattr(first[1], what):
-                    raise ArtifactError(
-                        f"the prototypes of {first[0]} and {product} differ in {what}: {getattr(first[1], what)} and "
-                        f"{getattr(prototype, what)}; run `dvc repro`"
-                    )
 
     def distances(self, embedded: Float[Tensor, "N D"], own: str | None = None) -> np.ndarray:
         """Distances of images to every product; the nearest is chosen.
@@ -114,6 +107,18 @@ class Router:
         )
 
 
+def _require_alike(prototypes: dict[str, Prototype]) -> None:
+    """Refuses prototypes of patch features of different kinds."""
+    first, *others = prototypes.items()
+    for product, prototype in others:
+        for what in ("origin", "patching", "layers"):
+            if getattr(prototype, what) != getattr(first[1], what):
+                raise ArtifactError(
+                    f"the prototypes of {first[0]} and {product} differ in {what}: {getattr(first[1], what)} and "
+                    f"{getattr(prototype, what)}; run `dvc repro`"
+                )
+
+
 def margins(distances: np.ndarray) -> np.ndarray:
     """How clearly the nearest product is the nearest.
 
@@ -126,5 +131,5 @@ def margins(distances: np.ndarray) -> np.ndarray:
     if distances.shape[1] == 1:
         return np.full(len(distances), np.nan)
     nearest, second = np.partition(distances, 1, axis=1)[:, :2].T
-    found: np.ndarray = 1 - nearest / np.maximum(second, np.finfo(float).tiny)
+    found: np.ndarray = np.divide(second - nearest, second, out=np.zeros_like(second), where=second > 0)
     return found

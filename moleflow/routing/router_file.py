@@ -1,13 +1,15 @@
 """The router as a file: which member it is, whom it knows in which order, and when it rejects an image."""
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from moleflow.files.artifacts import FORMAT, read_json, require_format, write_json
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moleflow.config.params import Fraction
+from moleflow.files.artifacts import FORMAT, ArtifactError, read_json, require_format, write_json
 
 
-@dataclass(frozen=True)
-class RouterFile:
+class RouterFile(BaseModel):
     """What data/router.json holds.
 
     Attributes:
@@ -18,10 +20,12 @@ class RouterFile:
         prototypes: product to the SHA-256 of its prototype's file.
     """
 
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
     router: str
-    reject_rate: float
+    reject_rate: Fraction
     tasks: list[str]
-    products: dict[str, str]
+    products: Annotated[dict[str, str], Field(min_length=1)]
     prototypes: dict[str, str]
 
 
@@ -32,7 +36,7 @@ def write_router(path: Path, content: RouterFile) -> None:
         path: the file.
         content: what it holds.
     """
-    write_json(path, {"format": FORMAT, **asdict(content)})
+    write_json(path, {"format": f"router {FORMAT}", **content.model_dump()})
 
 
 def read_router(path: Path) -> RouterFile:
@@ -45,8 +49,16 @@ def read_router(path: Path) -> RouterFile:
         What it holds.
 
     Raises:
-        ArtifactError: it does not exist, is not JSON, or another version of moleflow wrote it.
+        ArtifactError: it does not exist, is not JSON, holds something else, or another version of moleflow wrote it.
     """
     content = read_json(path)
-    require_format(path, content.pop("format", None))
-    return RouterFile(**content)
+    found = content if isinstance(content, dict) else {}
+    require_format(path, found.get("format"), f"router {FORMAT}")
+    try:
+        read = RouterFile(**{key: value for key, value in found.items() if key != "format"})
+    except ValidationError as error:
+        reason = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ArtifactError(f"{path} is not as the stage route writes it ({reason}); run `dvc repro`") from error
+    if read.products.keys() != read.prototypes.keys():
+        raise ArtifactError(f"{path} names other products than prototypes; run `dvc repro`")
+    return read

@@ -194,16 +194,15 @@ def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
     Args:
         path: the file.
         scorer: the scorer.
-        attributes: what to know of it besides: alarm_rate, threshold, eval_size, map_sigma, and of the statistics
-            precision, base_digest and expert_digest.
+        attributes: what to know of it besides: alarm_rate, eval_size, map_sigma, and of the statistics precision,
+            base_digest, expert_digest and prototype_digest.
     """
     arrays = {"folds": scorer.folds, "sources": scorer.sources}
     arrays |= {f"patches/{part}": scorer.patches[part] for part in scorer.parts}
     arrays |= {f"images/{part}": scorer.images[part] for part in scorer.parts}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    save_tensors(
-        path, tensors, {"parts": list(scorer.parts), "settings": dict(scorer.settings), "attributes": attributes}
-    )
+    metadata = {"parts": list(scorer.parts), "settings": dict(scorer.settings), "attributes": attributes}
+    save_tensors(path, "scorer", tensors, metadata)
 
 
 def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
@@ -218,7 +217,7 @@ def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
     Raises:
         ArtifactError: the file is missing or broken.
     """
-    tensors, metadata = load_tensors(path)
+    tensors, metadata = load_tensors(path, "scorer")
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     parts = tuple(metadata["parts"])
     patches, images = ({part: arrays[f"{kind}/{part}"] for part in parts} for kind in ("patches", "images"))

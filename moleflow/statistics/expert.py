@@ -9,7 +9,7 @@ from tqdm import tqdm
 from moleflow.compute.precision import matrix_products
 from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
 from moleflow.features.memory_bank import MemoryBank
-from moleflow.features.prototype import load_prototype
+from moleflow.features.prototype import Prototype
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, require_finite
 from moleflow.flow.density import Density, for_inference
@@ -48,31 +48,30 @@ def patch_statistics(
 
 
 class Expert:
-    """A product's densities and memory banks with its standardization.
+    """A product's densities and memory banks with its prototype.
 
     There is one of each, or with `calibration: cross` one per fold of the normal images, learned without that fold.
     """
 
-    def __init__(self, paths: Paths, name: str, task: str, dtype: torch.dtype, device: torch.device) -> None:
-        """Loads the product's expert, or the one that its task shares, and its prototype.
+    def __init__(self, paths: Paths, name: str, task: str, prototype: Prototype, dtype: torch.dtype) -> None:
+        """Loads the product's expert, or the one that its task shares.
 
         Args:
             paths: the repository's paths.
             name: the product.
             task: its task.
+            prototype: the product's; its device is where everything is computed.
             dtype: arithmetic of the matrix products.
-            device: where they are computed.
 
         Raises:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
-        self.name, self.dtype = name, dtype
-        expert = paths.expert_of(name, task)
+        self.name, self.prototype, self.dtype = name, prototype, dtype
+        expert, device = paths.expert_of(name, task), prototype.matrix.device
         self.densities, self.memory_banks = load_expert(paths.base, expert, product=name, device=device)
         if dtype == torch.float32:  # merged, a small LoRA would be lost in a shorter precision
             self.densities = [for_inference(density) for density in self.densities]
-        self.prototype = load_prototype(paths.prototype_of(name, task), device)
-        self.log_det = self.prototype.log_det(self.densities[0].channels)
+        self.log_det = prototype.log_det(self.densities[0].channels)
 
     def statistics(self, features: ImageFeatures, images: list[str]) -> Statistics:
         """Statistics by the density of every fold.

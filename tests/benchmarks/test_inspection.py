@@ -68,21 +68,31 @@ def write_artifacts(root, products):
         save_expert(path, [expert_state(density)], arguments, **links)
         attributes = {"alarm_rate": 0.05, "eval_size": 224, "map_sigma": 4.0, "precision": "fp32"}
         attributes |= {"base_digest": digest(paths.base), "expert_digest": digest(path)}
+        attributes["prototype_digest"] = digest(paths.prototype_of(name, name))
         save_scorer(paths.scorers.of(name), scorer, attributes)
     digests = {name: digest(paths.prototype_of(name, name)) for name in names}
-    write_router(paths.router, RouterFile("mahalanobis", 0.01, names, {name: name for name in names}, digests))
+    write_router(
+        paths.router,
+        RouterFile(
+            router="mahalanobis",
+            reject_rate=0.01,
+            tasks=names,
+            products={name: name for name in names},
+            prototypes=digests,
+        ),
+    )
 
 
 PARAMS_OF_SCORES = {"aggregation": "top_k", "top_k": 3}
 
 
-@pytest.fixture(scope="module", params=[5, 15, 100], ids=lambda products: f"{products} products")
+@pytest.fixture(scope="module", params=["5 products known", "15 products known", "100 products known"])
 def inspector(request, tmp_path_factory):
     root = tmp_path_factory.mktemp("artifacts")
-    write_artifacts(root, request.param)
+    write_artifacts(root, int(request.param.split()[0]))
     made = Inspector.load(root)
     made.inspect(list(photographs(1)))  # loads the expert
-    return request.param, made
+    return made
 
 
 WAYS = (
@@ -95,8 +105,10 @@ def parts_of(inspector, images):
     """The parts of `inspect` in their order, each on what the one before it gave."""
     judge, prototype = inspector._judge("p000"), inspector._first_prototype
     density, bank = judge.expert.densities[0], judge.expert.memory_banks[0]
-    views = [inspector._pixels(image).transpose(1, 2, 0) for image in images]  # nothing is left to decode or to resize
-    pixels = torch.from_numpy(np.stack([inspector._pixels(image) for image in images]))
+    views = [
+        image_pixels(image, 224, "stretch").transpose(1, 2, 0) for image in images
+    ]  # nothing is left to decode or to resize
+    pixels = torch.from_numpy(np.stack([view.transpose(2, 0, 1) for view in views]))
     maps = [layer.half() for layer in inspector.backbone(pixels)]
     features = prototype.patch_features(maps)
     standardized = prototype.standardize(features)
@@ -111,7 +123,7 @@ def parts_of(inspector, images):
     runs = (
         lambda: inspector.backbone(pixels),
         lambda: [inspector.backbone(batch) for batch in pixels.split(4)],
-        lambda: [inspector._pixels(image) for image in images],
+        lambda: [image_pixels(image, 224, "stretch") for image in images],
         lambda: prototype.standardize(prototype.patch_features(maps)),
         lambda: inspector._route(features),
         flow,
@@ -123,10 +135,9 @@ def parts_of(inspector, images):
     return dict(zip(WAYS, runs, strict=True))
 
 
-@pytest.mark.benchmark(group="judging images of 300×300")
+@pytest.mark.benchmark(group="judging images of 300×300 pixels")
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("images", [1, 16])
+@pytest.mark.parametrize("images", ["1 image", "16 images"])
 def test_inspection(benchmark, inspector, images, way):
-    products, made = inspector
-    benchmark.group = f"judging {images} of 300×300 pixels, {products} products known"
-    benchmark.pedantic(parts_of(made, list(photographs(images)))[way], rounds=15, warmup_rounds=3)
+    pictures = list(photographs(int(images.split()[0])))
+    benchmark.pedantic(parts_of(inspector, pictures)[way], rounds=15, warmup_rounds=3)

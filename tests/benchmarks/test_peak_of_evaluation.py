@@ -46,9 +46,16 @@ def write_product(paths, name, task, settings):
         "test": statistics(rng, 1, TEST),
     }
     arrays = {f"{split}/{key}": array for split, group in groups.items() for key, array in group.items()}
-    save_tensors(paths.experts / task / f"{name}.safetensors", {"x": torch.zeros(9)}, {"features": {name: "f"}})
+    save_tensors(
+        paths.experts / task / f"{name}.safetensors", "expert", {"x": torch.zeros(9)}, {"features": {name: "f"}}
+    )
     expert = digest(paths.expert_of(name, task))
-    attributes = {"base_digest": digest(paths.base), "expert_digest": expert, "resize": "stretch", "precision": "fp32"}
+    attributes = {
+        "base_digest": digest(paths.base),
+        "expert_digest": expert,
+        "resize": "stretch",
+        "prototype_digest": name,
+    }
     write_record(paths.statistics.of(name), Record(arrays, attributes))
     scorer = Scorer.of(statistics_of("hybrid", PARTS), settings, groups["calibration"], groups["perturbed"])
     scores = {f"test/{key}": array for key, array in vars(scorer(groups["test"])).items()}
@@ -67,7 +74,7 @@ def write_product(paths, name, task, settings):
 
 
 @pytest.fixture(scope="module", params=[15, 100], ids=lambda products: f"{products} products")
-def project(request, tmp_path_factory):
+def products(request, tmp_path_factory):
     """A folder with so many products; one product's files are made and copied, each in a task of its own."""
     root, count = tmp_path_factory.mktemp("many"), request.param
     paths, yaml = Paths(root), YAML()
@@ -77,7 +84,7 @@ def project(request, tmp_path_factory):
     params.update(first_task=names[0], later_tasks=names[1:], baselines=[])
     yaml.dump(params, paths.params)
     write_resolved(paths, params)
-    save_tensors(paths.base, {"x": torch.zeros(9)}, {})
+    save_tensors(paths.base, "base", {"x": torch.zeros(9)}, {})
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (224, 224, 3), dtype=np.uint8)).save(root / "image.png")
     mask = np.zeros((224, 224), np.uint8)
@@ -92,22 +99,22 @@ def project(request, tmp_path_factory):
     write_record(paths.routes, Record(routes, {"training_images": np.full(count, 100)}))
     write_record(paths.misrouted, Record({}, {}))
     tasks = {name: name for name in names}
-    write_router(paths.router, RouterFile("mahalanobis", 0.01, names, tasks, tasks))
+    write_router(
+        paths.router, RouterFile(router="mahalanobis", reject_rate=0.01, tasks=names, products=tasks, prototypes=tasks)
+    )
     write_json(paths.costs, {"total": {}, "products": {}, "stages": {}})
-    return root, count
+    return root
 
 
 @pytest.mark.benchmark(group="evaluating and reporting products of 100 test images with masks")
 @pytest.mark.parametrize("stage", ["evaluate", "report"])
-def test_peak_of_evaluation(benchmark, project, stage):
-    root, count = project
+def test_peak_of_evaluation(benchmark, products, stage):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     def run():
         # Linux counts to a process what its parent held when it started it, so a small shell stands between them.
         command = ["sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", PEAK.format(stage)]
-        return subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, cwd=products, env=environment, check=True, capture_output=True, text=True).stdout
 
     printed = benchmark.pedantic(run, rounds=1)
     benchmark.extra_info["GB at the peak"] = round(int(printed.split()[-1]) * 1024 / 1e9, 2)
-    benchmark.name = f"{stage}, {count} products"

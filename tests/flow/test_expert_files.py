@@ -54,8 +54,8 @@ def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):
 
 
 def rewritten(path, change):
-    tensors, metadata = load_tensors(path)
-    save_tensors(path, change(tensors), metadata)
+    tensors, metadata = load_tensors(path, path.name.replace("bolt", "expert"))
+    save_tensors(path, path.name.replace("bolt", "expert"), change(tensors), metadata)
 
 
 def test_a_base_that_lacks_a_tensor_or_has_one_too_many_is_refused(saved):

@@ -110,13 +110,16 @@ def test_a_task_that_lost_one_of_two_products_is_learned_without_it(copy, expert
         assert [path.stem for path in (copy.root / f"data/tasks/{task}").iterdir()] == [stays]
         (expert,) = (copy.root / f"data/experts/{task}").iterdir()
         assert expert.stem == (stays if expert_per == "class" else task)
-        assert not [name for name in load_tensors(expert)[0] if "nut" in name or "rivet" in name]
+        assert not [name for name in load_tensors(expert, "expert")[0] if "nut" in name or "rivet" in name]
 
 
 def served(copy):
     """Per task the products that its experts were learned on."""
     files = {task: list((copy.root / f"data/experts/{task}").iterdir()) for task in ("t0", "t1")}
-    return {task: set().union(*(load_tensors(file)[1]["features"] for file in each)) for task, each in files.items()}
+    return {
+        task: set().union(*(load_tensors(file, "expert")[1]["features"] for file in each))
+        for task, each in files.items()
+    }
 
 
 def test_rotated_copies_of_the_training_images_are_learned(done, copy):

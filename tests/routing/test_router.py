@@ -48,5 +48,5 @@ def test_the_oracle_knows_the_product_that_it_is_told(products):
 
 def test_margins_tell_a_tie_from_a_clear_choice():
     found = margins(np.array([[1.0, 4.0, 9.0], [2.0, 2.0, 5.0], [0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]))
-    assert found.tolist() == [0.75, 0.0, 1.0, 1.0]
+    assert found.tolist() == [0.75, 0.0, 1.0, 0.0]
     assert np.isnan(margins(np.array([[3.0]]))).all()

@@ -47,7 +47,7 @@ def load(make_split, states, tmp_path):
         ]
         path, links = paths.experts / "t0/bolt.safetensors", {"base": paths.base, "features": {"bolt": "f"}}
         save_expert(path, states, ARGUMENTS, memory_banks=memory_banks, **links)
-        return Expert(paths, "bolt", "t0", torch.float32, CPU), prototype.standardized(split)
+        return Expert(paths, "bolt", "t0", prototype, torch.float32), prototype.standardized(split)
 
     return function
 
@@ -94,7 +94,7 @@ def test_likelihoods_that_are_not_finite_name_product_image_and_statistic(load, 
 
 def test_every_statistic_is_checked_not_the_likelihood_alone(load):
     expert, features = load()
-    expert.memory_banks[1].patches[0][:] = torch.nan
+    expert.memory_banks[1].centered[0][:] = torch.nan
     with pytest.raises(ArtifactError, match=r"bolt: memory0 of 004\.png is not finite"):
         judged(expert, features.take(np.arange(4, 9)))
     with pytest.raises(ArtifactError, match=r"bolt: memory0 of 007\.png is not finite"):
