@@ -7,7 +7,7 @@ from torch import Tensor
 from moleflow.features.image_features import ImageFeatures
 from moleflow.files.feature_store import SHARD
 
-COMPARED, COMPARED_ON_DEVICE = 2**22, 2**28  # pairs of patches at once: 16 MiB stay in a processor's caches
+COMPARED, COMPARED_ON_DEVICE = 2**21, 2**28  # pairs of patches at once: 8 MiB stay in a processor's caches
 SEARCHED = 20  # patches drawn at random per patch kept, before the greedy search
 
 
@@ -49,16 +49,18 @@ class MemoryBank:
         for center, kept, norms in zip(self.centers, self.centered, self.norms, strict=True):
             end = start + kept.shape[1]
             rows = features[..., start:end].flatten(0, 2) - center
-            at_once = max(1, (COMPARED if rows.device.type == "cpu" else COMPARED_ON_DEVICE) // len(kept))
-            parts = [_nearest(part, kept, norms) for part in rows.split(at_once)]
-            nearest.append(torch.cat(parts).reshape(features.shape[:3]))
+            nearest.append(_nearest(rows, kept, norms).reshape(features.shape[:3]))
             start = end
         return nearest
 
 
 def _nearest(rows: Float[Tensor, "P C"], kept: Float[Tensor, "M C"], norms: Float[Tensor, " M"]) -> Float[Tensor, " P"]:
     """min over k of ‖x − k‖² = ‖x‖² + min (‖k‖² − 2·x·k): a single pass over the products, and few square roots."""
-    smallest = torch.addmm(norms, rows, kept.T, alpha=-2).amin(1)
+    at_once = max(1, (COMPARED if rows.device.type == "cpu" else COMPARED_ON_DEVICE) // len(kept))
+    compared = rows.new_empty(min(at_once, len(rows)), len(kept))  # fetched from the system once, not for every part
+    smallest = torch.cat(
+        [torch.addmm(norms, part, kept.T, alpha=-2, out=compared[: len(part)]).amin(1) for part in rows.split(at_once)]
+    )
     return smallest.add_(rows.square().sum(1)).clamp_min_(0).sqrt_()
 
 

@@ -1,5 +1,6 @@
 """Judging images with many products known, part by part, beside one pass of the backbone."""
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -84,6 +85,15 @@ def write_artifacts(root, products):
 
 
 PARAMS_OF_SCORES = {"aggregation": "top_k", "top_k": 3}
+
+
+@pytest.fixture(autouse=True)
+def all_cores():
+    """As an inspector runs, not as the tests do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=["5 products known", "15 products known", "100 products known"])
