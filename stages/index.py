@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, OpenFraction, load_params
-from moleflow.datasets.index import build_index
+from moleflow.datasets.index import build_index, left_out
 from moleflow.files.artifacts import write_text
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
@@ -33,6 +33,8 @@ def main(name: str, layout: str, root: str) -> None:
         table = build_index(Path(root), layout=layout, calibration_fraction=config.calibration_fraction)
         write_text(output, table.to_csv(index=False))
     print(f"{name}: " + ", ".join(f"{count} {split}" for split, count in table["split"].value_counts().items()))
+    for group, files in left_out(Path(root), table).items():
+        print(f"{name}: left out, neither images nor masks of this layout: {len(files)} {group}, the first {files[0]}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from moleflow.config.registry import choose
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sample import DatasetError, Sample
 from moleflow.files.artifacts import digest
-from moleflow.images.reading import read_image, read_mask
+from moleflow.images.reading import list_files, read_image, read_mask
 
 
 def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.DataFrame:
@@ -34,6 +34,7 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
             have one, or the same picture is in two splits.
         ImageError: a file is not a complete image.
     """
+    _refuse_linked_folders(root)
     samples = choose(LAYOUTS, layout, "layout")(root)
     test = [sample for sample in samples if sample.split == "test"]
     normal = [sample for sample in samples if sample.split != "test"]
@@ -61,6 +62,35 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
             "mask_digest": [digest(sample.mask) if sample.mask else "" for sample in normal + test],
         }
     )
+
+
+def left_out(root: Path, table: pd.DataFrame) -> dict[str, list[Path]]:
+    """Files of a product's folder that are neither an image nor a mask of its index; hidden ones do not count.
+
+    Args:
+        root: folder of the product.
+        table: its index.
+
+    Returns:
+        Their paths by folder and suffix, such as "test/crack/xyz/*.tiff".
+    """
+    used = {*table.path, *table["mask"], (root / "labels.csv").as_posix()}
+    groups: dict[str, list[Path]] = {}
+    for path in list_files(root):
+        if path.as_posix() not in used:
+            folder = path.parent.relative_to(root) / f"*{path.suffix}"
+            groups.setdefault(folder.as_posix(), []).append(path)
+    return groups
+
+
+def _refuse_linked_folders(root: Path) -> None:
+    """DVC follows a link to a file, and to the product's folder, but not one to a folder below it."""
+    linked = [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_dir()] if root.is_dir() else []
+    if linked:
+        raise DatasetError(
+            f"{', '.join(map(str, linked))}: a link to a folder, whose images could change without DVC noticing; put "
+            "the folder itself there, or links to its files, or give the folder as the product's path"
+        )
 
 
 def _splits(normal: list[Sample], calibration_fraction: float) -> list[str]:

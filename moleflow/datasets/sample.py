@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from moleflow.config.errors import MoleflowError
+from moleflow.images.reading import is_hidden, list_images
 
 
 class DatasetError(MoleflowError):
@@ -70,7 +71,7 @@ def list_folders(root: Path, normal: str | None = None) -> list[Path]:
     Raises:
         DatasetError: a name differs from that of the normal images in its case only.
     """
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path))
     for folder in folders:
         if folder.name != normal and folder.name.casefold() == normal:
             raise DatasetError(f"{folder} would count as a defect; rename it to {normal}")
@@ -90,12 +91,13 @@ def normal_samples(images: list[Path], split: str) -> list[Sample]:
     return [Sample(path, split, 0, "good", None) for path in images]
 
 
-def defective_samples(images: list[Path], masks: list[Path], defect: str) -> list[Sample]:
+def defective_samples(images: Path, masks: Path, defect: str) -> list[Sample]:
     """Makes samples of defective test images, each with the mask of its name if there is one.
 
     Args:
-        images: the images.
-        masks: masks, named as their image, or with "_mask" behind the name.
+        images: folder of the images.
+        masks: folder of the masks, which are named as their image, or with "_mask" behind the name, and lie in
+            folders of the same names.
         defect: kind of defect.
 
     Returns:
@@ -104,13 +106,18 @@ def defective_samples(images: list[Path], masks: list[Path], defect: str) -> lis
     Raises:
         DatasetError: a mask has no image.
     """
-    by_name = {path.stem.removesuffix("_mask"): path for path in masks}
-    stray = sorted(set(by_name) - {path.stem for path in images})
+    by_name = {_name_below(masks, path).removesuffix("_mask"): path for path in list_images(masks)}
+    names = {path: _name_below(images, path) for path in list_images(images)}
+    stray = sorted(set(by_name) - set(names.values()))
     if stray:
         raise DatasetError(
             f"{by_name[stray[0]]} is a mask without an image of defect {defect}; add the image or remove the mask"
         )
-    return [Sample(path, "test", 1, defect, by_name.get(path.stem)) for path in images]
+    return [Sample(path, "test", 1, defect, by_name.get(name)) for path, name in names.items()]
+
+
+def _name_below(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).with_suffix("").as_posix()
 
 
 def require_folders(layout: str, promise: str, *folders: Path) -> None:

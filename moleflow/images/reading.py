@@ -1,6 +1,8 @@
 """Reading images and masks, and bringing both to the backbone's view."""
 
+import struct
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -13,25 +15,61 @@ from moleflow.config.registry import choose
 ImageSource = str | Path | Image.Image | np.ndarray
 """An image as a path, as Pillow's, or as an array; see `read_image`."""
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
+# Pillow opens these, but needs another program to decode them.
+UNDECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave in folders, beside hidden files
+ORIENTATION = 0x0112  # of EXIF: how a picture is to be turned before it is shown
 
 
 class ImageError(MoleflowError):
     """An image or mask cannot be read."""
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Lists the image files of a folder.
+@cache
+def image_suffixes() -> frozenset[str]:
+    """Suffixes, in lower case, of the files that can be read as images."""
+    known = Image.registered_extensions()
+    return frozenset(suffix for suffix, kind in known.items() if kind in Image.OPEN and kind not in UNDECODED)
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a file or folder is hidden, or one that a system leaves in folders.
+
+    Args:
+        path: its path; only its name counts.
+
+    Returns:
+        True if nobody would look for images there.
+    """
+    return path.name.startswith(".") or path.name.casefold() in SYSTEM_FILES
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Lists the files of a folder and of the folders below it, hidden ones apart.
 
     Args:
         folder: the folder.
 
     Returns:
-        Their paths, sorted by name; none if the folder does not exist.
+        Their paths, sorted; none if the folder does not exist.
     """
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    found: list[Path] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if not is_hidden(path):
+            found += list_files(path) if path.is_dir() else [path]
+    return found
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Lists the image files of a folder and of the folders below it, hidden ones apart.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        Their paths, sorted; none if the folder does not exist.
+    """
+    return [path for path in list_files(folder) if path.suffix.lower() in image_suffixes()]
 
 
 def read_image(source: ImageSource) -> Image.Image:
@@ -97,7 +135,30 @@ def _decoded(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image
         raise ImageError(f"{path}: not a readable image ({error}); replace the file or remove it") from error
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture as a viewer shows it: turned and mirrored as its EXIF orientation says."""
+    image.load()
+    try:
+        turn = TRANSPOSES.get(image.getexif().get(ORIENTATION, 1))
+    except (OSError, SyntaxError, TypeError, ValueError, struct.error):  # broken metadata turn nothing
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+TRANSPOSES = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
+    transparent = "transparency" in image.info
+    image = _upright(image)
     if image.mode in ("I", "F"):
         raise ValueError("32-bit values have no known white; save it with 8 or 16 bits")
     if image.mode.startswith("I;16"):
@@ -105,16 +166,18 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         if pixels.max() < 4096:
             raise ValueError("its 16-bit values use a sixteenth of their range at most; scale them up to 65535")
         image = Image.fromarray((pixels >> 8).astype(np.uint8))
-    if "transparency" in image.info:
+    if transparent:
         image = image.convert("RGBA")  # Pillow warns of transparency that it drops on the direct way
     return image.convert("RGB")
 
 
 def _as_mask(image: Image.Image) -> Image.Image:
+    noisy, transparent = image.format == "JPEG", "transparency" in image.info
+    image = _upright(image)
     if image.mode == "P":
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        image = image.convert("RGBA" if transparent else "RGB")
     bands = np.asarray(image).reshape(image.height, image.width, -1)
-    marked = (bands > 127 if image.format == "JPEG" else bands != 0)[..., : 3 if bands.shape[2] > 2 else 1].any(2)
+    marked = (bands > 127 if noisy else bands != 0)[..., : 3 if bands.shape[2] > 2 else 1].any(2)
     if image.mode in ("LA", "RGBA"):
         marked &= bands[..., -1] > 0  # nothing is drawn where it is transparent
     return Image.fromarray(np.where(marked, np.uint8(255), np.uint8(0)))

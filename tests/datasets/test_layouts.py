@@ -81,12 +81,12 @@ def with_labels(root):
     """The plainest layout with a csv instead of sub-folders."""
     save_images(root / "normal", 10, 0)
     save_images(root / "test", 5, 20)
-    lines = ["image,label,mask"]
-    for number, label in enumerate(("0", "good", "1", "crack", "crack")):
+    lines = ["image,label,mask,defect"]
+    for number, label in enumerate(("0", "good", "1", "ng", "NG")):
         mask = f"masks/{number}.png" if number > 1 else ""
         if mask:
             save_mask(root / mask)
-        lines.append(f"test/{number:03d}.png,{label},{mask}")
+        lines.append(f"test/{number:03d}.png,{label},{mask},{'crack' if number > 2 else ''}")
     (root / "labels.csv").write_text("\n".join(lines) + "\n")
     return root
 
@@ -165,9 +165,9 @@ def test_wrong_visa_csv_is_refused(tmp_path, old, new, said):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("image,label", "picture,label", "lacks the column image; it has picture, label, mask"),
-        ("test/001.png,good,\n", "", r"test/001\.png has no line in .*labels\.csv"),
-        ("test/001.png,good", "test/001.png,", r"test/001\.png has an empty label"),
+        ("image,label", "picture,label", "lacks the column image; it has picture, label, mask, defect"),
+        ("test/001.png,good,,\n", "", r"test/001\.png has no line in .*labels\.csv"),
+        ("test/001.png,good", "test/001.png,", r"label '' is unknown; normal images may be called"),
         ("masks/3.png", "", r"test/003\.png has no mask, .*test/002\.png has one"),
     ],
 )

@@ -1,8 +1,8 @@
 """The plainest layout: normal/ to learn from, test/ to evaluate, with labels by sub-folder or by labels.csv.
 
 - By sub-folder: test/good, test/<defect>, and masks/<defect>/<name> if there are masks.
-- By labels.csv (columns image, label and, if there are masks, mask; paths below the product's folder):
-  label 0 or "good" is normal, 1 or any other word is the kind of defect.
+- By labels.csv (columns image, label and, if wanted, mask and defect; paths below the product's folder): a label is one
+  of the words below, defect is the kind of defect.
 """
 
 from pathlib import Path
@@ -18,7 +18,11 @@ from moleflow.datasets.sample import (
 )
 from moleflow.images.reading import list_images
 
-NORMAL, DEFECTIVE = {"good", "normal", "ok", "0", "0.0"}, {"1": "defect", "1.0": "defect"}
+NORMAL = {"good", "normal", "ok", "pass", "passed", "false", "negative", "0", "0.0"}
+DEFECTIVE = {
+    "defect", "defective", "bad", "ng", "nok", "not ok", "ko", "fail", "failed", "anomaly", "anomalous", "abnormal",
+    "true", "positive", "1", "1.0",
+}  # fmt: skip
 
 
 def scan_folder(root: Path) -> list[Sample]:
@@ -41,7 +45,7 @@ def scan_folder(root: Path) -> list[Sample]:
 
 
 def _by_folder(root: Path) -> list[Sample]:
-    bare = list_images(root / "test")
+    bare = [path for path in list_images(root / "test") if path.parent == root / "test"]
     if bare:
         raise DatasetError(f"{bare[0]} has no label; move it into test/good or test/<defect>, or add {root}/labels.csv")
     samples = []
@@ -49,23 +53,31 @@ def _by_folder(root: Path) -> list[Sample]:
         if folder.name.casefold() in NORMAL:
             samples += normal_samples(list_images(folder), "test")
         else:
-            samples += defective_samples(list_images(folder), list_images(root / "masks" / folder.name), folder.name)
+            samples += defective_samples(folder, root / "masks" / folder.name, folder.name)
     return samples
 
 
 def _by_csv(root: Path, labels: Path) -> list[Sample]:
     table = read_table(labels, ["image", "label"])
     listed = {root / image for image in table.image}
-    unlabeled = [path for path in sorted((root / "test").rglob("*")) if path.is_file() and path not in listed]
+    unlabeled = [path for path in list_images(root / "test") if path not in listed]
     if unlabeled:
         raise DatasetError(f"{unlabeled[0]} has no line in {labels}; add it or remove the image")
-    masks = table["mask"] if "mask" in table else [""] * len(table)
-    return [_labeled(root, *row, labels) for row in zip(table.image, table.label, masks, strict=True)]
+    unknown = sorted({label for label in table.label if label.casefold() not in NORMAL | DEFECTIVE})
+    if unknown:
+        raise DatasetError(
+            f"{labels}: label {', '.join(map(repr, unknown))} is unknown; normal images may be called "
+            f"{', '.join(sorted(NORMAL))}, defective ones {', '.join(sorted(DEFECTIVE))}; kinds of defect go into a "
+            "column of their own, defect"
+        )
+    masks, defects = (table[name] if name in table else [""] * len(table) for name in ("mask", "defect"))
+    rows = zip(table.image, table.label, masks, defects, strict=True)
+    return [_labeled(root, *row, labels) for row in rows]
 
 
-def _labeled(root: Path, image: str, label: str, mask: str, labels: Path) -> Sample:
-    if not label:
-        raise DatasetError(f"{labels}: {image} has an empty label; 0 is normal, 1 or a word is a defect")
-    if label.casefold() in NORMAL:
-        return Sample(root / image, "test", 0, "good", None)
-    return Sample(root / image, "test", 1, DEFECTIVE.get(label, label), root / mask if mask else None)
+def _labeled(root: Path, image: str, label: str, mask: str, defect: str, labels: Path) -> Sample:
+    if label.casefold() in DEFECTIVE:
+        return Sample(root / image, "test", 1, defect or "defect", root / mask if mask else None)
+    if defect and defect.casefold() not in NORMAL:
+        raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the defect {defect!r}; correct one")
+    return Sample(root / image, "test", 0, "good", None)

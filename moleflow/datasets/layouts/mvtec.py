@@ -28,9 +28,8 @@ def scan_mvtec(root: Path, layout: str = "mvtec", normal: str = "good") -> list[
     require_folders(layout, promise, root / "train" / normal, root / "test")
     samples = normal_samples(list_images(root / "train" / normal), "train")
     for folder in list_folders(root / "test", normal):
-        images = list_images(folder)
         if folder.name == normal:
-            samples += normal_samples(images, "test")
+            samples += normal_samples(list_images(folder), "test")
         else:
-            samples += defective_samples(images, list_images(root / "ground_truth" / folder.name), folder.name)
+            samples += defective_samples(folder, root / "ground_truth" / folder.name, folder.name)
     return samples

@@ -27,9 +27,8 @@ def scan_mvtec3d(root: Path) -> list[Sample]:
     require_folders("mvtec3d", promise, train, validation, test)
     samples = normal_samples(list_images(train), "train") + normal_samples(list_images(validation), "calibration")
     for folder in list_folders(test, "good"):
-        images = list_images(folder / "rgb")
         if folder.name == "good":
-            samples += normal_samples(images, "test")
+            samples += normal_samples(list_images(folder / "rgb"), "test")
         else:
-            samples += defective_samples(images, list_images(folder / "gt"), folder.name)
+            samples += defective_samples(folder / "rgb", folder / "gt", folder.name)
     return samples
