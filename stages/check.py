@@ -56,8 +56,11 @@ def write_resolved(paths: Paths, content: dict[str, Any]) -> None:
         keys = _keys("base" if task == products.first_task else "train", content)
         texts[paths.task_params(task)] = _json({"products": order.of_task(task), **keys})
     for product in order.products:
-        settled = content | products.classes[product].overrides
+        line = products.classes[product]
+        settled = content | line.overrides
         texts |= {paths.product_params(product, stage): _json(_keys(stage, settled)) for stage in PER_PRODUCT}
+        index = {"layout": line.layout, "path": line.path, **_keys("index", settled)}
+        texts[paths.product_params(product, "index")] = _json(index)
     with written_whole(paths.check) as partial:
         for path, text in texts.items():
             target = partial / path.relative_to(paths.check)

@@ -6,7 +6,7 @@ from pathlib import Path
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, OpenFraction, load_params
 from moleflow.datasets.index import build_index, left_out
-from moleflow.files.artifacts import write_text
+from moleflow.files.artifacts import read_json, write_text
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 
@@ -18,22 +18,22 @@ class IndexConfig(Config):
 
 
 @told_plainly
-def main(name: str, layout: str, root: str) -> None:
+def main(name: str) -> None:
     """Writes data/index/<product>.csv.
 
     Args:
         name: the product.
-        layout: its layout, a name in `LAYOUTS`.
-        root: its folder.
     """
     paths = Paths(Path())
-    config = load_params(IndexConfig, paths.product_params(name, "index"))
+    params = paths.product_params(name, "index")
+    config, line = load_params(IndexConfig, params), read_json(params, "dvc repro check")
+    root, layout = paths.root / line["path"], line["layout"]  # not by the shell: a path may hold quotes or $
     output = paths.index.of(name)
     with measured(paths.costs, "index", name, [output]):
-        table = build_index(Path(root), layout=layout, calibration_fraction=config.calibration_fraction)
+        table = build_index(root, layout=layout, calibration_fraction=config.calibration_fraction)
         write_text(output, table.to_csv(index=False))
     print(f"{name}: " + ", ".join(f"{count} {split}" for split, count in table["split"].value_counts().items()))
-    for group, files in left_out(Path(root), table).items():
+    for group, files in left_out(root, table).items():
         print(f"{name}: left out, neither images nor masks of this layout: {len(files)} {group}, the first {files[0]}")
 
 

@@ -11,7 +11,7 @@ from moleflow.compute.device import DeviceError, find_device
 from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Config, mistakes
-from moleflow.config.products import Products, task_mistakes
+from moleflow.config.products import Products, path_mistakes, task_mistakes
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_channels
 from moleflow.features.standardization import STANDARDIZATIONS
@@ -71,7 +71,8 @@ def all_mistakes(content: dict[str, Any]) -> list[str]:
     wrong += [mistake for config in configs for mistake in mistakes(config, renamed | content)]
     wrong += _wrong_names(content)
     if not wrong:
-        wrong += task_mistakes(Products(**{key: content[key] for key in Products.model_fields}))
+        products = Products(**{key: content[key] for key in Products.model_fields})
+        wrong += task_mistakes(products) + path_mistakes(products)
         wrong += _wrong_combinations(content)
     return list(dict.fromkeys(wrong))
 

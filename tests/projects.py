@@ -59,7 +59,7 @@ class Project:
         yield "check", ()
         for stage in ("index", "extract", "probe", "prototype"):
             for name, line in lines.items():
-                more = {"index": (line["layout"], line["path"]), "prototype": (line["task"],)}.get(stage, ())
+                more = {"prototype": (line["task"],)}.get(stage, ())
                 yield stage, (name, *more)
         yield "base", (params["first_task"],)
         yield from (("train", (task,)) for task in params["later_tasks"])

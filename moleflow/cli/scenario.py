@@ -35,7 +35,10 @@ def run(arguments: argparse.Namespace) -> None:
         ScenarioError: the data set has no such scenario or order, or its folder is not given.
     """
     paths = Paths(Path())
-    products = scenario(arguments.dataset, arguments.scenario, root=arguments.root, order=arguments.order)
+    root = (
+        None if arguments.root is None else str(Path(arguments.root).expanduser().absolute())
+    )  # experiments are copies
+    products = scenario(arguments.dataset, arguments.scenario, root=root, order=arguments.order)
     write_products(products, paths.params)
     missing = [product.path for product in products.values() if not (paths.root / product.path).is_dir()]
     if missing and arguments.root is not None:

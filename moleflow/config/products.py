@@ -1,5 +1,6 @@
 """The products and tasks that params.yaml lists."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,9 @@ def _not_reserved(name: str) -> str:
     return name
 
 
-ProductName = Annotated[str, Field(pattern=r"^\w+$"), AfterValidator(_not_reserved)]
+# Letters of any script, digits, _ and -, which is not first: "." is a part of a key to DVC, "@" and "/" are its own.
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+ProductName = Annotated[Name, AfterValidator(_not_reserved)]
 
 
 class ProductClass(Config):
@@ -26,7 +29,7 @@ class ProductClass(Config):
     for all products, further down in params.yaml, holds for this one too.
     """
 
-    task: Annotated[str, Field(pattern=r"^\w+$")]
+    task: Name
     layout: str
     path: str
     alarm_rate: OpenFraction | None = None
@@ -67,6 +70,25 @@ def load_products(path: Path) -> Products:
     if wrong:
         raise ParamsError(f"{path}: " + "; ".join(wrong))
     return products
+
+
+def path_mistakes(products: Products) -> list[str]:
+    """Lists paths that a shell would expand, and DVC takes literally.
+
+    Args:
+        products: products, each valid by itself.
+
+    Returns:
+        One sentence each, with the path to write instead; none if all is well.
+    """
+    wrong = []
+    for product, line in products.classes.items():
+        expanded = os.path.expanduser(os.path.expandvars(line.path))
+        if expanded != line.path and not os.path.exists(line.path):
+            wrong.append(
+                f"classes.{product}.path: DVC does not expand {line.path!r}; write {os.path.abspath(expanded)}"
+            )
+    return wrong
 
 
 def task_mistakes(products: Products) -> list[str]:

@@ -13,6 +13,8 @@ from moleflow.datasets.sample import DatasetError, Sample
 from moleflow.files.artifacts import digest
 from moleflow.images.reading import list_files, read_image, read_mask
 
+MASK_TOLERANCE = 0.01  # of a side, a pixel at least, by which a mask's size may differ from its image's; it is resized
+
 
 def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.DataFrame:
     """Lists a product's images after reading every one of them.
@@ -59,9 +61,16 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
             "defect": [sample.defect for sample in normal + test],
             "mask": [sample.mask.as_posix() if sample.mask else "" for sample in normal + test],
             "digest": [digest(sample.path) for sample in normal + test],
-            "mask_digest": [digest(sample.mask) if sample.mask else "" for sample in normal + test],
+            "mask_digest": [_digest_of_mask(sample.mask) if sample.mask else "" for sample in normal + test],
         }
     )
+
+
+def _digest_of_mask(mask: Path) -> str:
+    """SHA-256 of a mask's file, or of the digests of those in its folder."""
+    if not mask.is_dir():
+        return digest(mask)
+    return hashlib.sha256(" ".join(digest(path) for path in list_files(mask)).encode()).hexdigest()
 
 
 def left_out(root: Path, table: pd.DataFrame) -> dict[str, list[Path]]:
@@ -74,7 +83,12 @@ def left_out(root: Path, table: pd.DataFrame) -> dict[str, list[Path]]:
     Returns:
         Their paths by folder and suffix, such as "test/crack/xyz/*.tiff".
     """
-    used = {*table.path, *table["mask"], (root / "labels.csv").as_posix()}
+    masks = [Path(mask) for mask in table["mask"] if mask]
+    used = {
+        *table.path,
+        *(path.as_posix() for mask in masks for path in (list_files(mask) if mask.is_dir() else [mask])),
+    }
+    used.add((root / "labels.csv").as_posix())
     groups: dict[str, list[Path]] = {}
     for path in list_files(root):
         if path.as_posix() not in used:
@@ -107,7 +121,8 @@ def _check(sample: Sample) -> str:
     image = read_image(sample.path)
     if sample.mask is not None:
         mask = read_mask(sample.mask)
-        if mask.size != image.size:
+        bounds = [max(1, round(MASK_TOLERANCE * side)) for side in image.size]
+        if any(abs(own - side) > bound for own, side, bound in zip(mask.size, image.size, bounds, strict=True)):
             raise DatasetError(
                 f"{sample.mask} has {mask.width}×{mask.height} pixels, its image {sample.path} "
                 f"{image.width}×{image.height}; redraw the mask at the image's size"

@@ -23,7 +23,8 @@ class Sample:
             itself keeps apart) or "test".
         label: 0 normal, 1 defective.
         defect: kind of defect, "good" for a normal image.
-        mask: mask of the defect; None if it was not marked, or for a normal image.
+        mask: mask of the defect, or a folder of several that count together; None if it was not marked, or for a normal
+            image.
     """
 
     path: Path

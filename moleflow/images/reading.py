@@ -116,15 +116,25 @@ def read_mask(path: Path) -> Image.Image:
     defect (VisA); in a JPEG, whose zeros are noisy, every value above 127.
 
     Args:
-        path: the mask.
+        path: the mask, or a folder of several, of which a pixel of any counts.
 
     Returns:
         The mask, mode L.
 
     Raises:
-        ImageError: missing, unreadable or truncated; the message names the file.
+        ImageError: missing, unreadable or truncated, or a folder without masks or with masks of several sizes; the
+            message names the file.
     """
-    return _decoded(path, _as_mask)
+    if not path.is_dir():
+        return _decoded(path, _as_mask)
+    masks = {part: _decoded(part, _as_mask) for part in list_images(path)}
+    if not masks:
+        raise ImageError(f"{path} holds no masks; add them or remove the folder")
+    whole, *others = masks.items()
+    for part, mask in others:
+        if mask.size != whole[1].size:
+            raise ImageError(f"{part} has another size than {whole[0]}; masks of one image must have one size")
+    return Image.fromarray(np.maximum.reduce([np.asarray(mask) for mask in masks.values()]))
 
 
 def _decoded(path: Path, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:

@@ -48,6 +48,16 @@ def tree_mvtec3d(root):
     return root
 
 
+def tree_mvtec_loco(root):
+    save_images(root / "train/good", 8, 0)
+    save_images(root / "validation/good", 2, 10)
+    save_images(root / "test/good", 2, 20)
+    save_images(root / "test/crack", 3, 30)
+    for number in range(3):
+        save_mask(root / f"ground_truth/crack/{number:03d}/000.png")
+    return root
+
+
 def tree_visa(root):
     """Masks hold small numbers of kinds of defect; the csv lists other products as well."""
     images, masks = root / "Data/Images", root / "Data/Masks/Anomaly"

@@ -217,3 +217,67 @@ def test_08_a_mask_is_turned_by_its_own_orientation(tree):
 def test_08_broken_metadata_turn_nothing(tmp_path):
     pixels = picture(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\0\0\0\xff broken")
     np.testing.assert_array_equal(np.asarray(read_image(tmp_path / "a.png")), pixels)
+
+
+# 9. Masks
+
+
+def loco(root):
+    for number in range(8):
+        picture(root / f"train/good/{number:03d}.png", number)
+    for number in range(3):
+        picture(root / f"validation/good/{number:03d}.png", 50 + number)
+        picture(root / f"test/good/{number:03d}.png", 100 + number)
+        picture(root / f"test/logical_anomalies/{number:03d}.png", 150 + number)
+        for part in range(number + 1):
+            mask = np.zeros((16, 20), np.uint8)
+            mask[4 * part : 4 * part + 2, number : number + 5] = 200 + part  # LOCO's masks hold numbers of kinds
+            path = root / f"ground_truth/logical_anomalies/{number:03d}/{part:03d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(path)
+    return root
+
+
+def test_09_the_masks_of_an_image_of_loco_count_together(tmp_path):
+    root = loco(tmp_path / "bolt")
+    table = index(root, "mvtec_loco")
+    assert table["split"].value_counts().to_dict() == {"train": 8, "calibration": 3, "test": 6}
+    defective = table[table.label == 1]
+    assert defective.defect.unique().tolist() == ["logical_anomalies"]
+    for number, mask in enumerate(defective["mask"]):
+        expected = np.zeros((16, 20), np.uint8)
+        for part in range(number + 1):
+            expected[4 * part : 4 * part + 2, number : number + 5] = 255
+        np.testing.assert_array_equal(np.asarray(read_mask(Path(mask))), expected)
+    assert left_out(root, table) == {}
+    before = defective.mask_digest.tolist()
+    Image.fromarray(np.full((16, 20), 255, np.uint8)).save(root / "ground_truth/logical_anomalies/001/000.png")
+    changed = index(root, "mvtec_loco")
+    assert [old == new for old, new in zip(before, changed[changed.label == 1].mask_digest, strict=True)] == [
+        True,
+        False,
+        True,
+    ]
+    (root / "test/logical_anomalies/002.png").unlink()
+    with pytest.raises(DatasetError, match="logical_anomalies/002 holds masks without an image"):
+        index(root, "mvtec_loco")
+
+
+def test_09_loco_read_as_mvtec_is_refused_and_not_left_without_masks(tmp_path):
+    with pytest.raises(DatasetError, match=r"logical_anomalies/000/000\.png is a mask without an image of defect"):
+        index(loco(tmp_path / "bolt"), "mvtec")
+
+
+@pytest.mark.parametrize(("width", "right"), [(20, True), (21, True), (19, True), (22, False), (18, False)])
+def test_09_a_mask_that_is_off_by_a_pixel_is_resized(tree, width, right):
+    mask = np.zeros((16, width), np.uint8)
+    mask[:8] = 255
+    path = tree / "ground_truth/dent/0_mask.png"
+    Image.fromarray(mask).save(path)
+    if not right:
+        with pytest.raises(DatasetError, match=rf"0_mask\.png has {width}×16 pixels, its image .* 20×16; redraw"):
+            index(tree)
+        return
+    assert path.as_posix() in index(tree)["mask"].tolist()
+    assert mask_pixels(path, 16, "stretch")[:7].all()
+    assert not mask_pixels(path, 16, "stretch")[9:].any()

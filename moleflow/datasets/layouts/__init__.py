@@ -7,6 +7,7 @@ from moleflow.datasets.layouts.btad import scan_btad
 from moleflow.datasets.layouts.folder import scan_folder
 from moleflow.datasets.layouts.mvtec import scan_mvtec
 from moleflow.datasets.layouts.mvtec3d import scan_mvtec3d
+from moleflow.datasets.layouts.mvtec_loco import scan_mvtec_loco
 from moleflow.datasets.layouts.visa import scan_visa
 from moleflow.datasets.sample import Sample
 
@@ -14,6 +15,7 @@ LAYOUTS: dict[str, Callable[[Path], list[Sample]]] = {
     "mvtec": scan_mvtec,
     "btad": scan_btad,
     "mvtec3d": scan_mvtec3d,
+    "mvtec_loco": scan_mvtec_loco,
     "visa": scan_visa,
     "folder": scan_folder,
 }

@@ -1,0 +1,51 @@
+"""1. Names beyond ASCII: of files, folders, products and tasks."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from projects import PRODUCTS, Project
+
+from moleflow.images.reading import read_image
+from stages.params_mistakes import all_mistakes
+
+
+def test_01_any_file_name_and_names_in_any_script_go_through_the_whole_pipeline(tmp_path):
+    """A home folder with an umlaut; products größe, 部品-2 and bolt; images that are called as people call them."""
+    project = Project.of_small_products(tmp_path / "Büro Müller, 100 % 'neu'")
+    raw = project.root / "data/raw/small"
+    names = {"bolt": "größe", "nut": "部品-2", "washer": "Ø_3"}
+    for old, new in names.items():
+        (raw / old).rename(raw / new)
+    first = raw / "größe/test/good/0.png"
+    pixels = np.asarray(Image.open(first))
+    for number, name in enumerate(("Schräg 000.png", "a,b; c.png", "日本.png", '"quoted" $x #1.png', "_mask.png")):
+        shutil.move(raw / f"größe/train/good/{number}.png", raw / "größe/train/good" / name)
+    first.rename(first.with_name("Schräg, 000.png"))
+    params = project.params()
+    classes = {names[name]: {**params["classes"][name], "path": f"data/raw/small/{names[name]}"} for name in PRODUCTS}
+    classes["部品-2"]["task"] = "zweite-Aufgabe"
+    project.edit(classes=classes, later_tasks=["zweite-Aufgabe", "t2"])
+    project.run()
+    assert list(project.metrics("classes")) == list(names.values())
+    assert project.summary()["image_auroc"] > 0.8
+    np.testing.assert_array_equal(np.asarray(read_image(first.with_name("Schräg, 000.png"))), pixels)
+    page = (project.root / "metrics/report/index.html").read_text(encoding="utf-8")
+    assert "größe" in page
+    assert "部品-2" in page
+
+
+@pytest.mark.parametrize("name", ["a.b", "a@b", "a/b", "-a", "a b", "", "a:b", "unknown", "mean", "ä\n"])
+def test_01_other_names_are_refused(name):
+    from projects import ROOT
+    from ruamel.yaml import YAML
+
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    line = {"task": "t00", "layout": "mvtec", "path": "x"}
+    found = all_mistakes({**params, "classes": {**params["classes"], name: line}})
+    assert any(each.startswith("classes.") for each in found), found
+    if name not in ("unknown", "mean"):
+        line = {**params["classes"]["brick"], "task": name}
+        found = all_mistakes({**params, "classes": {**params["classes"], "brick": line}})
+        assert any(each.startswith("classes.brick.task") for each in found), found
