@@ -5,7 +5,7 @@ from pathlib import Path
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, OpenFraction, load_params
-from moleflow.datasets.index import build_index, left_out
+from moleflow.datasets.index import build_index
 from moleflow.files.artifacts import read_json, write_text
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
@@ -15,6 +15,7 @@ class IndexConfig(Config):
     """What this stage reads of params.yaml, besides its own line under `classes`."""
 
     calibration_fraction: OpenFraction
+    duplicates: str
 
 
 @told_plainly
@@ -30,11 +31,11 @@ def main(name: str) -> None:
     root, layout = paths.root / line["path"], line["layout"]  # not by the shell: a path may hold quotes or $
     output = paths.index.of(name)
     with measured(paths.costs, "index", name, [output]):
-        table = build_index(root, layout=layout, calibration_fraction=config.calibration_fraction)
+        table, notes = build_index(root, layout=layout, **config.model_dump())
         write_text(output, table.to_csv(index=False))
     print(f"{name}: " + ", ".join(f"{count} {split}" for split, count in table["split"].value_counts().items()))
-    for group, files in left_out(root, table).items():
-        print(f"{name}: left out, neither images nor masks of this layout: {len(files)} {group}, the first {files[0]}")
+    for note in notes:
+        print(f"{name}: {note}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Config, mistakes
 from moleflow.config.products import Products, path_mistakes, task_mistakes
+from moleflow.datasets.duplicates import DUPLICATES
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_channels
 from moleflow.features.standardization import STANDARDIZATIONS
@@ -32,6 +33,7 @@ STAGES = ("base", "train", "route", "misrouted", "baseline", "evaluate", "report
 
 # Keys whose values are names, with the known names.
 NAMES: dict[str, Collection[str]] = {
+    "duplicates": DUPLICATES,
     "resize": RESIZES,
     "probe_defects": DEFECTS,
     "probe_perturbations": PERTURBATIONS,

@@ -3,11 +3,13 @@
 import hashlib
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from moleflow.config.registry import choose
+from moleflow.datasets.duplicates import DUPLICATES, Picture
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sample import DatasetError, Sample
 from moleflow.files.artifacts import digest
@@ -16,7 +18,20 @@ from moleflow.images.reading import list_files, read_image, read_mask
 MASK_TOLERANCE = 0.01  # of a side, a pixel at least, by which a mask's size may differ from its image's; it is resized
 
 
-def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.DataFrame:
+class Index(NamedTuple):
+    """A product's images, and what is to be said of its folder.
+
+    Attributes:
+        table: one row per image: path, split ("train", "calibration", "test"), label, defect, mask (empty for none),
+            digest and mask_digest (SHA-256 of the files, so that later stages notice a change).
+        notes: sentences about files that are left out, copies and resized masks.
+    """
+
+    table: pd.DataFrame
+    notes: list[str]
+
+
+def build_index(root: Path, *, layout: str, calibration_fraction: float, duplicates: str) -> Index:
     """Lists a product's images after reading every one of them.
 
     Args:
@@ -24,16 +39,16 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
         layout: name in `LAYOUTS`.
         calibration_fraction: share of the normal training images held out for calibration, drawn at
             random but always the same; of no effect where the data set keeps such images itself.
+        duplicates: what to do with the same picture twice, a name in `DUPLICATES`.
 
     Returns:
-        One row per image: path, split ("train", "calibration", "test"), label, defect, mask (empty
-        for none), digest and mask_digest (SHA-256 of the files, so that later stages notice a change).
+        The index.
 
     Raises:
         ChoiceError: the layout is unknown.
         DatasetError: the product has too few images or leaves fewer than two to learn from, its normal images
-            are all the same picture, a mask has another size than its image, only some defective images
-            have one, or the same picture is in two splits.
+            are all the same picture, a mask has another size than its image, a folder is a link, or the same
+            picture is in two splits.
         ImageError: a file is not a complete image.
     """
     _refuse_linked_folders(root)
@@ -47,23 +62,32 @@ def build_index(root: Path, *, layout: str, calibration_fraction: float) -> pd.D
     twice = [path for path, count in Counter(sample.path for sample in samples).items() if count > 1]
     if twice:
         raise DatasetError(f"{twice[0]} is listed more than once; keep one line of it")
-    _refuse_half_masked(test)
     splits = _splits(normal, calibration_fraction) + ["test"] * len(test)
     _refuse_few(root, splits.count("train"), len(normal), calibration_fraction)
-    contents = [_check(sample) for sample in normal + test]
-    _refuse_alike(root, [content for content, split in zip(contents, splits, strict=True) if split == "train"])
-    _refuse_twins(normal + test, splits, contents)
-    return pd.DataFrame(
+    notes = _half_masked(test)
+    pictures = [
+        Picture(sample, split, _check(sample, notes)) for sample, split in zip(normal + test, splits, strict=True)
+    ]
+    _refuse_alike(root, [picture.content for picture in pictures if picture.split == "train"])
+    kept, said = choose(DUPLICATES, duplicates, "duplicates")(pictures)
+    _refuse_few(root, sum(picture.split == "train" for picture in kept), len(normal), calibration_fraction)
+    rows = [
         {
-            "path": [sample.path.as_posix() for sample in normal + test],
-            "split": splits,
-            "label": [sample.label for sample in normal + test],
-            "defect": [sample.defect for sample in normal + test],
-            "mask": [sample.mask.as_posix() if sample.mask else "" for sample in normal + test],
-            "digest": [digest(sample.path) for sample in normal + test],
-            "mask_digest": [_digest_of_mask(sample.mask) if sample.mask else "" for sample in normal + test],
+            "path": sample.path.as_posix(),
+            "split": split,
+            "label": sample.label,
+            "defect": sample.defect,
+            "mask": sample.mask.as_posix() if sample.mask else "",
+            "digest": digest(sample.path),
+            "mask_digest": _digest_of_mask(sample.mask) if sample.mask else "",
         }
-    )
+        for sample, split in ((picture.sample, picture.split) for picture in kept)
+    ]
+    notes += said + [
+        f"{len(files)} files {group} left out, neither images nor masks of this layout; the first is {files[0]}"
+        for group, files in _left_out(root, normal + test).items()
+    ]
+    return Index(pd.DataFrame(rows), notes)
 
 
 def _digest_of_mask(mask: Path) -> str:
@@ -73,27 +97,15 @@ def _digest_of_mask(mask: Path) -> str:
     return hashlib.sha256(" ".join(digest(path) for path in list_files(mask)).encode()).hexdigest()
 
 
-def left_out(root: Path, table: pd.DataFrame) -> dict[str, list[Path]]:
-    """Files of a product's folder that are neither an image nor a mask of its index; hidden ones do not count.
-
-    Args:
-        root: folder of the product.
-        table: its index.
-
-    Returns:
-        Their paths by folder and suffix, such as "test/crack/xyz/*.tiff".
-    """
-    masks = [Path(mask) for mask in table["mask"] if mask]
-    used = {
-        *table.path,
-        *(path.as_posix() for mask in masks for path in (list_files(mask) if mask.is_dir() else [mask])),
-    }
-    used.add((root / "labels.csv").as_posix())
+def _left_out(root: Path, samples: list[Sample]) -> dict[str, list[Path]]:
+    """Files of a product's folder that are neither image nor mask, by folder and suffix; hidden ones do not count."""
+    used = {root / "labels.csv", *(sample.path for sample in samples)}
+    for mask in (sample.mask for sample in samples if sample.mask):
+        used |= set(list_files(mask)) if mask.is_dir() else {mask}
     groups: dict[str, list[Path]] = {}
     for path in list_files(root):
-        if path.as_posix() not in used:
-            folder = path.parent.relative_to(root) / f"*{path.suffix}"
-            groups.setdefault(folder.as_posix(), []).append(path)
+        if path not in used:
+            groups.setdefault((path.parent.relative_to(root) / f"*{path.suffix}").as_posix(), []).append(path)
     return groups
 
 
@@ -116,28 +128,30 @@ def _splits(normal: list[Sample], calibration_fraction: float) -> list[str]:
     return ["calibration" if row in calibration else "train" for row in range(len(normal))]
 
 
-def _check(sample: Sample) -> str:
+def _check(sample: Sample, notes: list[str]) -> str:
     """Reads image and mask; returns the SHA-256 of the decoded picture."""
     image = read_image(sample.path)
     if sample.mask is not None:
         mask = read_mask(sample.mask)
+        sizes = (
+            f"{sample.mask} has {mask.width}×{mask.height} pixels, its image {sample.path} {image.width}×{image.height}"
+        )
         bounds = [max(1, round(MASK_TOLERANCE * side)) for side in image.size]
         if any(abs(own - side) > bound for own, side, bound in zip(mask.size, image.size, bounds, strict=True)):
-            raise DatasetError(
-                f"{sample.mask} has {mask.width}×{mask.height} pixels, its image {sample.path} "
-                f"{image.width}×{image.height}; redraw the mask at the image's size"
-            )
+            raise DatasetError(f"{sizes}; redraw the mask at the image's size")
+        if mask.size != image.size:
+            notes.append(f"{sizes}: the mask is resized")
     return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
 
 
-def _refuse_half_masked(test: list[Sample]) -> None:
-    bare = [sample for sample in test if sample.label and not sample.mask]
-    masked = [sample for sample in test if sample.label and sample.mask]
-    if bare and masked:
-        raise DatasetError(
-            f"{bare[0].path} has no mask, {masked[0].path} has one; a product has masks for all its defective "
-            "images or for none: add it or remove the image"
-        )
+def _half_masked(test: list[Sample]) -> list[str]:
+    """What to say if some defective images have a mask and others have none."""
+    bare = [sample.path for sample in test if sample.label and not sample.mask]
+    defective = sum(sample.label for sample in test)
+    if not bare or len(bare) == defective:
+        return []
+    count = f"{len(bare)} of {defective} defective images"
+    return [f"{count} have no mask, pixel metrics leave them out; the first is {bare[0]}"]
 
 
 def _refuse_few(root: Path, train: int, normal: int, calibration_fraction: float) -> None:
@@ -154,14 +168,3 @@ def _refuse_alike(root: Path, train: list[str]) -> None:
             f"{root}: all {len(train)} images to learn from are the same picture; 2 different ones are needed, "
             "100 or more are good"
         )
-
-
-def _refuse_twins(samples: list[Sample], splits: list[str], contents: list[str]) -> None:
-    """Copies of a training image in other splits would make their metrics or p-values worthless."""
-    pictures: dict[str, list[tuple[Path, str]]] = {}
-    for sample, split, content in zip(samples, splits, contents, strict=True):
-        pictures.setdefault(content, []).append((sample.path, split))
-    twins = [copies for copies in pictures.values() if len({split for _, split in copies}) > 1]
-    if twins:
-        named = "; ".join(" = ".join(f"{path} ({split})" for path, split in copies) for copies in twins)
-        raise DatasetError(f"the same picture is in several splits, keep one of each: {named}")

@@ -140,7 +140,24 @@ def grade(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None
     image = ranking(labels, predictions.comparable_score)
     if masks is None:
         return Grade(image, Ranking(None, None, None, None, "the product has no masks"))
-    return Grade(image, pixel_ranking(masks, anomaly_maps(predictions.patch_score, size=masks.shape[-1], sigma=sigma)))
+    counted = ~unmarked(labels, masks)
+    maps = anomaly_maps(predictions.patch_score[counted], size=masks.shape[-1], sigma=sigma)
+    return Grade(image, pixel_ranking(masks[counted], maps))
+
+
+def unmarked(labels: np.ndarray, masks: np.ndarray) -> np.ndarray:
+    """Defective images without a marked pixel: their mask is missing, or the view cuts the defect off.
+
+    Where the defect is cannot be told, so that pixel metrics leave them out.
+
+    Args:
+        labels: 1 defective, (N,).
+        masks: (N, S, S), bool.
+
+    Returns:
+        (N,), bool.
+    """
+    return labels.astype(bool) & ~masks.any((1, 2))
 
 
 def grades(outcome: Outcome, sigma: float) -> tuple[list[Grade], list[Grade]]:
@@ -200,6 +217,12 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
             reason = f"fewer than {images_needed(outcome.alarm_rate)} calibration images"
         metrics |= {f"{metric}{suffix}": value for metric, value in counted.items()}
         reasons |= {f"{metric}{suffix}": reason for metric, value in counted.items() if value is None}
+    defective = outcome.labels.astype(bool)
+    metrics["defective_marked"] = None
+    if outcome.masks is None or not defective.any():
+        reasons["defective_marked"] = "the product has no masks" if outcome.masks is None else "no defective test image"
+    else:
+        metrics["defective_marked"] = float(1 - unmarked(outcome.labels, outcome.masks)[defective].mean())
     metrics["alarm_rate"] = outcome.alarm_rate
     metrics["routing_accuracy"] = float((outcome.chosen[:, -1] == outcome.number).mean())
     return metrics, reasons

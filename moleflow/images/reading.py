@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import rotate
+from scipy.ndimage import label, rotate
 
 from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
@@ -240,7 +240,7 @@ def rotated(pixels: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def mask_pixels(path: Path, size: int, resize: str) -> np.ndarray:
-    """Reads a mask in the same view, binarized at one half after resizing.
+    """Reads a mask in the same view, binarized at one half after resizing; a region that would vanish keeps a pixel.
 
     Args:
         path: the mask.
@@ -254,5 +254,12 @@ def mask_pixels(path: Path, size: int, resize: str) -> np.ndarray:
         ChoiceError: `resize` is unknown.
         ImageError: the mask cannot be read.
     """
-    fitted = choose(RESIZES, resize, "resize")(read_mask(path), size, Image.Resampling.BILINEAR)
-    return np.asarray(fitted) > 127
+    fit, mask = choose(RESIZES, resize, "resize"), read_mask(path)
+    marked = np.array(fit(mask, size, Image.Resampling.BILINEAR)) > 127
+    share = np.asarray(fit(Image.fromarray(np.asarray(mask, np.float32)), size, Image.Resampling.BOX))
+    regions, count = label(share > 0, np.ones((3, 3)))  # of all pixels that anything defective falls into
+    kept = np.unique(regions[marked])
+    for region in np.setdiff1d(np.arange(1, count + 1), kept):
+        most = np.where(regions == region, share, -1).argmax()
+        marked.reshape(-1)[most] = True
+    return marked

@@ -91,9 +91,12 @@ def test_views_of_an_image_and_its_mask_agree(tmp_path):
 
 def test_mask_is_binarized_after_resizing(tmp_path):
     mask = Image.new("L", (4, 4))
-    mask.putpixel((1, 1), 255)
-    mask.save(tmp_path / "dot.png")
-    assert not mask_pixels(tmp_path / "dot.png", 1, "stretch").any()  # a sixteenth of the pixel
+    mask.paste(255, (0, 0, 2, 2))
+    mask.save(tmp_path / "quarter.png")
+    assert mask_pixels(tmp_path / "quarter.png", 2, "stretch").tolist() == [[True, False], [False, False]]
+    mask.paste(255, (2, 0, 3, 1))  # a quarter of the next pixel, of the same region
+    mask.save(tmp_path / "more.png")
+    assert mask_pixels(tmp_path / "more.png", 2, "stretch").tolist() == [[True, False], [False, False]]
     mask.paste(255, (0, 0, 4, 3))
     mask.save(tmp_path / "most.png")
     assert mask_pixels(tmp_path / "most.png", 1, "stretch").all()

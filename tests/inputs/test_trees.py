@@ -5,10 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from scipy.ndimage import label
 
-from moleflow.datasets.index import build_index, left_out
+from moleflow.datasets.index import build_index
 from moleflow.datasets.sample import DatasetError
+from moleflow.evaluation.metrics import ranking
+from moleflow.evaluation.results import grade, unmarked
 from moleflow.images.reading import image_pixels, image_suffixes, mask_pixels, read_image, read_mask
+from moleflow.scoring.scorer import Predictions
 
 RNG = np.random.default_rng(0)
 
@@ -39,7 +43,11 @@ def tree(tmp_path):
 
 
 def index(root, layout="mvtec"):
-    return build_index(root, layout=layout, calibration_fraction=0.2)
+    return build_index(root, layout=layout, calibration_fraction=0.2, duplicates="refuse").table
+
+
+def notes(root, layout="mvtec", duplicates="refuse"):
+    return build_index(root, layout=layout, calibration_fraction=0.2, duplicates=duplicates).notes
 
 
 # 4. Links
@@ -143,9 +151,10 @@ def test_06_what_is_left_out_is_named(tree):
     (tree / "extra").mkdir()
     picture(tree / "extra/a.png", 400)
     picture(tree / "extra/b.png", 401)
-    groups = left_out(tree, index(tree))
-    assert {group: len(files) for group, files in groups.items()} == {"extra/*.png": 2, "*.txt": 1}
-    assert groups["extra/*.png"][0] == tree / "extra/a.png"
+    assert notes(tree) == [
+        f"2 files extra/*.png left out, neither images nor masks of this layout; the first is {tree}/extra/a.png",
+        f"1 files *.txt left out, neither images nor masks of this layout; the first is {tree}/readme.txt",
+    ]
 
 
 # 7. Hidden and system files
@@ -159,7 +168,7 @@ def test_07_hidden_and_system_files_are_as_if_they_were_not_there(tree, folder, 
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"of a system")
     assert index(tree).equals(before)
-    assert left_out(tree, before) == {}
+    assert notes(tree) == []
 
 
 def test_07_files_beside_labels_are_no_images(tmp_path):
@@ -168,7 +177,7 @@ def test_07_files_beside_labels_are_no_images(tmp_path):
     for name in ("notes.txt", "test/notes.txt", "test/._0.png", "test/Thumbs.db"):
         (root / name).write_text("not an image")
     assert index(root, "folder").equals(before)
-    assert set(left_out(root, before)) == {"*.txt", "test/*.txt"}
+    assert [note.split(" left out")[0] for note in notes(root, "folder")] == ["1 files *.txt", "1 files test/*.txt"]
 
 
 # 8. Orientation
@@ -249,7 +258,7 @@ def test_09_the_masks_of_an_image_of_loco_count_together(tmp_path):
         for part in range(number + 1):
             expected[4 * part : 4 * part + 2, number : number + 5] = 255
         np.testing.assert_array_equal(np.asarray(read_mask(Path(mask))), expected)
-    assert left_out(root, table) == {}
+    assert notes(root, "mvtec_loco") == []
     before = defective.mask_digest.tolist()
     Image.fromarray(np.full((16, 20), 255, np.uint8)).save(root / "ground_truth/logical_anomalies/001/000.png")
     changed = index(root, "mvtec_loco")
@@ -279,5 +288,119 @@ def test_09_a_mask_that_is_off_by_a_pixel_is_resized(tree, width, right):
             index(tree)
         return
     assert path.as_posix() in index(tree)["mask"].tolist()
+    said = [f"{path} has {width}×16 pixels, its image {tree}/test/dent/0.png 20×16: the mask is resized"]
+    assert notes(tree) == (said if width != 20 else [])
     assert mask_pixels(path, 16, "stretch")[:7].all()
     assert not mask_pixels(path, 16, "stretch")[9:].any()
+
+
+# 11. The same picture twice
+
+
+def copied(root, *pairs):
+    """Each second file becomes the first one's picture, in other bytes: another format, and turned by its metadata."""
+    for number, (source, target) in enumerate(pairs):
+        with Image.open(root / source) as image:
+            upright = image.copy()
+        (root / target).unlink(missing_ok=True)
+        if number % 2:
+            exif = Image.Exif()
+            exif[0x0112] = 3
+            upright.transpose(Image.Transpose.ROTATE_180).save(root / target, exif=exif)
+        else:
+            upright.save(root / target)
+
+
+def test_11_all_copies_in_several_splits_are_named_at_once(tree):
+    pairs = [("train/good/1.png", "test/good/0.png"), ("train/good/2.png", "test/good/1.png")]
+    copied(tree, *pairs, ("train/good/3.png", "test/dent/2.png"))
+    with pytest.raises(DatasetError, match=r"keep one of each, or set duplicates: drop: ") as error:
+        index(tree)
+    assert str(error.value).count(" = ") == 3
+    for number in (1, 2, 3):
+        assert f"train/good/{number}.png (" in str(error.value)
+
+
+def test_11_drop_takes_the_training_copy_then_the_calibration_copy_never_the_tests(tree):
+    before = index(tree)
+    splits = dict(zip(before.path, before.split, strict=True))
+    held_out = [path for path, split in splits.items() if split == "calibration"]
+    learned = [path for path, split in splits.items() if split == "train"]
+    relative = lambda path: Path(path).relative_to(tree)  # noqa: E731
+    copied(
+        tree,
+        (relative(learned[0]), "test/good/0.png"),  # train and test
+        (relative(held_out[0]), "test/good/1.png"),  # calibration and test
+        (relative(held_out[1]), relative(learned[1])),  # train and calibration
+        (relative(learned[2]), relative(learned[3])),  # within train
+        ("test/dent/0.png", "test/dent/1.png"),  # within test: both stay
+    )
+    table, said = build_index(tree, layout="mvtec", calibration_fraction=0.2, duplicates="drop")
+    gone = set(before.path) - set(table.path)
+    assert gone == {learned[0], held_out[0], learned[1], learned[3]}
+    assert dict(zip(table.path, table.split, strict=True)) == {
+        path: split for path, split in splits.items() if path not in gone
+    }
+    assert said[0].startswith("4 copies of other pictures dropped: ")
+    assert all(path in said[0] for path in gone)
+
+
+def test_11_copies_within_train_are_said_where_they_are_not_dropped(tree):
+    table = index(tree)
+    first, second = table[table.split == "train"].path[:2]
+    copied(tree, (Path(first).relative_to(tree), Path(second).relative_to(tree)))
+    assert len(index(tree)) == len(table)
+    assert notes(tree) == [
+        f"the same picture twice; duplicates: drop would keep one: {first} (train) = {second} (train)"
+    ]
+
+
+# 9 and 10. Defects that are not marked, tiny, or cut off
+
+
+def test_09_masks_for_some_defects_leave_the_others_out_of_the_pixel_metrics(tree):
+    (tree / "ground_truth/dent/1_mask.png").unlink()
+    table = index(tree)
+    assert (table[table.label == 1]["mask"] == "").tolist() == [False, True, False]
+    assert notes(tree) == [
+        f"1 of 3 defective images have no mask, pixel metrics leave them out; the first is {tree}/test/dent/1.png"
+    ]
+    rng = np.random.default_rng(0)
+    labels, masks = np.array([0, 0, 1, 1, 1]), np.zeros((5, 8, 8), bool)
+    masks[2, :3], masks[4, 5:] = True, True  # image 3 is defective, nobody says where
+    scores = rng.normal(size=(5, 4, 4))
+    predictions = Predictions(scores, scores.max((1, 2)), np.ones(5), scores.max((1, 2)))
+    others = np.array([0, 1, 2, 4])
+    fewer = Predictions(*(value[others] for value in vars(predictions).values()))
+    found, expected = grade(predictions, labels, masks, 1.0), grade(fewer, labels[others], masks[others], 1.0)
+    assert found.pixel == expected.pixel
+    assert found.pixel.ap is not None
+    assert found.image.ap == ranking(labels, scores.max((1, 2))).ap  # it counts for the image metrics
+
+
+@pytest.mark.parametrize("side", [300, 1024, 4096])
+def test_10_a_defect_of_a_few_pixels_stays_in_a_small_view(tmp_path, side):
+    mask = np.zeros((side, side), np.uint8)
+    spots = [(side // 5, side // 3), (side // 2, side // 2), (side - 20, 30)]
+    for row, column in spots:
+        mask[row : row + 6, column : column + 6] = 255
+    mask[:, side - side // 8 :] = 255  # a large one beside them
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    view = mask_pixels(tmp_path / "mask.png", 224, "stretch")
+    _, count = label(view, np.ones((3, 3)))
+    assert count == 4
+    for row, column in spots:
+        near = view[int(row * 224 / side) - 1 : int(row * 224 / side) + 8, int(column * 224 / side) - 1 :][:, :8]
+        assert 1 <= near.sum() <= max(36, (6 * 224 / side + 2) ** 2)
+    assert view.mean() == pytest.approx(1 / 8, abs=0.01)
+
+
+def test_10_a_defect_that_the_view_cuts_off_is_counted_and_left_out(tmp_path):
+    mask = np.zeros((100, 300), np.uint8)
+    mask[40:60, 5:25] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    views = {resize: mask_pixels(tmp_path / "mask.png", 64, resize) for resize in ("stretch", "crop")}
+    assert views["stretch"].any()
+    assert not views["crop"].any()
+    masks = np.stack([np.zeros((64, 64), bool), views["stretch"], views["crop"]])
+    assert unmarked(np.array([0, 1, 1]), masks).tolist() == [False, False, True]
