@@ -5,7 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from projects import PRODUCTS, Project
+from projects import PRODUCTS, ROOT, Clone, Project
+from ruamel.yaml import YAML
 
 from moleflow.images.reading import read_image
 from stages.params_mistakes import all_mistakes
@@ -38,9 +39,6 @@ def test_01_any_file_name_and_names_in_any_script_go_through_the_whole_pipeline(
 
 @pytest.mark.parametrize("name", ["a.b", "a@b", "a/b", "-a", "a b", "", "a:b", "unknown", "mean", "ä\n"])
 def test_01_other_names_are_refused(name):
-    from projects import ROOT
-    from ruamel.yaml import YAML
-
     params = YAML(typ="safe").load(ROOT / "params.yaml")
     line = {"task": "t00", "layout": "mvtec", "path": "x"}
     found = all_mistakes({**params, "classes": {**params["classes"], name: line}})
@@ -49,3 +47,20 @@ def test_01_other_names_are_refused(name):
         line = {**params["classes"]["brick"], "task": name}
         found = all_mistakes({**params, "classes": {**params["classes"], "brick": line}})
         assert any(each.startswith("classes.brick.task") for each in found), found
+
+
+@pytest.mark.dvc
+def test_01_dvc_runs_the_stages_of_such_names_and_reads_quotes_and_dollars_in_paths(tmp_path):
+    clone = Clone.of_small_products(tmp_path / "Büro")
+    folder = "data/raw/klein 'a' $x/größe-2"
+    (clone.root / folder).parent.mkdir()
+    (clone.root / "data/raw/small/bolt").rename(clone.root / folder)
+    params = clone.params()
+    line = {**params["classes"].pop("bolt"), "path": folder}
+    clone.edit(classes={"größe-2": line, **params["classes"]})
+    assert clone.repro("index@größe-2") == {"check", "index@größe-2"}
+    assert "Data and pipelines are up to date." in clone.dvc("status", "index@größe-2")
+    assert len((clone.root / "data/index/größe-2.csv").read_text().splitlines()) == 29
+    first = clone.root / folder / "train/good/0.png"
+    first.write_bytes((clone.root / folder / "test/good/0.png").read_bytes())
+    assert "several splits" in clone.dvc("repro", "index@größe-2", check=False)
