@@ -25,13 +25,13 @@ from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
 from moleflow.images.reading import ImageError, ImageSource, image_pixels
+from moleflow.routing.rejection import UNKNOWN
 from moleflow.routing.router import Router, margins
 from moleflow.routing.router_file import RouterFile, read_router
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
 from moleflow.statistics.expert import Expert
 
-UNKNOWN = "unknown"
 MANY = 50  # so many images show progress
 
 
@@ -93,22 +93,19 @@ class Inspector:
 
     Attributes:
         router: how images are routed, and which products are known.
-        origin: backbone, layers and view of the features.
-        device: where all of it is computed.
+        backbone: the frozen backbone; its device is where all is computed.
     """
 
-    def __init__(self, paths: Paths, content: RouterFile, router: Router, backbone: Backbone, origin: Origin) -> None:
+    def __init__(self, paths: Paths, content: RouterFile, router: Router, backbone: Backbone) -> None:
         """Puts the parts together; see `load`.
 
         Args:
             paths: where the artifacts lie.
             content: what data/router.json holds.
             router: of the prototypes that it names.
-            backbone: the frozen backbone.
-            origin: of the prototypes.
+            backbone: the frozen backbone, that of the prototypes.
         """
-        self.paths, self.content, self.router, self.backbone, self.origin = paths, content, router, backbone, origin
-        self.device = backbone.device
+        self.paths, self.content, self.router, self.backbone = paths, content, router, backbone
         self._judges: dict[str, _Judge] = {}
 
     @classmethod
@@ -140,7 +137,7 @@ class Inspector:
         }
         router = Router(content.router, prototypes)
         origin = next(iter(prototypes.values())).origin
-        return cls(paths, content, router, _backbone(origin, weights, place), origin)
+        return cls(paths, content, router, _backbone(origin, weights, place))
 
     @property
     def products(self) -> list[str]:
@@ -179,9 +176,11 @@ class Inspector:
             str(image) if isinstance(image, str | Path) else f"image {number}" for number, image in enumerate(images)
         ]
 
+        view = self._first_prototype.origin
+
         def pixels(number: int) -> np.ndarray:
             try:
-                return image_pixels(images[number], self.origin.img_size, self.origin.resize)
+                return image_pixels(images[number], view.img_size, view.resize)
             except ImageError as error:
                 path = isinstance(images[number], str | Path)  # the error names it
                 raise error if path else ImageError(f"image {number}: {error}") from error

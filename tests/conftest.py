@@ -13,9 +13,8 @@ from samples import ORIGIN, density_arguments, save_image
 from moleflow.files.feature_store import Origin, Split, open_split, write_split
 from moleflow.flow.density import Density
 
-torch.set_num_threads(
-    1
-)  # tests run on all cores at once, and threads that wait for each other take seven times as long
+# Tests run on all cores at once, and threads that wait for each other take seven times as long.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

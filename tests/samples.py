@@ -9,7 +9,8 @@ from PIL import Image
 from torch import nn
 
 from moleflow.config.params import read_params
-from moleflow.evaluation.results import PROVED, Evaluation, Outcome, evaluate_product, routed_predictions, summarize
+from moleflow.evaluation.outcomes import PROVED, Outcome, routed_predictions
+from moleflow.evaluation.results import Evaluation, evaluate_product, summarize
 from moleflow.features.prototype import Prototype, build_prototype
 from moleflow.files.feature_store import Origin, Split
 from moleflow.files.record_file import Statistics

@@ -45,7 +45,8 @@ def _drop(pictures: list[Picture]) -> tuple[list[Picture], list[str]]:
         last = copies[-1].split
         spared = [copy for copy in copies if copy.split == last]
         dropped += [copy for copy in copies if copy.split != last] + (spared[1:] if last != "test" else [])
-    kept = [picture for picture in pictures if picture not in dropped]
+    gone = set(dropped)
+    kept = [picture for picture in pictures if picture not in gone]
     named = ", ".join(map(str, dropped))
     return kept, [f"{len(dropped)} copies of other pictures dropped: {named}"] if dropped else []
 

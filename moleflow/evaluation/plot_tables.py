@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 
 from moleflow.evaluation.metrics import roc_curve
-from moleflow.evaluation.results import Evaluation, Outcome
+from moleflow.evaluation.outcomes import Outcome
+from moleflow.evaluation.results import Evaluation
+from moleflow.routing.rejection import UNKNOWN
 
 BINS = 30
-UNKNOWN = "unknown"  # where a rejected image is routed
 
 
 def plot_tables(
@@ -23,15 +24,17 @@ def plot_tables(
         distances: of its test images to every product, (N, K).
 
     Returns:
-        Tables by name: roc, pr, histogram, confusion and misrouted.
+        Tables by name, each with the column product: roc (false_positive_rate, recall), pr (recall, precision),
+        histogram (kind, score, score_end, images, threshold), confusion (routed) and misrouted (image, routed,
+        distance_own, distance_routed).
     """
-    roc, pr = curve_tables(name, outcome)
+    roc, pr = _curves(name, outcome)
     return {
         "roc": roc,
         "pr": pr,
-        "histogram": histogram_table(name, outcome),
-        "confusion": confusion_table(name, outcome, names),
-        "misrouted": misrouted_table(name, outcome, names, images=images, distances=distances),
+        "histogram": _histogram(name, outcome),
+        "confusion": _confusion(name, outcome, names),
+        "misrouted": _misrouted(name, outcome, names, images, distances),
     }
 
 
@@ -51,16 +54,8 @@ def joined(products: list[dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def curve_tables(name: str, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """ROC and precision-recall curve of the image scores, routed; empty if all images have one kind of label.
-
-    Args:
-        name: the product.
-        outcome: its test images.
-
-    Returns:
-        Columns product, false_positive_rate, recall; and product, recall, precision.
-    """
+def _curves(name: str, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """ROC and precision-recall curve of the image scores, routed; empty if all images have one kind of label."""
     if not 0 < outcome.labels.sum() < len(outcome.labels):
         columns = ["product", "false_positive_rate", "recall"], ["product", "recall", "precision"]
         return pd.DataFrame(columns=columns[0]), pd.DataFrame(columns=columns[1])
@@ -70,17 +65,8 @@ def curve_tables(name: str, outcome: Outcome) -> tuple[pd.DataFrame, pd.DataFram
     return pd.concat([start, points]), pd.DataFrame({"product": name, "recall": recall, "precision": precision})
 
 
-def histogram_table(name: str, outcome: Outcome) -> pd.DataFrame:
-    """Histogram of the image scores of normal and of defective test images by the product's own expert.
-
-    Args:
-        name: the product.
-        outcome: its test images.
-
-    Returns:
-        Columns product, kind (normal or defective), score (left edge), score_end, images, threshold
-        (of the own expert; empty if it cannot be warranted).
-    """
+def _histogram(name: str, outcome: Outcome) -> pd.DataFrame:
+    """Image scores of normal and of defective test images by the own expert; no threshold if it cannot be warranted."""
     scores = outcome.own[-1].image_score
     edges = np.histogram_bin_edges(scores, BINS)
     threshold = outcome.threshold if np.isfinite(outcome.threshold) else None
@@ -92,17 +78,8 @@ def histogram_table(name: str, outcome: Outcome) -> pd.DataFrame:
     return pd.concat(tables)
 
 
-def confusion_table(name: str, outcome: Outcome, names: list[str]) -> pd.DataFrame:
-    """One row per test image, which `dvc plots` counts.
-
-    Args:
-        name: the product.
-        outcome: its test images.
-        names: all products in order of arrival.
-
-    Returns:
-        Columns product, routed (a product or "unknown").
-    """
+def _confusion(name: str, outcome: Outcome, names: list[str]) -> pd.DataFrame:
+    """One row per test image, which `dvc plots` counts; routed is a product or "unknown"."""
     routed = np.where(outcome.rejected, len(names), outcome.chosen[:, -1])
     return pd.DataFrame({"product": name, "routed": [[*names, UNKNOWN][number] for number in routed]})
 
@@ -132,21 +109,8 @@ def matrix_table(evaluation: Evaluation, tasks: list[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).dropna()
 
 
-def misrouted_table(
-    name: str, outcome: Outcome, names: list[str], *, images: list[str], distances: np.ndarray
-) -> pd.DataFrame:
-    """Every test image of a product that is misrouted after the last task.
-
-    Args:
-        name: the product.
-        outcome: its N test images.
-        names: all K products in order of arrival.
-        images: paths of its test images, N of them.
-        distances: of its test images to every product, (N, K).
-
-    Returns:
-        Columns product, image, routed, distance_own, distance_routed.
-    """
+def _misrouted(name: str, outcome: Outcome, names: list[str], images: list[str], distances: np.ndarray) -> pd.DataFrame:
+    """Every test image that is misrouted after the last task."""
     last = outcome.chosen[:, -1]
     rows = [
         [name, images[row], names[last[row]], distances[row, outcome.number], distances[row, last[row]]]

@@ -11,8 +11,8 @@ import pandas as pd
 
 from moleflow.config.registry import Settings
 from moleflow.evaluation.open_set import Located
+from moleflow.evaluation.outcomes import PROVED, SEPARATE, Outcome, routed_predictions
 from moleflow.evaluation.probe_metrics import probe_metrics, probe_of, true_metrics
-from moleflow.evaluation.results import PROVED, SEPARATE, Outcome, routed_predictions
 from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
@@ -57,8 +57,9 @@ class Records:
         self.reject_rate = router.reject_rate
         trained = read_attributes(paths.routes)["training_images"].tolist()
         self.training_images = dict(zip(self.names, trained, strict=True))
+        base = digest(paths.base)
         self.attributes = {
-            product: _current_attributes(paths, product, task, router.prototypes[product])
+            product: _current_attributes(paths, product, task, base=base, prototype=router.prototypes[product])
             for product, task in order.products.items()
         }
 
@@ -237,12 +238,12 @@ def _distance_scorer(record: Record, settings: Settings) -> Scorer:
     return Scorer.of(("distance",), settings, record.group("calibration"), record.group("perturbed"))
 
 
-def _current_attributes(paths: Paths, name: str, task: str, prototype_digest: str) -> dict[str, Any]:
+def _current_attributes(paths: Paths, name: str, task: str, *, base: str, prototype: str) -> dict[str, Any]:
     """What is known of a product's scores; refuses those of another base, expert or prototype than the current one."""
     path = paths.scores.of(name)
     attributes = read_attributes(path)
     expert = digest(paths.expert_of(name, task))
-    require_made_by(path, attributes, base=digest(paths.base), expert=expert, prototype=prototype_digest)
+    require_made_by(path, attributes, base=base, expert=expert, prototype=prototype)
     return attributes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from moleflow.calibration.conformal import alarms
-from moleflow.evaluation.results import Outcome
+from moleflow.evaluation.outcomes import Outcome
 from moleflow.images.reading import image_pixels
 from moleflow.report.pictures import SIDE, contour_path, data_uri, heat_colors
 from moleflow.scoring.maps import anomaly_maps

@@ -8,6 +8,7 @@ from scipy.special import stdtr
 
 from moleflow.calibration.conformal import ROUNDING
 
+UNKNOWN = "unknown"  # what an image of no known product is called
 TAIL_IMAGES = 5  # with so many training images a product can be told from unknown ones at any reject_rate
 
 

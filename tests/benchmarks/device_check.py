@@ -91,9 +91,9 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
     fresh = density_of(channels, device).eval()
     found = patch_statistics(fresh, bank, features, log_det=0.0, dtype=torch.float32)
     own = memorize(features, [channels], size=200, seed=0)
-    maps = [torch.randn(4, 24, 2 * side, 2 * side), torch.randn(4, 40, side, side)]
+    maps = maps_of((4, 24, 2 * side, 2 * side), (4, 40, side, side))
     patches = patch_features(
-        [layer.half().to(device) for layer in seeded(maps)],
+        [layer.half().to(device) for layer in maps],
         neighborhood=3,
         embed_dim=64,
         grid=side,
@@ -109,10 +109,10 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
     }
 
 
-def seeded(maps: list[Tensor]) -> list[Tensor]:
-    """The same numbers whatever was drawn before."""
+def maps_of(*shapes: tuple[int, ...]) -> list[Tensor]:
+    """Random maps, the same whatever was drawn before."""
     generator = torch.Generator().manual_seed(3)
-    return [torch.randn(layer.shape, generator=generator) for layer in maps]
+    return [torch.randn(shape, generator=generator) for shape in shapes]
 
 
 def backbone_agreement(device: torch.device) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import pytest
 from samples import misrouted, outcome
 
-from moleflow.evaluation.results import Outcome
+from moleflow.evaluation.outcomes import Outcome
 
 
 @pytest.fixture

@@ -9,14 +9,8 @@ from samples import RATE, evaluate, misrouted, outcome, predictions
 
 from moleflow.calibration.conformal import alarm_threshold
 from moleflow.evaluation import results
-from moleflow.evaluation.results import (
-    MEASURED,
-    PROVED,
-    Outcome,
-    calibration_summary,
-    mean_metrics,
-    routed_predictions,
-)
+from moleflow.evaluation.outcomes import MEASURED, PROVED, Outcome, routed_predictions
+from moleflow.evaluation.results import calibration_summary, mean_metrics
 from moleflow.scoring.scorer import Predictions, Scorer
 
 NAN = np.nan

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from samples import evaluate, save_image
 
+from moleflow.evaluation.outcomes import PROVED, Outcome
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
-from moleflow.evaluation.results import PROVED, Evaluation, Outcome
+from moleflow.evaluation.results import Evaluation
 from moleflow.report.cases import worst_cases
 from moleflow.report.page import page
 from moleflow.scoring.scorer import Predictions

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from samples import evaluate
 
-from moleflow.evaluation.results import Outcome
+from moleflow.evaluation.outcomes import Outcome
 from moleflow.report.cases import CASES, heat_scale, worst
 from moleflow.report.histogram import histogram
 from moleflow.report.page import TEMPLATES

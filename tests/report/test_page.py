@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jinja2 import UndefinedError
 
-from moleflow.evaluation.results import Outcome
+from moleflow.evaluation.outcomes import Outcome
 from moleflow.report.page import TEMPLATES
 from moleflow.report.tables import Table
 from stages.report import commit_line
