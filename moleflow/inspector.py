@@ -24,7 +24,9 @@ from moleflow.features.prototype import Prototype, load_prototype
 from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
-from moleflow.images.reading import ImageError, ImageSource, image_pixels
+from moleflow.images.bit_depth import WHITE_16
+from moleflow.images.decoding import BROKEN, MAX_MEGAPIXELS, ImageError, ImageSource, decode, load
+from moleflow.images.reading import image_pixels
 from moleflow.routing.rejection import UNKNOWN
 from moleflow.routing.router import Router, margins
 from moleflow.routing.router_file import RouterFile, read_router
@@ -94,9 +96,12 @@ class Inspector:
     Attributes:
         router: how images are routed, and which products are known.
         backbone: the frozen backbone; its device is where all is computed.
+        max_megapixels: larger images are refused.
     """
 
-    def __init__(self, paths: Paths, content: RouterFile, router: Router, backbone: Backbone) -> None:
+    def __init__(
+        self, paths: Paths, content: RouterFile, router: Router, backbone: Backbone, max_megapixels: float
+    ) -> None:
         """Puts the parts together; see `load`.
 
         Args:
@@ -104,12 +109,21 @@ class Inspector:
             content: what data/router.json holds.
             router: of the prototypes that it names.
             backbone: the frozen backbone, that of the prototypes.
+            max_megapixels: larger images are refused.
         """
         self.paths, self.content, self.router, self.backbone = paths, content, router, backbone
+        self.max_megapixels = max_megapixels
         self._judges: dict[str, _Judge] = {}
 
     @classmethod
-    def load(cls, folder: str | Path, *, weights: str | None = None, device: str = "auto") -> "Inspector":
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        weights: str | None = None,
+        device: str = "auto",
+        max_megapixels: float = MAX_MEGAPIXELS,
+    ) -> "Inspector":
         """Loads what the pipeline left in a repository.
 
         Of its folder data/ it needs router.json, tasks/, experts/ and scorers/, and no images, features or params.yaml.
@@ -120,6 +134,7 @@ class Inspector:
                 path of a safetensors file. By default the package that carries them, or else the hub.
             device: where to compute: "auto" (the accelerator that torch sees, or else the processor) or torch's name of
                 one.
+            max_megapixels: larger images are refused before they are decoded.
 
         Returns:
             The inspector.
@@ -137,7 +152,7 @@ class Inspector:
         }
         router = Router(content.router, prototypes)
         origin = next(iter(prototypes.values())).origin
-        return cls(paths, content, router, _backbone(origin, weights, place))
+        return cls(paths, content, router, _backbone(origin, weights, place), max_megapixels)
 
     @property
     def products(self) -> list[str]:
@@ -151,7 +166,9 @@ class Inspector:
         of images in parts.
 
         Args:
-            images: paths, Pillow's images, or arrays of pixels as `moleflow.images.reading.read_image` takes them.
+            images: paths, Pillow's images, or arrays of pixels as `moleflow.images.decoding.decode` takes them. Values
+                of more than 8 bits are read as those of the product were learned; say which product it is where
+                products differ in that.
             product: the product that all of them show, which then is never "unknown"; None to route each of them.
 
         Returns:
@@ -176,18 +193,24 @@ class Inspector:
             str(image) if isinstance(image, str | Path) else f"image {number}" for number, image in enumerate(images)
         ]
 
+        whites = {
+            prototype.origin.white for name, prototype in self.router.prototypes.items() if product in (None, name)
+        }
         view = self._first_prototype.origin
 
         def pixels(number: int) -> np.ndarray:
             try:
-                return image_pixels(images[number], view.img_size, view.resize)
+                values = decode(images[number], max_megapixels=self.max_megapixels)
+                if values.dtype != np.uint8 and len(whites) > 1:
+                    raise ImageError(_ambiguous(values.dtype, whites))
+                return image_pixels(values, view.img_size, view.resize, white=next(iter(whites)))
             except ImageError as error:
-                path = isinstance(images[number], str | Path)  # the error names it
-                raise error if path else ImageError(f"image {number}: {error}") from error
+                known = str(error).startswith(names[number])
+                raise error if known else ImageError(f"{names[number]}: {error}") from error
 
         for name, image in zip(names, images, strict=True):
             if isinstance(image, Image):
-                _load(image)
+                _load(name, image)
             elif not isinstance(image, str | Path | np.ndarray):
                 kind = type(image).__name__
                 raise ImageError(f"{name}: {kind} is no image; give a path, an image of Pillow or an array")
@@ -265,10 +288,18 @@ class Inspector:
         return self._judges[product]
 
 
-def _load(image: Image) -> None:
+def _load(name: str, image: Image) -> None:
     """Decodes an image of Pillow's that is still a file: several threads must not do so at once."""
-    with suppress(OSError, SyntaxError, ValueError, AttributeError, AssertionError):  # told when it is read
-        image.load()
+    with suppress(*BROKEN, AttributeError, AssertionError):  # told when it is read
+        try:
+            load(image)
+        except ImageError as error:
+            raise ImageError(f"{name}: {error}") from error
+
+
+def _ambiguous(kind: np.dtype, whites: set[float | None]) -> str:
+    known = ", ".join(f"{white or WHITE_16:g}" for white in sorted(whites, key=lambda white: white or 0))
+    return f"values of {kind} are read by the product's white, and products have different ones ({known}); give product"
 
 
 def _prototype(path: Path, expected: str, device: torch.device) -> Prototype:

@@ -31,7 +31,13 @@ class BackboneConfig(DeviceConfig):
         """The frozen backbone."""
         return Backbone(self.backbone, self.layers, self.backbone_weights, img_size=self.img_size, device=self.found)
 
-    @property
-    def origin(self) -> Origin:
-        """What its features are labeled with."""
-        return Origin(self.backbone, self.loaded.weights_digest, self.layers, self.img_size, self.resize)
+    def origin(self, white: float | None) -> Origin:
+        """What its features are labeled with.
+
+        Args:
+            white: see `moleflow.images.index_table.white_of`.
+
+        Returns:
+            The label.
+        """
+        return Origin(self.backbone, self.loaded.weights_digest, self.layers, self.img_size, self.resize, white)

@@ -5,18 +5,30 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import ParamsError, read_params
+from moleflow.config.params import ParamsError, mistakes, read_params
 from moleflow.config.products import Products
 from moleflow.files.artifacts import written_whole
 from moleflow.files.order import PER_PRODUCT, Order
 from moleflow.files.paths import Paths
+from moleflow.files.tracked import is_copy, is_made_by_dvc
 from stages.params_mistakes import all_mistakes, keys_read
 
 
 @told_plainly
 def main() -> None:
-    """Writes data/check; see `write_check`."""
-    write_check(Paths(Path()))
+    """Writes data/check; see `write_check`.
+
+    Raises:
+        ParamsError: a product's images are not in the copy of the repository that an experiment runs in.
+    """
+    paths = Paths(Path())
+    missing = _missing(paths) if is_copy(paths.root) else []
+    if missing:
+        raise ParamsError(
+            f"{', '.join(missing)}: not in the copy of the repository that this experiment runs in, since neither Git nor "
+            "DVC tracks it; write an absolute path, or run the experiment without --queue and --temp"
+        )
+    write_check(paths)
 
 
 def write_check(paths: Paths) -> None:
@@ -40,6 +52,17 @@ def write_check(paths: Paths) -> None:
         lines = "\n".join(f"  {mistake}" for mistake in wrong)
         raise ParamsError(f"{paths.params} has {len(wrong)} mistakes:\n{lines}")
     write_resolved(paths, content)
+
+
+def _missing(paths: Paths) -> list[str]:
+    """Paths of products that are not there and that nothing makes."""
+    content = read_params(paths.params)
+    lines = content["classes"] if not mistakes(Products, content) else {}
+    return [
+        f"classes.{product}.path: {line['path']}"
+        for product, line in lines.items()
+        if not (paths.root / line["path"]).exists() and not is_made_by_dvc(line["path"], paths.root)
+    ]
 
 
 def write_resolved(paths: Paths, content: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from moleflow.files.artifacts import written_whole
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import SPLITS, write_split
 from moleflow.files.paths import Paths
-from moleflow.images.index_table import read_index
+from moleflow.images.index_table import read_index, white_of
 from moleflow.images.reading import image_pixels, rotated
 from stages.backbone_keys import BackboneConfig
 
@@ -39,6 +39,7 @@ def main(name: str) -> None:
     params = paths.product_params(name, "extract")
     config, view = load_params(ExtractConfig, params), load_params(BackboneConfig, params)
     table = read_index(paths.index.of(name))
+    white = white_of(table)
     output = paths.features.of(name)
     groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}
     turned = _turned(list(groups["train"]), config.rotation_degrees)
@@ -53,11 +54,11 @@ def main(name: str) -> None:
         for group, images in groups.items():
 
             def read(image: str, degrees: dict[str, float] = images) -> np.ndarray:
-                pixels = image_pixels(Path(files.get(image, image)), view.img_size, view.resize)
+                pixels = image_pixels(Path(files.get(image, image)), view.img_size, view.resize, white=white)
                 return rotated(pixels, degrees[image]) if degrees[image] else pixels
 
             maps = extract(view.loaded, list(images), read, bar=bar)
-            write_split(partial / group, view.origin, list(images), maps)
+            write_split(partial / group, view.origin(white), list(images), maps)
 
 
 def _turned(paths: list[str], degrees: float) -> list[tuple[str, float]]:

@@ -12,8 +12,8 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Config, mistakes
 from moleflow.config.products import Products, path_mistakes, task_mistakes
-from moleflow.datasets.duplicates import DUPLICATES
 from moleflow.datasets.layouts import LAYOUTS
+from moleflow.datasets.sieves import DUPLICATES, UNREADABLE
 from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_channels
 from moleflow.features.standardization import STANDARDIZATIONS
 from moleflow.files.order import PER_PRODUCT
@@ -34,6 +34,7 @@ STAGES = ("base", "train", "route", "misrouted", "baseline", "evaluate", "report
 # Keys whose values are names, with the known names.
 NAMES: dict[str, Collection[str]] = {
     "duplicates": DUPLICATES,
+    "unreadable": UNREADABLE,
     "resize": RESIZES,
     "probe_defects": DEFECTS,
     "probe_perturbations": PERTURBATIONS,
@@ -74,6 +75,10 @@ def all_mistakes(content: dict[str, Any]) -> list[str]:
     wrong += _wrong_names(content)
     if not wrong:
         products = Products(**{key: content[key] for key in Products.model_fields})
+        for product, line in products.classes.items():
+            own = content | line.overrides
+            found = [mistake for config in configs for mistake in mistakes(config, own)] + _wrong_names(own)
+            wrong += [f"classes.{product}.{mistake}" for mistake in found if line.overrides]
         wrong += task_mistakes(products) + path_mistakes(products)
         wrong += _wrong_combinations(content)
     return list(dict.fromkeys(wrong))

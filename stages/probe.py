@@ -16,7 +16,7 @@ from moleflow.files.costs import measured
 from moleflow.files.feature_store import write_masks, write_split
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import kinds_of, probe_names, sources_of
-from moleflow.images.index_table import read_index
+from moleflow.images.index_table import read_index, white_of
 from moleflow.images.reading import image_pixels
 from moleflow.probe.defects import paint
 from moleflow.probe.perturbations import perturb
@@ -44,6 +44,7 @@ def main(name: str) -> None:
     params = paths.product_params(name, "probe")
     config, view = load_params(ProbeConfig, params), load_params(BackboneConfig, params)
     table = read_index(paths.index.of(name))
+    white = white_of(table)
     normal = [Path(path) for path in table.path[table.split == "calibration"]]
     output = paths.probes.of(name)
     painted = probe_names(config.probe_defects, config.probe_images, len(normal))
@@ -52,7 +53,8 @@ def main(name: str) -> None:
 
     def ingredients(images: list[str], number: int) -> tuple[np.ndarray, str, int]:
         (kind,), (row,) = kinds_of([images[number]]), sources_of([images[number]])
-        return image_pixels(normal[row], view.img_size, view.resize), kind, number % config.probe_images
+        pixels = image_pixels(normal[row], view.img_size, view.resize, white=white)
+        return pixels, kind, number % config.probe_images
 
     def defective(number: int) -> np.ndarray:
         pixels, masks[number] = paint(*ingredients(painted, number))
@@ -68,7 +70,7 @@ def main(name: str) -> None:
     ):
         for split, images, read in (("probe", painted, defective), ("perturbed", perturbed, changed)):
             maps = extract(view.loaded, range(len(images)), read, bar=bar)
-            write_split(partial / split, view.origin, images, maps)
+            write_split(partial / split, view.origin(white), images, maps)
         write_masks(partial / "probe", masks)
 
 

@@ -8,15 +8,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from moleflow.calibration.needs import alarm_needs
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import load_params
 from moleflow.evaluation.records import Records
 from moleflow.files.artifacts import read_json, require_file, write_text, written_whole
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
+from moleflow.files.record_file import read_record
 from moleflow.files.tidying import tidy
 from moleflow.report.cases import worst_cases
-from moleflow.report.page import page
+from moleflow.report.page import Data, page
+from moleflow.routing.rejection import rejection_needs
 from stages.map_keys import MapConfig
 
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
@@ -27,7 +30,7 @@ def main() -> None:
     """Writes metrics/report/index.html."""
     paths = Paths(Path())
     config, order = load_params(MapConfig, paths.params), read_order(paths.order)
-    tidy(paths, order, paths.index, paths.experts, paths.scores, paths.scorers)
+    tidy(paths, order, paths.index, paths.overviews, paths.experts, paths.scores, paths.scorers)
     records = Records(paths, order, size=config.eval_size)
     cases = {
         product: worst_cases(
@@ -42,11 +45,15 @@ def main() -> None:
         for product in tqdm(records.names, desc="report", unit="product")
     }
     stems = ("summary", "classes", "baselines", "probe")
+    numbers = {stem: read_json(paths.metrics / f"{stem}.json", "dvc repro evaluate") for stem in stems}
+    rates = {product: metrics["alarm_rate"] for product, metrics in numbers["classes"].items()}
+    data = {product: _data(paths, product, records, rates[product]) for product in records.names}
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")
     text = page(
-        {stem: read_json(paths.metrics / f"{stem}.json", "dvc repro evaluate") for stem in stems},
+        numbers,
         {Path(plot).name: list(csv.DictReader(io.StringIO(_read(paths.metrics / f"{plot}.csv")))) for plot in plots},
         cases,
+        data,
         params=paths.params.read_text(encoding="utf-8"),
         commit=commit_line(),
     )
@@ -55,6 +62,17 @@ def main() -> None:
     print(
         f"{paths.metrics / 'report/index.html'} is ready for a browser; `python -m moleflow results` prints its tables"
     )
+
+
+def _data(paths: Paths, product: str, records: Records, alarm_rate: float) -> Data:
+    """What there is of a product, and what its rates need."""
+    seen = read_json(paths.overviews.of(product), "dvc repro index")
+    calibration = len(read_record(paths.scores.of(product), "calibration").arrays["image_score"])
+    needs = {
+        "alarm_rate": alarm_needs(alarm_rate, calibration, seen["train"] + seen["calibration"], drawn=seen["drawn"]),
+        "reject_rate": rejection_needs(records.training_images[product], records.reject_rate),
+    }
+    return Data(seen["facts"] | needs, seen["notes"])
 
 
 def commit_line() -> str:

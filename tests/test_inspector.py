@@ -14,8 +14,8 @@ from moleflow.calibration.conformal import alarms
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import read_record
+from moleflow.images.decoding import ImageError
 from moleflow.images.index_table import read_index
-from moleflow.images.reading import ImageError
 from moleflow.inspector import UNKNOWN, Inspection, InspectionError, Inspector
 from moleflow.routing.rejection import rejected
 from moleflow.scoring.maps import anomaly_maps
@@ -228,11 +228,12 @@ def closed(path):
         (lambda path: None, "image 1: NoneType is no image; give a path, an image of Pillow or an array"),
         (lambda path: path.read_bytes(), "image 1: bytes is no image"),
         (closed, "image 1: not a readable image"),
-        (lambda path: np.zeros((4, 4, 3)), r"image 1: an array \(4, 4, 3\) of float64 is no image; give \(H, W\)"),
+        (lambda path: np.zeros((4, 4, 3)), r"image 1: values of float64 up to 0 have no known white"),
+        (lambda path: np.zeros((4, 4, 3), complex), r"image 1: an array \(4, 4, 3\) of complex128 is no image; give"),
         (lambda path: np.zeros((4, 4, 2), np.uint8), r"image 1: an array \(4, 4, 2\) of uint8 is no image"),
         (lambda path: np.zeros(4, np.uint8), r"image 1: an array \(4,\) of uint8"),
         (lambda path: np.zeros((0, 4), np.uint8), r"image 1: an array \(0, 4\) of uint8"),
-        (lambda path: np.ones((4, 4), np.uint16), "image 1: not a readable image .its 16-bit values use a sixteenth"),
+        (lambda path: np.ones((4, 4), np.uint16), "image 1: values of uint16 up to 1 have no known white"),
         (lambda path: path.parent, "not a readable image"),
         (lambda path: path.parent / "nothing.png", "nothing.png: not a readable image"),
     ],

@@ -5,6 +5,15 @@ from PIL import Image
 
 from moleflow.datasets.index import build_index
 
+SETTINGS = {
+    "layout": "mvtec",
+    "calibration_fraction": 0.2,
+    "duplicates": "refuse",
+    "unreadable": "refuse",
+    "bit_depth": "auto",
+    "max_megapixels": 200.0,
+}
+
 
 def picture(path, seed=0, size=(20, 16), **options):
     """Writes a random picture and returns its pixels, (H, W, 3)."""
@@ -14,12 +23,16 @@ def picture(path, seed=0, size=(20, 16), **options):
     return pixels
 
 
-def index(root, layout="mvtec"):
-    return build_index(root, layout=layout, calibration_fraction=0.2, duplicates="refuse").table
+def built(root, layout="mvtec", **changes):
+    return build_index(root, **{**SETTINGS, "layout": layout, **changes})
 
 
-def notes(root, layout="mvtec", duplicates="refuse"):
-    return build_index(root, layout=layout, calibration_fraction=0.2, duplicates=duplicates).notes
+def index(root, layout="mvtec", **changes):
+    return built(root, layout, **changes).table
+
+
+def notes(root, layout="mvtec", **changes):
+    return built(root, layout, **changes).overview.notes
 
 
 def labeled(root, rows, columns="image,label"):

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ repair_torchvision()
 import timm  # noqa: E402
 from timm.data.config import resolve_data_config  # noqa: E402
 from timm.layers.format import Format  # noqa: E402
+from timm.models import PretrainedCfg  # noqa: E402
+from timm.models._registry import _deprecated_models  # noqa: E402
+
+SOURCES = ("hf-hub:", "hf_hub:", "local-dir:")  # of models that are not timm's own, as it names them
 
 logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # it warns of every weight after the last layer used
 
@@ -33,7 +38,7 @@ class Backbone(nn.Module):
     """A frozen feature extractor in eval mode.
 
     Attributes:
-        name: timm's name with its tag.
+        name: timm's name with its tag, or hf-hub:<owner>/<model> or local-dir:<folder> as timm takes them.
         layers: timm's feature indices, in the order given.
         weights_digest: SHA-256 of the loaded parameters and buffers, the store's proof of origin.
     """
@@ -135,7 +140,16 @@ def _channels_first(model: Any, maps: list[Tensor]) -> list[Tensor]:
 
 
 def _require_known(name: str) -> None:
+    if name.startswith(SOURCES):
+        return  # whether there is such a model, its config tells
+    renamed = _deprecated_models.get(name.split(".")[0])
+    if renamed is not None:
+        raise BackboneError(f"backbone: {name} is called {renamed} by timm now; use that name")
     if not timm.is_model(name):
+        if "/" in name:
+            raise BackboneError(
+                f"backbone: timm has no model {name!r}; for one of the Hugging Face hub use hf-hub:{name}"
+            )
         close = ", ".join(timm.list_models(f"*{name.split('.')[0]}*")[:5]) or "timm.list_models()"
         raise BackboneError(f"backbone: timm has no model {name!r}; see {close}")
 
@@ -148,7 +162,19 @@ def _require_file(name: str, weights: str) -> None:
         )
 
 
+@cache
 def _timm_config(name: str) -> Any:
+    if name.startswith(SOURCES):
+        try:
+            with torch.device("meta"):
+                model: Any = timm.create_model(name)
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise BackboneError(
+                f"backbone: {name} cannot be loaded ({reason}); check the name, or without a network use a folder with "
+                "its config.json and weights: local-dir:/path"
+            ) from error
+        return PretrainedCfg(**model.pretrained_cfg)
     try:
         return timm.get_pretrained_cfg(name, allow_unregistered=False)
     except RuntimeError as error:

@@ -1,11 +1,11 @@
-"""The command line: `moleflow scenario`, `preset`, `results`, `table`, `compare`; `python -m moleflow` is the same."""
+"""The command line: `moleflow check`, `scenario`, `preset`, `results`, `table`, `compare`; or `python -m moleflow`."""
 
 import argparse
 
-from moleflow.cli import compare, preset, results, scenario, table
+from moleflow.cli import check, compare, preset, results, scenario, table
 from moleflow.config.errors import told_plainly
 
-COMMANDS = (scenario, preset, results, table, compare)
+COMMANDS = (check, scenario, preset, results, table, compare)
 
 
 @told_plainly

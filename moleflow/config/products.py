@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -33,6 +33,9 @@ class ProductClass(Config):
     layout: str
     path: str
     alarm_rate: OpenFraction | None = None
+    bit_depth: Literal["auto"] | int | None = None
+    duplicates: str | None = None
+    unreadable: str | None = None
 
     @property
     def overrides(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from moleflow.config.errors import MoleflowError
-from moleflow.images.reading import is_hidden, list_images
+from moleflow.images.listing import is_hidden, list_images
 
 
 class DatasetError(MoleflowError):

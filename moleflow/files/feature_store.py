@@ -7,7 +7,7 @@ them and see no other.
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,23 @@ class StoreError(MoleflowError):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where features come from; two stores can be compared only if these are equal."""
+    """Where features come from; two stores can be compared only if these are equal, `white` apart.
+
+    Attributes:
+        backbone: timm's name.
+        weights_digest: SHA-256 of its weights.
+        layers: timm's feature indices.
+        img_size: side of the images in pixels.
+        resize: how they were brought to it.
+        white: the product's own, see `moleflow.images.bit_depth.find_white`; None without images of more than 8 bits.
+    """
 
     backbone: str
     weights_digest: str
     layers: list[int]
     img_size: int
     resize: str
+    white: float | None = field(default=None, compare=False)
 
 
 def write_split(group_path: Path, origin: Origin, images: list[str], batches: Iterable[list[Tensor]]) -> None:
@@ -213,6 +223,7 @@ def require_same_origin(expected: Origin, found: Origin, store: Path) -> None:
         StoreError: names each differing key with both values.
     """
     wanted, given = asdict(expected), asdict(found)
-    differing = [f"{key} {given[key]!r} instead of {wanted[key]!r}" for key in wanted if wanted[key] != given[key]]
+    compared = [key.name for key in fields(Origin) if key.compare]
+    differing = [f"{key} {given[key]!r} instead of {wanted[key]!r}" for key in compared if wanted[key] != given[key]]
     if differing:
         raise StoreError(f"{store} was extracted with {'; '.join(differing)}; delete it and run `dvc repro`")

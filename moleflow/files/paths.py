@@ -37,7 +37,7 @@ class Paths:
         check: what the stages read of params.yaml, one file per stage and product, and per task.
         order: tasks and products in their order of arrival.
         demo: the default products' images.
-        index, features, probes, statistics, scores, scorers: folders with a file or store per product.
+        index, overviews, features, probes, statistics, scores, scorers: folders with a file or store per product.
         tasks: prototypes, by task.
         experts: base.safetensors, and experts by task.
         base: the shared flow.
@@ -62,6 +62,7 @@ class Paths:
         self.order = self.check / "order.json"
         self.demo = data / "raw/demo"
         self.index = Folder(data / "index", ".csv")
+        self.overviews = Folder(data / "overviews", ".json")
         self.features = Folder(data / "features", ".zarr")
         self.probes = Folder(data / "probes", ".zarr")
         self.tasks = data / "tasks"

@@ -14,10 +14,25 @@ def read_index(path: Path) -> pd.DataFrame:
         path: `Paths.index.of` a product.
 
     Returns:
-        One row per image: path, split (train, calibration or test), label, defect, mask, digest, mask_digest.
+        One row per image: path, split (train, calibration or test), label, defect, mask, white, digest, mask_digest.
 
     Raises:
         ArtifactError: it does not exist.
     """
     require_file(path)
-    return pd.read_csv(path, keep_default_na=False)
+    table = pd.read_csv(path, keep_default_na=False)
+    table["white"] = pd.to_numeric(table["white"])  # empty for none
+    return table
+
+
+def white_of(table: pd.DataFrame) -> float | None:
+    """The value that is white in a product's images of more than 8 bits.
+
+    Args:
+        table: from `read_index`.
+
+    Returns:
+        The value, the same in all rows; None if there are no such images to learn from.
+    """
+    white = table["white"].iloc[0]
+    return None if pd.isna(white) else float(white)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from moleflow.calibration.conformal import alarms
 from moleflow.evaluation.outcomes import Outcome
+from moleflow.images.index_table import white_of
 from moleflow.images.reading import image_pixels
 from moleflow.report.pictures import SIDE, contour_path, data_uri, heat_colors
 from moleflow.scoring.maps import anomaly_maps
@@ -114,7 +115,7 @@ def worst_cases(
 
     Args:
         outcome: its N test images.
-        index: path and defect of the same images, N rows.
+        index: path, defect and white of the same images, N rows.
         names: all products in order of arrival.
         root: the folder that relative paths of images start from.
         resize: how the backbone's view was cut, see `image_pixels`.
@@ -130,7 +131,7 @@ def worst_cases(
         shown = []
         for row in worst(outcome, label):
             [anomaly] = anomaly_maps(outcome.routed[-1].patch_score[[row]], size=size, sigma=sigma)
-            photo = image_pixels(root / index.path.iloc[row], SIDE, resize).transpose(1, 2, 0)
+            photo = image_pixels(root / index.path.iloc[row], SIDE, resize, white=white_of(index)).transpose(1, 2, 0)
             heat = heat_colors((anomaly - low) / (high - low))
             contour = "" if outcome.masks is None else contour_path(outcome.masks[row])
             tone, words = _prediction(outcome, row)

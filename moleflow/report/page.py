@@ -5,7 +5,7 @@ Here are the values; the folder templates/ holds the markup and escapes every va
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -72,15 +72,37 @@ class Product:
     metrics: list[Metric]
     histogram: Histogram
     cases: Cases
+    data: "Data"
 
 
-def page(numbers: dict[str, Any], plots: dict[str, Rows], cases: dict[str, Cases], *, params: str, commit: str) -> str:
+class Data(NamedTuple):
+    """What is said of a product's images.
+
+    Attributes:
+        facts: what it is to what was found, see `moleflow.datasets.overview`.
+        notes: sentences about what is odd.
+    """
+
+    facts: dict[str, str]
+    notes: list[str]
+
+
+def page(
+    numbers: dict[str, Any],
+    plots: dict[str, Rows],
+    cases: dict[str, Cases],
+    data: dict[str, Data],
+    *,
+    params: str,
+    commit: str,
+) -> str:
     """The whole page.
 
     Args:
         numbers: content of the files in metrics/ by stem: summary, classes, baselines, probe.
         plots: rows of histogram, matrix, confusion and misrouted.
         cases: worst cases by product, in order of arrival.
+        data: what is said of the images, by product.
         params: text of params.yaml.
         commit: which commit it was made from, in words.
 
@@ -93,7 +115,7 @@ def page(numbers: dict[str, Any], plots: dict[str, Rows], cases: dict[str, Cases
         headlines=_headlines(summary),
         target=_target(classes),
         columns=list(COLUMNS.values()),
-        products=_products(classes, plots["histogram"], cases),
+        products=_products(classes, plots["histogram"], cases, data),
         means=[cell(summary[key]) for key in COLUMNS],
         matrices=matrices(list(summary["continual"]), plots["matrix"]),
         continual=tables.continual_table(summary),
@@ -129,11 +151,14 @@ def _target(classes: dict[str, Any]) -> str:
     return ", ".join(f"{rate} for {product}" for product, rate in rates.items())
 
 
-def _products(classes: dict[str, Any], histograms: Rows, cases: dict[str, Cases]) -> list[Product]:
+def _products(
+    classes: dict[str, Any], histograms: Rows, cases: dict[str, Cases], data: dict[str, Data]
+) -> list[Product]:
     products = []
     for product, metrics in classes.items():
         drawn = histogram([row for row in histograms if row["product"] == product])
-        products.append(Product(product, [_metric(metrics, key) for key in COLUMNS], drawn, cases[product]))
+        own = [_metric(metrics, key) for key in COLUMNS]
+        products.append(Product(product, own, drawn, cases[product], data[product]))
     return products
 
 

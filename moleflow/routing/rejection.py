@@ -79,6 +79,26 @@ def can_reject(training_images: int, reject_rate: float) -> bool:
     return training_images >= TAIL_IMAGES or 1 / (training_images + 1) <= reject_rate + ROUNDING
 
 
+def rejection_needs(training_images: int, reject_rate: float) -> str:
+    """Says whether a product has enough training images to be told from unknown ones, and what would help.
+
+    Args:
+        training_images: how many its prototype is made from.
+        reject_rate: tolerated share of rejected images of known products.
+
+    Returns:
+        A sentence without a full stop.
+    """
+    if not reject_rate:
+        return "0 rejects no image"
+    if can_reject(training_images, reject_rate):
+        return f"{reject_rate:g} needs {TAIL_IMAGES} training images, there are {training_images}"
+    return (
+        f"{reject_rate:g} needs {TAIL_IMAGES} training images and there are {training_images}, so that no image of any "
+        f"product is called unknown; what helps: {TAIL_IMAGES - training_images} more of them"
+    )
+
+
 def rejected(known: np.ndarray, reject_rate: float) -> np.ndarray:
     """Which images show no known product: their p-value is at most `reject_rate` for every one.
 

@@ -26,7 +26,7 @@ def test_extraction_is_the_backbone_over_every_image_in_order(lite0, tmp_path, d
     paths = [str(save_image(tmp_path / f"{number}.png", seed=number)) for number in range(50)]
 
     def read(path):
-        return image_pixels(Path(path), 64, "stretch")
+        return image_pixels(Path(path), 64, "stretch", white=None)
 
     somewhere = copy.copy(lite0)  # says that it is on the device, for what is done only there
     somewhere.device, somewhere.forward = torch.device(device), lite0.forward

@@ -49,7 +49,9 @@ def test_extraction(benchmark, lite0, timms, images, way):
 
     def moleflow():
         with tqdm(disable=True) as bar:
-            return list(extract(lite0, images, lambda path: image_pixels(Path(path), 224, "stretch"), bar=bar))
+            return list(
+                extract(lite0, images, lambda path: image_pixels(Path(path), 224, "stretch", white=None), bar=bar)
+            )
 
     def alone(model, batch):
         with torch.inference_mode():

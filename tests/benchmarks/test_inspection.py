@@ -45,7 +45,9 @@ def write_artifacts(root, products):
     paths = Paths(root)
     backbone = Backbone(PARAMS["backbone"], PARAMS["layers"], "package", img_size=224, device=CPU)
     origin = Origin(PARAMS["backbone"], backbone.weights_digest, PARAMS["layers"], 224, "stretch")
-    pixels = torch.from_numpy(np.stack([image_pixels(picture, 224, "stretch") for picture in photographs(NORMAL, 1)]))
+    pixels = torch.from_numpy(
+        np.stack([image_pixels(picture, 224, "stretch", white=None) for picture in photographs(NORMAL, 1)])
+    )
     write_split(root / "s.zarr/train", origin, [str(row) for row in range(NORMAL)], [backbone(pixels)])
     split = open_split(root / "s.zarr", "train")
     prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=32, device=CPU)
@@ -116,7 +118,7 @@ def parts_of(inspector, images):
     judge, prototype = inspector._judge("p000"), inspector._first_prototype
     density, bank = judge.expert.densities[0], judge.expert.memory_banks[0]
     views = [
-        image_pixels(image, 224, "stretch").transpose(1, 2, 0) for image in images
+        image_pixels(image, 224, "stretch", white=None).transpose(1, 2, 0) for image in images
     ]  # nothing is left to decode or to resize
     pixels = torch.from_numpy(np.stack([view.transpose(2, 0, 1) for view in views]))
     maps = [layer.half() for layer in inspector.backbone(pixels)]
@@ -133,7 +135,7 @@ def parts_of(inspector, images):
     runs = (
         lambda: inspector.backbone(pixels),
         lambda: [inspector.backbone(batch) for batch in pixels.split(4)],
-        lambda: [image_pixels(image, 224, "stretch") for image in images],
+        lambda: [image_pixels(image, 224, "stretch", white=None) for image in images],
         lambda: prototype.standardize(prototype.patch_features(maps)),
         lambda: inspector._route(features),
         flow,

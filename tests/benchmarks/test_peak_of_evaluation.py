@@ -68,7 +68,9 @@ def write_product(paths, name, task, settings):
     write_masks(paths.probes.of(name) / "probe", np.ones((PAINTED, 224, 224), bool))
     label = np.arange(TEST) % 2
     table = {"path": "image.png", "split": "test", "label": label, "defect": np.where(label, "blob", "good")}
-    index = pd.DataFrame({**table, "mask": np.where(label, "mask.png", ""), "digest": "", "mask_digest": ""})
+    index = pd.DataFrame(
+        {**table, "mask": np.where(label, "mask.png", ""), "white": np.nan, "digest": "", "mask_digest": ""}
+    )
     write_text(paths.index.of(name), index.to_csv(index=False))
     write_text(paths.curves / task / "base.csv", "epoch,loss,nll\n1,1.0,1.0\n")
 

@@ -1,5 +1,7 @@
 """The demo's products."""
 
+from trees import SETTINGS
+
 from moleflow.datasets.demo import write_demo
 from moleflow.datasets.index import build_index
 
@@ -12,6 +14,6 @@ def test_demo_is_sound_seeded_and_its_masks_are_exact(tmp_path):
     products = sorted(path for path in (tmp_path / "a").iterdir())
     assert [each.name for each in products] == ["brick", "elpv_mono", "elpv_poly", "grass", "gravel"]
     for root in products:
-        table = build_index(root, layout="mvtec", calibration_fraction=0.2, duplicates="refuse").table
+        table = build_index(root, **SETTINGS).table
         assert set(table["split"]) == {"train", "calibration", "test"}
         assert (table[table.label == 1]["mask"] != "").all() == (not root.name.startswith("elpv"))

@@ -2,18 +2,17 @@
 
 import pytest
 from PIL import Image
+from trees import SETTINGS
 
 from moleflow.config.registry import ChoiceError
 from moleflow.datasets.index import build_index
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sample import DatasetError
-from moleflow.images.reading import ImageError
+from moleflow.images.decoding import ImageError
 
 
 def index(root, **changes):
-    return build_index(
-        root, **{"layout": "mvtec", "calibration_fraction": 0.2, "duplicates": "refuse", **changes}
-    ).table
+    return build_index(root, **{**SETTINGS, **changes}).table
 
 
 def test_lists_every_image_with_label_defect_and_mask(product):

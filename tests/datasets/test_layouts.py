@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from samples import SIZE, save_image, save_mask
+from trees import SETTINGS
 
 from moleflow.datasets.index import build_index
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sample import DatasetError
-from moleflow.images.reading import ImageError, mask_pixels
+from moleflow.images.decoding import ImageError
+from moleflow.images.reading import mask_pixels
 
 
 def save_images(folder, count, seed, suffix="png"):
@@ -105,7 +107,7 @@ TREES = {name.removeprefix("tree_"): tree for name, tree in list(globals().items
 
 
 def index(root, layout):
-    return build_index(root, layout=layout, calibration_fraction=0.2, duplicates="refuse").table
+    return build_index(root, **{**SETTINGS, "layout": layout}).table
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

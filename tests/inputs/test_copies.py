@@ -6,7 +6,6 @@ import pytest
 from PIL import Image
 from trees import index, notes
 
-from moleflow.datasets.index import build_index
 from moleflow.datasets.sample import DatasetError
 
 
@@ -48,7 +47,7 @@ def test_11_drop_takes_the_training_copy_then_the_calibration_copy_never_the_tes
         (relative(learned[2]), relative(learned[3])),  # within train
         ("test/dent/0.png", "test/dent/1.png"),  # within test: both stay
     )
-    table, said = build_index(tree, layout="mvtec", calibration_fraction=0.2, duplicates="drop")
+    table, said = index(tree, duplicates="drop"), notes(tree, duplicates="drop")
     gone = set(before.path) - set(table.path)
     assert gone == {learned[0], held_out[0], learned[1], learned[3]}
     assert dict(zip(table.path, table.split, strict=True)) == {

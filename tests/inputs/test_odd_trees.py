@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from trees import built
 
 from moleflow.config.errors import MoleflowError
-from moleflow.datasets.index import build_index
-from moleflow.images.reading import is_hidden
+from moleflow.images.listing import is_hidden
 
 FOLDERS = (
     "train/good",
@@ -51,7 +51,7 @@ def base_files():
 def outcome(root):
     """What was used and how; or the error."""
     try:
-        table, notes = build_index(root, layout="mvtec", calibration_fraction=0.25, duplicates="drop")
+        table, seen = built(root, calibration_fraction=0.25, duplicates="drop")
     except MoleflowError as error:
         said = str(error)
         table = None
@@ -61,7 +61,7 @@ def outcome(root):
     used = {*table.path, *filter(None, table["mask"])}
     unread = [path for path in root.rglob("*") if path.is_file() and path.as_posix() not in used]
     hidden = [path for path in unread if any(is_hidden(part) for part in (path, *path.parents) if part != root)]
-    said = " ".join(notes)
+    said = " ".join(seen.notes)
     for path in set(unread) - set(hidden):
         folder = (path.parent.relative_to(root) / f"*{path.suffix}").as_posix()
         assert str(path) in said or f"files {folder} left out" in said, path

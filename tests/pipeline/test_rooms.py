@@ -131,7 +131,7 @@ def test_every_key_has_a_reader():
 def test_check_knows_every_stage_and_every_name():
     assert set(CHECKED) == set(STAGES) - {"check", "demo"}
     text = {key for key, value in PARAMS.items() if isinstance(value, str | list) and value != PARAMS["layers"]}
-    assert text - set(NAMES) == {"first_task", "later_tasks", "backbone", "backbone_weights", "device"}
+    assert text - set(NAMES) == {"first_task", "later_tasks", "backbone", "backbone_weights", "device", "bit_depth"}
 
 
 @pytest.mark.parametrize("stage", PER_PRODUCT)
@@ -166,9 +166,12 @@ def test_no_stage_imports_protocols_or_the_command_line():
             assert {room_of(file) for file in closure(path)}.isdisjoint({"protocols", "inspector", "cli"}), path
 
 
-def test_stages_are_imported_by_stages_alone_and_by_the_plan():
+def test_stages_are_imported_by_stages_alone_and_by_two_commands():
     users = {path for path in SOURCES if any(name.split(".")[0] == "stages" for name in imported(path))}
-    assert {path for path in users if path.parts[0] != "stages"} == {Path("moleflow/cli/plan.py")}
+    assert {path for path in users if path.parts[0] != "stages"} == {
+        Path("moleflow/cli/check.py"),
+        Path("moleflow/cli/plan.py"),
+    }
 
 
 @pytest.mark.parametrize(

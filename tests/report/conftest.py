@@ -13,7 +13,7 @@ from moleflow.evaluation.outcomes import PROVED, Outcome
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.results import Evaluation
 from moleflow.report.cases import worst_cases
-from moleflow.report.page import page
+from moleflow.report.page import Data, page
 from moleflow.scoring.scorer import Predictions
 
 SIZE, RATE = 16, 0.2
@@ -88,7 +88,7 @@ def make_page(tmp_path):
         cases = {}
         for name, each in flow.items():
             paths = [save_image(tmp_path / name / f"{row}.png").as_posix() for row in range(len(each.labels))]
-            index = pd.DataFrame({"path": paths, "defect": np.where(each.labels == 1, defect, "good")})
+            index = pd.DataFrame({"path": paths, "defect": np.where(each.labels == 1, defect, "good"), "white": np.nan})
             settings = {"root": tmp_path, "resize": "stretch", "sigma": 1.0, "size": SIZE}
             cases[name] = worst_cases(each, index, list(flow), **settings)
         evaluation = evaluate(flow)
@@ -107,7 +107,8 @@ def make_page(tmp_path):
             "confusion": rows(tables["confusion"]),
             "misrouted": [row] * misrouted,
         }
-        return page(numbers_of(flow, evaluation, baselines), plots, cases, params=params, commit="no git commit")
+        data = {name: Data({"images": f"of {name}", "left out": defect}, [f"a note on {defect}"]) for name in flow}
+        return page(numbers_of(flow, evaluation, baselines), plots, cases, data, params=params, commit="no git commit")
 
     return make
 

@@ -16,7 +16,7 @@ from moleflow.datasets.sample import (
     read_table,
     require_folders,
 )
-from moleflow.images.reading import list_images
+from moleflow.images.listing import list_images
 
 NORMAL = {"good", "normal", "ok", "pass", "passed", "false", "negative", "0", "0.0"}
 DEFECTIVE = {

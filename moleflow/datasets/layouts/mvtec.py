@@ -7,7 +7,7 @@ Source: Bergmann et al., "MVTec AD", CVPR 2019; Jezek et al., "MPDD", ICUMT 2021
 from pathlib import Path
 
 from moleflow.datasets.sample import Sample, defective_samples, list_folders, normal_samples, require_folders
-from moleflow.images.reading import list_images
+from moleflow.images.listing import list_images
 
 
 def scan_mvtec(root: Path, layout: str = "mvtec", normal: str = "good") -> list[Sample]:

@@ -7,7 +7,7 @@ Source: Bergmann et al., "The MVTec 3D-AD Dataset", VISAPP 2022.
 from pathlib import Path
 
 from moleflow.datasets.sample import Sample, defective_samples, list_folders, normal_samples, require_folders
-from moleflow.images.reading import list_images
+from moleflow.images.listing import list_images
 
 
 def scan_mvtec3d(root: Path) -> list[Sample]:

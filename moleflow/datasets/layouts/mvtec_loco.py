@@ -9,7 +9,7 @@ Localization", IJCV 2022.
 from pathlib import Path
 
 from moleflow.datasets.sample import DatasetError, Sample, list_folders, normal_samples, require_folders
-from moleflow.images.reading import list_images
+from moleflow.images.listing import list_images
 
 
 def scan_mvtec_loco(root: Path) -> list[Sample]:

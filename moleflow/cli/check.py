@@ -1,0 +1,93 @@
+"""`moleflow check`: what stages check and index refuse, all of it at once, and what there is of every product."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from moleflow.calibration.needs import alarm_needs
+from moleflow.config.errors import MoleflowError
+from moleflow.config.params import ParamsError, mistakes, read_params
+from moleflow.config.products import ProductClass, Products
+from moleflow.datasets.index import build_index
+from moleflow.datasets.layouts import LAYOUTS
+from moleflow.datasets.overview import Overview
+from moleflow.files.paths import Paths
+from moleflow.files.tracked import is_made_by_dvc, travels
+from moleflow.routing.rejection import rejection_needs
+from stages.index import IndexConfig
+
+
+def add(commands: Any) -> None:
+    """Adds the command to the parser's commands.
+
+    Args:
+        commands: what argparse's `add_subparsers` returned.
+    """
+    parser = commands.add_parser(
+        "check", help="read params.yaml and every image, without DVC, and say all that is wrong or odd"
+    )
+    parser.add_argument("folder", nargs="?", help="a product's folder, listed or not; default: all products listed")
+    parser.add_argument("--layout", help="of the folder, such as mvtec; docs/data.md lists them")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints what was found product by product.
+
+    Args:
+        arguments: folder and layout.
+
+    Raises:
+        ParamsError: params.yaml cannot be read, or a folder is given without its layout.
+        MoleflowError: all that is wrong.
+    """
+    from stages.params_mistakes import all_mistakes  # takes a second to import, because of the backbones
+
+    paths = Paths(Path())
+    content = read_params(paths.params)
+    if arguments.folder is not None:
+        if arguments.layout is None:
+            raise ParamsError("a folder needs its layout, as in: moleflow check /data/bottle --layout mvtec")
+        given = {"task": content.get("first_task"), "layout": arguments.layout, "path": arguments.folder}
+        content |= {"classes": {Path(arguments.folder).absolute().name: given}, "later_tasks": []}
+    wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
+    if not mistakes(Products, content) and not mistakes(IndexConfig, content):
+        products = Products(**{key: content[key] for key in Products.model_fields})
+        for product, line in products.classes.items():
+            wrong += _check_product(paths, product, line, content | line.overrides, whole=not wrong)
+    if wrong:
+        raise MoleflowError(f"{len(wrong)} mistakes:\n" + "\n".join(wrong) if len(wrong) > 1 else wrong[0])
+
+
+def _check_product(
+    paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, whole: bool
+) -> list[str]:
+    """Prints what there is of a product and returns what is wrong; `whole` says that params.yaml is right."""
+    folder = paths.root / line.path
+    if line.layout not in LAYOUTS or mistakes(IndexConfig, content):
+        return []  # already told
+    if not folder.is_dir():
+        if not is_made_by_dvc(line.path, paths.root):
+            return [f"classes.{product}.path: {line.path} does not exist"]
+        print(f"{product}\n  {line.path} is not there yet; `dvc repro demo` or `dvc checkout` makes it")
+        return []
+    settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})
+    try:
+        seen = build_index(folder, layout=line.layout, **settings.model_dump()).overview
+    except MoleflowError as error:
+        return [str(error)]
+    print(f"{product}\n{seen}")
+    if whole:
+        _print_needs(seen, content, cross=content["calibration"] == "cross" and line.task != content["first_task"])
+    if not travels(line.path, paths.root):
+        print(
+            f"  note: neither Git nor DVC tracks {line.path}: experiments with --queue or --temp run in a copy of the "
+            f"repository that lacks it; write {folder.absolute()}"
+        )
+    return []
+
+
+def _print_needs(seen: Overview, content: dict[str, Any], *, cross: bool) -> None:
+    normal = seen.train + seen.calibration
+    needs = alarm_needs(content["alarm_rate"], normal if cross else seen.calibration, normal, drawn=seen.drawn)
+    print(f"  alarm_rate: {needs}\n  reject_rate: {rejection_needs(seen.train, content['reject_rate'])}")
