@@ -1,6 +1,6 @@
 """Judging images outside the pipeline, with the artifacts that it left and by the functions that its stages call."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,6 @@ from moleflow.features.prototype import Prototype, load_prototype
 from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
-from moleflow.images.bit_depth import WHITE_16
 from moleflow.images.decoding import BROKEN, MAX_MEGAPIXELS, ImageError, ImageSource, decode, load
 from moleflow.images.reading import image_pixels
 from moleflow.routing.rejection import UNKNOWN
@@ -193,27 +192,13 @@ class Inspector:
             str(image) if isinstance(image, str | Path) else f"image {number}" for number, image in enumerate(images)
         ]
 
-        whites = {
-            prototype.origin.white for name, prototype in self.router.prototypes.items() if product in (None, name)
-        }
-        view = self._first_prototype.origin
-
-        def pixels(number: int) -> np.ndarray:
-            try:
-                values = decode(images[number], max_megapixels=self.max_megapixels)
-                if values.dtype != np.uint8 and len(whites) > 1:
-                    raise ImageError(_ambiguous(values.dtype, whites))
-                return image_pixels(values, view.img_size, view.resize, white=next(iter(whites)))
-            except ImageError as error:
-                known = str(error).startswith(names[number])
-                raise error if known else ImageError(f"{names[number]}: {error}") from error
-
         for name, image in zip(names, images, strict=True):
             if isinstance(image, Image):
                 _load(name, image)
             elif not isinstance(image, str | Path | np.ndarray):
                 kind = type(image).__name__
                 raise ImageError(f"{name}: {kind} is no image; give a path, an image of Pillow or an array")
+        pixels = self._reader(images, names, product)
         features: dict[str, list[Tensor]] = {}  # standardized, by the product that the image is routed to
         rows: dict[str, list[int]] = {}
         routes: list[_Route] = []
@@ -233,6 +218,24 @@ class Inspector:
             judged = self._inspections(nearest, predicted, [routes[number] for number in numbers])
             inspections |= dict(zip(numbers, judged, strict=True))
         return [inspections[number] for number in range(len(images))]
+
+    def _reader(self, images: list[ImageSource], names: list[str], product: str | None) -> Callable[[int], np.ndarray]:
+        """Reads images by their number, as the stages do; several threads may call it."""
+        asked = [prototype for name, prototype in self.router.prototypes.items() if product in (None, name)]
+        whites = sorted({prototype.origin.white for prototype in asked if prototype.origin.white is not None})
+        view = self._first_prototype.origin
+
+        def pixels(number: int) -> np.ndarray:
+            try:
+                values = decode(images[number], max_megapixels=self.max_megapixels)
+                if values.dtype != np.uint8 and len(whites) > 1:
+                    raise ImageError(_ambiguous(values.dtype, whites))
+                return image_pixels(values, view.img_size, view.resize, white=whites[0] if whites else None)
+            except ImageError as error:
+                known = str(error).startswith(names[number])
+                raise error if known else ImageError(f"{names[number]}: {error}") from error
+
+        return pixels
 
     @property
     def _first_prototype(self) -> Prototype:
@@ -297,8 +300,8 @@ def _load(name: str, image: Image) -> None:
             raise ImageError(f"{name}: {error}") from error
 
 
-def _ambiguous(kind: np.dtype, whites: set[float | None]) -> str:
-    known = ", ".join(f"{white or WHITE_16:g}" for white in sorted(whites, key=lambda white: white or 0))
+def _ambiguous(kind: np.dtype, whites: list[float]) -> str:
+    known = ", ".join(f"{white:g}" for white in whites)
     return f"values of {kind} are read by the product's white, and products have different ones ({known}); give product"
 
 

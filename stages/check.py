@@ -25,8 +25,8 @@ def main() -> None:
     missing = _missing(paths) if is_copy(paths.root) else []
     if missing:
         raise ParamsError(
-            f"{', '.join(missing)}: not in the copy of the repository that this experiment runs in, since neither Git nor "
-            "DVC tracks it; write an absolute path, or run the experiment without --queue and --temp"
+            f"{', '.join(missing)}: not in the copy of the repository that this experiment runs in, since neither "
+            "Git nor DVC tracks it; write an absolute path, or run the experiment without --queue and --temp"
         )
     write_check(paths)
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import fields
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +16,7 @@ from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import read_record
 from moleflow.images.decoding import ImageError
-from moleflow.images.index_table import read_index
+from moleflow.images.index_table import read_index, white_of
 from moleflow.inspector import UNKNOWN, Inspection, InspectionError, Inspector
 from moleflow.routing.rejection import rejected
 from moleflow.scoring.maps import anomaly_maps
@@ -269,3 +270,40 @@ def test_other_weights_are_refused(folder, tmp_path):
     save_file(timm.create_model("tf_efficientnet_lite0.in1k").state_dict(), other)
     with pytest.raises(BackboneError, match=r"are not those that the features were made with \(digest .*weights="):
         Inspector.load(folder, weights=str(other))
+
+
+@pytest.fixture(scope="module")
+def deep_project(tmp_path_factory):
+    """Three small products as cameras of 12 and 14 bits write them, in files of 16; the third holds 8."""
+    made = Project.of_small_products(tmp_path_factory.mktemp("deep"))
+    made.edit(reject_rate=0.0, alarm_rate=ALARM_RATE, eval_size=SIZE, map_sigma=SIGMA)
+    for product, top in (("bolt", 4095), ("nut", 16383)):
+        for path in (made.root / "data/raw/small" / product).glob("t*/*/*.png"):
+            pixels = np.asarray(Image.open(path)).astype(float)
+            path.write_bytes(imagecodecs.png_encode(np.round(pixels * top / 255).astype(np.uint16)))
+    made.run()
+    return made
+
+
+def test_images_of_more_than_8_bits_are_judged_as_the_pipeline_judged_them(deep_project):
+    inspector = Inspector.load(deep_project.root)
+    for product, white in (("bolt", 4095), ("nut", 16383)):
+        table = read_index(Paths(deep_project.root).index.of(product))
+        assert white_of(table) == white
+        paths = [deep_project.root / path for path in table.path[table.split == "test"]]
+        recorded_scores = read_record(Paths(deep_project.root).scores.of(product), "test").arrays["image_score"]
+        found = inspector.inspect(paths, product=product)
+        np.testing.assert_allclose([each.image_score for each in found], recorded_scores, rtol=1e-5)
+        with pytest.raises(ImageError, match=r"uint16 are read by the product's white, .* \(4095, 16383\); give prod"):
+            inspector.inspect(paths)
+    shallow = pictures(deep_project, "washer")
+    expected = read_record(Paths(deep_project.root).scores.of("washer"), "test").arrays["image_score"]
+    found = inspector.inspect(shallow)  # of 8 bits, they need no product
+    for each, score in zip(found, expected, strict=True):
+        assert each.nearest != "washer" or each.image_score == pytest.approx(score, rel=1e-5)
+
+
+def test_images_that_are_too_large_are_refused(folder, project):
+    path = pictures(project, "bolt")[0]
+    with pytest.raises(ImageError, match=r"png: 0\.0 megapixels, more than max_megapixels \(0\.001\)"):
+        Inspector.load(folder, max_megapixels=0.001).inspect([path])

@@ -111,9 +111,8 @@ def defective_samples(images: Path, masks: Path, defect: str) -> list[Sample]:
     names = {path: _name_below(images, path) for path in list_images(images)}
     stray = sorted(set(by_name) - set(names.values()))
     if stray:
-        raise DatasetError(
-            f"{by_name[stray[0]]} is a mask without an image of defect {defect}; add the image or remove the mask"
-        )
+        named = ", ".join(str(by_name[name]) for name in stray)
+        raise DatasetError(f"{named} is a mask without an image of defect {defect}; add the image or remove the mask")
     return [Sample(path, "test", 1, defect, by_name.get(name)) for path, name in names.items()]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from moleflow.config.params import read_params
 
+
 def travels(path: str, root: Path) -> bool:
     """Whether a copy of the repository that DVC makes for an experiment can read a path.
 

@@ -47,7 +47,8 @@ def scan_folder(root: Path) -> list[Sample]:
 def _by_folder(root: Path) -> list[Sample]:
     bare = [path for path in list_images(root / "test") if path.parent == root / "test"]
     if bare:
-        raise DatasetError(f"{bare[0]} has no label; move it into test/good or test/<defect>, or add {root}/labels.csv")
+        named = ", ".join(map(str, bare))
+        raise DatasetError(f"{named} has no label; move it into test/good or test/<defect>, or add {root}/labels.csv")
     samples = []
     for folder in list_folders(root / "test"):
         if folder.name.casefold() in NORMAL:
@@ -62,7 +63,7 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
     listed = {root / image for image in table.image}
     unlabeled = [path for path in list_images(root / "test") if path not in listed]
     if unlabeled:
-        raise DatasetError(f"{unlabeled[0]} has no line in {labels}; add it or remove the image")
+        raise DatasetError(f"{', '.join(map(str, unlabeled))} has no line in {labels}; add it or remove the image")
     unknown = sorted({label for label in table.label if label.casefold() not in NORMAL | DEFECTIVE})
     if unknown:
         raise DatasetError(

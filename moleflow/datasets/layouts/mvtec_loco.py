@@ -37,8 +37,9 @@ def scan_mvtec_loco(root: Path) -> list[Sample]:
         masks = {path.name: path for path in list_folders(truth)} if truth.is_dir() else {}
         stray = sorted(set(masks) - {path.stem for path in images})
         if stray:
+            named = ", ".join(str(masks[name]) for name in stray)
             raise DatasetError(
-                f"{masks[stray[0]]} holds masks without an image of defect {folder.name}; add the image or remove them"
+                f"{named} holds masks without an image of defect {folder.name}; add the image or remove them"
             )
         samples += [Sample(path, "test", 1, folder.name, masks.get(path.stem)) for path in images]
     return samples

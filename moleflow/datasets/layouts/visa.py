@@ -34,13 +34,12 @@ def scan_visa(root: Path) -> list[Sample]:
     for column, known in (("split", ["train", "test"]), ("label", ["normal", "anomaly"])):
         unknown = rows[~rows[column].isin(known)]
         if len(unknown):
-            raise DatasetError(
-                f"{path}: {column} {unknown[column].iloc[0]!r} is unknown; it may be {' or '.join(known)}"
-            )
+            named = ", ".join(map(repr, unknown[column].unique()))
+            raise DatasetError(f"{path}: {column} {named} is unknown; it may be {' or '.join(known)}")
     wrong = rows[(rows.split == "train") & (rows.label == "anomaly")]
     if len(wrong):
         raise DatasetError(
-            f"{path}: {wrong.image.iloc[0]} is an anomaly in split train; only normal images are learned"
+            f"{path}: {', '.join(wrong.image)} is an anomaly in split train; only normal images are learned"
         )
     return [
         Sample(
