@@ -24,6 +24,7 @@ from moleflow.features.prototype import Prototype, load_prototype
 from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
+from moleflow.images.bit_depth import WHITE_16
 from moleflow.images.decoding import BROKEN, MAX_MEGAPIXELS, ImageError, ImageSource, decode, load
 from moleflow.images.reading import image_pixels
 from moleflow.routing.rejection import UNKNOWN
@@ -223,13 +224,15 @@ class Inspector:
         """Reads images by their number, as the stages do; several threads may call it."""
         asked = [prototype for name, prototype in self.router.prototypes.items() if product in (None, name)]
         whites = sorted({prototype.origin.white for prototype in asked if prototype.origin.white is not None})
+        shallow = any(prototype.origin.white is None for prototype in asked)  # some product has 8 bits
         view = self._first_prototype.origin
 
         def pixels(number: int) -> np.ndarray:
             try:
                 values = decode(images[number], max_megapixels=self.max_megapixels)
-                if values.dtype != np.uint8 and len(whites) > 1:
-                    raise ImageError(_ambiguous(values.dtype, whites))
+                several = len(whites) > 1 or (whites and shallow and values.max() > whites[0])
+                if values.dtype != np.uint8 and several:
+                    raise ImageError(_ambiguous(values.dtype, whites, shallow))
                 return image_pixels(values, view.img_size, view.resize, white=whites[0] if whites else None)
             except ImageError as error:
                 known = str(error).startswith(names[number])
@@ -300,8 +303,8 @@ def _load(name: str, image: Image) -> None:
             raise ImageError(f"{name}: {error}") from error
 
 
-def _ambiguous(kind: np.dtype, whites: list[float]) -> str:
-    known = ", ".join(f"{white:g}" for white in whites)
+def _ambiguous(kind: np.dtype, whites: list[float], shallow: bool) -> str:
+    known = ", ".join(f"{white:g}" for white in [*whites, *([WHITE_16] if shallow else [])])
     return f"values of {kind} are read by the product's white, and products have different ones ({known}); give product"
 
 

@@ -19,6 +19,7 @@ from moleflow.images.decoding import ImageError
 from moleflow.images.index_table import read_index, white_of
 from moleflow.inspector import UNKNOWN, Inspection, InspectionError, Inspector
 from moleflow.routing.rejection import rejected
+from moleflow.routing.router import Router
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scorer import load_scorer
 
@@ -234,7 +235,7 @@ def closed(path):
         (lambda path: np.zeros((4, 4, 2), np.uint8), r"image 1: an array \(4, 4, 2\) of uint8 is no image"),
         (lambda path: np.zeros(4, np.uint8), r"image 1: an array \(4,\) of uint8"),
         (lambda path: np.zeros((0, 4), np.uint8), r"image 1: an array \(0, 4\) of uint8"),
-        (lambda path: np.ones((4, 4), np.uint16), "image 1: values of uint16 up to 1 have no known white"),
+        (lambda path: np.ones((4, 4), np.uint16), "image 1: values of uint16 up to .* have no known white"),
         (lambda path: path.parent, "not a readable image"),
         (lambda path: path.parent / "nothing.png", "nothing.png: not a readable image"),
     ],
@@ -294,8 +295,21 @@ def test_images_of_more_than_8_bits_are_judged_as_the_pipeline_judged_them(deep_
         recorded_scores = read_record(Paths(deep_project.root).scores.of(product), "test").arrays["image_score"]
         found = inspector.inspect(paths, product=product)
         np.testing.assert_allclose([each.image_score for each in found], recorded_scores, rtol=1e-5)
-        with pytest.raises(ImageError, match=r"uint16 are read by the product's white, .* \(4095, 16383\); give prod"):
+        with pytest.raises(
+            ImageError, match=r"uint16 are read by the product's white, .* \(4095, 16383, 65535\); give prod"
+        ):
             inspector.inspect(paths)
+    one = {
+        name: each for name, each in inspector.router.prototypes.items() if name != "nut"
+    }  # a single white, and 8 bits
+    with_one = Inspector(
+        inspector.paths, inspector.content, Router("euclidean", one), inspector.backbone, inspector.max_megapixels
+    )
+    washer = np.asarray(Image.open(pictures(deep_project, "washer")[0])).astype(np.uint16)
+    with pytest.raises(ImageError, match=r"image 0: values of uint16 .* \(4095, 65535\); give product"):
+        with_one.inspect([washer * 257])
+    with pytest.raises(ImageError, match=r"image 0: values of float32 up to .* have no known white"):
+        with_one.inspect([(washer / 255).astype(np.float32)], product="bolt")
     shallow = pictures(deep_project, "washer")
     expected = read_record(Paths(deep_project.root).scores.of("washer"), "test").arrays["image_score"]
     found = inspector.inspect(shallow)  # of 8 bits, they need no product

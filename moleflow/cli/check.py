@@ -49,12 +49,13 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.layout is None:
             raise ParamsError("a folder needs its layout, as in: moleflow check /data/bottle --layout mvtec")
         given = {"task": content.get("first_task"), "layout": arguments.layout, "path": arguments.folder}
-        content |= {"classes": {Path(arguments.folder).absolute().name: given}, "later_tasks": []}
+        content |= {"classes": {"folder": given}, "later_tasks": []}
     wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
     if not mistakes(Products, content) and not mistakes(IndexConfig, content):
         products = Products(**{key: content[key] for key in Products.model_fields})
         for product, line in products.classes.items():
-            wrong += _check_product(paths, product, line, content | line.overrides, whole=not wrong)
+            name = product if arguments.folder is None else Path(arguments.folder).resolve().name
+            wrong += _check_product(paths, name, line, content | line.overrides, whole=not wrong)
     if wrong:
         raise MoleflowError(f"{len(wrong)} mistakes:\n" + "\n".join(wrong) if len(wrong) > 1 else wrong[0])
 
@@ -68,7 +69,7 @@ def _check_product(
         return []  # already told
     if not folder.is_dir():
         if not is_made_by_dvc(line.path, paths.root):
-            return [f"classes.{product}.path: {line.path} does not exist"]
+            return [f"{product}: {line.path} does not exist"]
         print(f"{product}\n  {line.path} is not there yet; `dvc repro demo` or `dvc checkout` makes it")
         return []
     settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})

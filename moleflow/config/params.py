@@ -74,7 +74,7 @@ def read_params(path: Path) -> dict[str, Any]:
     """
     try:
         content = _parsed(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+    except (OSError, ValueError, YAMLError, RecursionError) as error:  # a date or number may be none
         raise ParamsError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ParamsError(f"{path} has no keys")

@@ -14,14 +14,14 @@ from tqdm import tqdm
 from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
 from moleflow.datasets.layouts import LAYOUTS
-from moleflow.datasets.mistakes import all_alike, linked_folders, too_few, wrong_masks, wrong_numbers
+from moleflow.datasets.mistakes import all_alike, linked_folders, too_few, wrong_masks, wrong_numbers, wrong_paths
 from moleflow.datasets.oddities import left_out, oddities
 from moleflow.datasets.overview import Overview, overview
 from moleflow.datasets.picture import Picture, examine
 from moleflow.datasets.sample import DatasetError, Sample
 from moleflow.datasets.sieves import DUPLICATES, UNREADABLE, Sieved
 from moleflow.files.artifacts import digest
-from moleflow.images.bit_depth import BitDepth, find_white, tells_white
+from moleflow.images.bit_depth import BitDepth, find_white, has_white
 from moleflow.images.decoding import ImageError
 from moleflow.images.listing import list_files
 
@@ -75,14 +75,14 @@ def build_index(
     samples = choose(LAYOUTS, layout, "layout")(root)
     normal = [sample for sample in samples if sample.split != "test"]
     test = [sample for sample in samples if sample.split == "test"]
-    found = _Findings(linked_folders(root) + wrong_numbers(root, normal, test))
+    found = _Findings(linked_folders(root) + wrong_numbers(root, normal, test) + wrong_paths(root, samples))
     splits = _splits(normal, calibration_fraction) + ["test"] * len(test)
     pictures = _examined(root.name, normal + test, splits, max_megapixels)
     white = find_white((each.largest for each in pictures if each.split != "test" and each.deep), bit_depth)
     readable = found.sieve(choose(UNREADABLE, unreadable, "unreadable")(_without_white(pictures, white)))
     found.mistakes += wrong_masks(readable) + all_alike(root, readable)
     used = found.sieve(choose(DUPLICATES, duplicates, "duplicates")(readable))
-    found.mistakes += too_few(root, used, len(normal), calibration_fraction)
+    found.mistakes += too_few(root, used, pictures, len(normal), calibration_fraction)
     _refuse(root, found.mistakes)
     others = left_out(root, normal + test)
     found.notes += oddities(used, white) + [
@@ -133,7 +133,7 @@ def _without_white(pictures: list[Picture], white: float | None) -> list[Picture
     """Marks images as unreadable whose white nothing tells."""
     return [
         replace(picture, unreadable=_no_white(picture))
-        if white is None and picture.deep and not tells_white(picture.kind, picture.largest)
+        if picture.deep and not has_white(picture.kind, picture.largest, white)
         else picture
         for picture in pictures
     ]
@@ -141,8 +141,8 @@ def _without_white(pictures: list[Picture], white: float | None) -> list[Picture
 
 def _no_white(picture: Picture) -> ImageError:
     return ImageError(
-        f"{picture.sample.path}: values of {picture.kind} up to {picture.largest:g} have no known white, as no "
-        "normal image has any above 0; set bit_depth, or save it with 8 or 16 bits"
+        f"{picture.sample.path}: values of {picture.kind} up to {picture.largest:g} have no known white: the normal "
+        "images have none like them; save it as they are, or with 8 bits, or set bit_depth"
     )
 
 

@@ -10,6 +10,7 @@ from moleflow.datasets.sample import DatasetError, Sample
 MASK_TOLERANCE = 0.01  # of a side, a pixel at least, by which a mask's size may differ from its image's; it is resized
 MIN_NORMAL = 5
 MIN_TRAIN = 2
+NOT_TEXT = "the file's name is not UTF-8; rename it"
 
 
 def linked_folders(root: Path) -> list[MoleflowError]:
@@ -50,6 +51,30 @@ def wrong_numbers(root: Path, normal: list[Sample], test: list[Sample]) -> list[
     twice = [str(path) for path, count in counted.items() if count > 1]
     if twice:
         wrong.append(DatasetError(f"{', '.join(twice)} is listed more than once; keep one line of it"))
+    return wrong
+
+
+def wrong_paths(root: Path, samples: list[Sample]) -> list[MoleflowError]:
+    """Names that a table cannot hold, and files outside the folder that DVC follows.
+
+    Args:
+        root: the product's folder.
+        samples: all that the layout lists.
+
+    Returns:
+        The mistakes.
+    """
+    wrong: list[MoleflowError] = []
+    for path in (path for sample in samples for path in (sample.path, sample.mask) if path is not None):
+        text = str(path).encode("utf-8", "backslashreplace").decode()
+        if text != str(path):
+            wrong.append(DatasetError(f"{text}: {NOT_TEXT}"))
+        elif any(character < " " for character in path.name):
+            wrong.append(DatasetError(f"{str(path)!r}: control characters in a file's name; rename it"))
+        elif not path.is_relative_to(root):
+            wrong.append(
+                DatasetError(f"{path} lies outside {root}, where DVC does not see it change; put it into the folder")
+            )
     return wrong
 
 
@@ -94,21 +119,31 @@ def all_alike(root: Path, pictures: list[Picture]) -> list[MoleflowError]:
     ]
 
 
-def too_few(root: Path, used: list[Picture], normal: int, calibration_fraction: float) -> list[MoleflowError]:
+def too_few(
+    root: Path, used: list[Picture], listed: list[Picture], normal: int, calibration_fraction: float
+) -> list[MoleflowError]:
     """Too few images are left to learn from.
 
     Args:
         root: the product's folder.
         used: pictures that are left.
+        listed: all that the layout lists.
         normal: how many normal images the folder has.
         calibration_fraction: share of them held out for calibration.
 
     Returns:
         At most one mistake.
     """
-    train = sum(picture.split == "train" for picture in used)
-    if train >= MIN_TRAIN or normal < MIN_NORMAL:
-        return []
+    left = Counter(picture.split for picture in used)
+    train = left["train"]
+    if normal < MIN_NORMAL:
+        return []  # already told
+    if train >= MIN_TRAIN:
+        return [
+            DatasetError(f"{root}: no {split} image is left that can be used; one is needed")
+            for split in ("calibration", "test")
+            if not left[split] and any(picture.split == split for picture in listed)
+        ]
     return [
         DatasetError(
             f"{root}: {train} of {normal} normal images is left to learn from, {MIN_TRAIN} are needed and 100 or more "

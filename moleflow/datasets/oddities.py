@@ -33,6 +33,10 @@ def oddities(pictures: list[Picture], white: float | None) -> list[str]:
     if 0 < len(bare) < len(defective):
         count = f"{len(bare)} of {len(defective)} defective images"
         notes.append(f"{count} have no mask, pixel metrics leave them out; the first is {bare[0]}")
+    empty = [picture.sample.mask for picture in defective if picture.sample.mask is not None and picture.mask_empty]
+    if empty:
+        count = f"{len(empty)} masks of defective images mark nothing"
+        notes.append(f"{count}, pixel metrics leave these images out; the first is {empty[0]}")
     several = [picture for picture in pictures if picture.frames > 1]
     if several:
         first = several[0]

@@ -64,6 +64,7 @@ def overview(
         "kinds of defect": _counted(Counter(sample.defect for sample in defective)) or "none",
         "the same picture twice": f"{len(copies)} pictures" if copies else "never",
     }
+    notes = [note.encode("utf-8", "backslashreplace").decode() for note in notes]  # names of files may be no text
     drawn = not any(picture.sample.split == "calibration" for picture in all_pictures)
     return Overview(facts, notes, count["train"], count["calibration"], drawn)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from moleflow.config.errors import MoleflowError
 from moleflow.datasets.sample import Sample
-from moleflow.images.decoding import ImageError, decode, decode_mask, frames
+from moleflow.images.decoding import ImageError, decode, frames
 from moleflow.images.reading import read_mask
 
 
@@ -24,6 +24,7 @@ class Picture:
         smallest, largest: of its values; int of integers, float of floating point.
         frames: how many pictures the file holds; the first is used.
         mask_size: width and height of its mask; None without one, or if it cannot be read.
+        mask_empty: whether its mask marks nothing.
         unreadable: why the image cannot be read.
         mask_unreadable: why its mask cannot be read.
     """
@@ -37,6 +38,7 @@ class Picture:
     largest: int | float = 255
     frames: int = 1
     mask_size: tuple[int, int] | None = None
+    mask_empty: bool = False
     unreadable: MoleflowError | None = field(default=None, compare=False)
     mask_unreadable: MoleflowError | None = field(default=None, compare=False)
 
@@ -61,16 +63,17 @@ def examine(sample: Sample, split: str, *, max_megapixels: float) -> Picture:
     Returns:
         What was seen; an image or mask that cannot be read says why.
     """
-    mask_size, mask_unreadable = None, None
+    mask_size, mask_empty, mask_unreadable = None, False, None
     try:
-        if sample.mask is not None and not sample.mask.is_dir():
-            mask_size = decode_mask(sample.mask, max_megapixels=max_megapixels).shape[::-1]
-        elif sample.mask is not None:
-            mask_size = read_mask(sample.mask).size
+        if sample.mask is not None:
+            mask = read_mask(sample.mask, max_megapixels=max_megapixels)
+            mask_size, mask_empty = mask.size, mask.getbbox() is None
     except ImageError as error:
         mask_unreadable = error
+    except OSError as error:
+        mask_unreadable = ImageError(f"{sample.mask}: not a readable mask ({error.strerror}); correct its name")
     try:
-        values = decode(sample.path, max_megapixels=max_megapixels)
+        values, count = decode(sample.path, max_megapixels=max_megapixels), frames(sample.path)
     except ImageError as error:
         return Picture(sample, split, unreadable=error, mask_size=mask_size, mask_unreadable=mask_unreadable)
     bounds = (0, 255) if values.dtype == np.uint8 else (values.min().item(), values.max().item())
@@ -81,7 +84,8 @@ def examine(sample: Sample, split: str, *, max_megapixels: float) -> Picture:
         (values.shape[1], values.shape[0]),
         values.dtype.name,
         *bounds,
-        frames=frames(sample.path),
+        frames=count,
         mask_size=mask_size,
+        mask_empty=mask_empty,
         mask_unreadable=mask_unreadable,
     )

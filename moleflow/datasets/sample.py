@@ -1,5 +1,6 @@
 """What every layout returns for an image, and what the layouts share."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,11 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
         DatasetError: it is not comma-separated UTF-8 text, or lacks a column.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except ValueError as error:  # of pandas' parser and of the decoder alike
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # of lines that are too long
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}); change its permissions") from error
+    except (ValueError, pd.errors.ParserWarning) as error:  # of pandas' parser and of the decoder alike
         reason = str(error).splitlines()[0]
         raise DatasetError(f"{path} is not comma-separated UTF-8 text ({reason}); save it as that") from error
     lacking = [column for column in columns if column not in table]

@@ -32,14 +32,19 @@ def find_white(largest: Iterable[int | float], bit_depth: BitDepth) -> float | N
     return float(top)
 
 
-def tells_white(kind: str, largest: int | float) -> bool:
-    """Whether an image of more than 8 bits tells by itself that `WHITE_16` is white.
+def has_white(kind: str, largest: int | float, white: float | None) -> bool:
+    """Whether it is known which value of an image of more than 8 bits is white.
 
     Args:
         kind: numpy's name of the type of its values.
         largest: the largest of them.
+        white: the product's; None if it has none.
 
     Returns:
-        False for other values than integers of 16 bits, and for those that a camera of 12 bits could have written.
+        False for floating point that would be black, so that it must be on another scale; without `white`, for other
+        values than integers of 16 bits, and for those that a camera of 12 bits could have written: of others
+        `WHITE_16` is white.
     """
-    return kind == "uint16" and largest > 4095
+    if white is None:
+        return kind == "uint16" and largest > 4095
+    return not (kind.startswith("float") and 255 * largest < white)

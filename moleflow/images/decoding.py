@@ -26,6 +26,8 @@ TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MAX_MEGAPIXELS = 200.0
+COLOR = ("RGB", "RGBA", "LA", "CMYK")  # modes of Pillow with 8 bits a value
+FEW = 3  # values of a mask without loss, where one of them is bright; with more its zeros are noisy
 # What Pillow and imagecodecs raise for files that they cannot read.
 BROKEN = (OSError, SyntaxError, ValueError, TypeError, RuntimeError, EOFError, struct.error)
 
@@ -62,7 +64,7 @@ def decode(source: ImageSource, *, max_megapixels: float | None = None) -> np.nd
 
 
 def decode_mask(path: Path, *, max_megapixels: float | None = None) -> np.ndarray:
-    """What a mask's file marks: every value but zero; in a JPEG, whose zeros are noisy, every value above 127.
+    """What a mask's file marks: every value but zero; where zeros are noisy, as in a JPEG, every value above 127.
 
     Args:
         path: the mask.
@@ -85,27 +87,57 @@ def frames(path: Path) -> int:
 
     Returns:
         Their number; 1 for JPEG, whose others are previews.
+
+    Raises:
+        ImageError: the file ends before its last picture; the message names it.
     """
     try:
-        with Image.open(path) as image:
+        if _is_tiff(path):
+            import tifffile
+
+            with tifffile.TiffFile(path) as file:
+                return len(file.pages)
+        with path.open("rb") as opened, Image.open(opened) as image:
             return 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
-    except UnidentifiedImageError:
-        import tifffile
-
-        with tifffile.TiffFile(path) as file:
-            return len(file.pages)
+    except Exception as error:  # of many kinds, where the file is broken
+        reason = str(error) or type(error).__name__
+        raise ImageError(f"{path}: not a readable image ({reason}); replace the file or remove it") from error
 
 
-def _of_file(path: Path, limit: float | None, read: Callable[[Path, Image.Image | None], np.ndarray]) -> np.ndarray:
+def load(image: Image.Image) -> None:
+    """Decodes an image of Pillow's that is still a file: several threads must not do so at once.
+
+    Args:
+        image: the image.
+
+    Raises:
+        ImageError: Pillow would cut its values to 8 bits.
+        OSError, ValueError, ...: as Pillow raises them for files that it cannot read.
+    """
+    if _is_cut(image):
+        raise ImageError("Pillow keeps 8 of the 16 bits of its colors; give the path of the file, or an array")
+    name = getattr(image, "filename", "")
+    if (
+        name and image.format == "TIFF"
+    ):  # a TIFF with a name is mapped into memory, its sides mixed up when it is turned
+        image.filename = ""  # type: ignore[attr-defined]
+        image.load()
+        image.filename = name  # type: ignore[attr-defined]
+    image.load()
+
+
+def _of_file(path: Path, limit: float | None, read: Callable[[Path, Any, float | None], np.ndarray]) -> np.ndarray:
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         try:
-            with Image.open(path) as image:
+            with path.open("rb") as opened, Image.open(opened) as image:
                 _require_small(image.width * image.height, limit)
-                return read(path, image)
+                return read(path, image, limit)
         except UnidentifiedImageError:
             if not _is_tiff(path):
                 raise
-            return read(path, None)  # a kind of TIFF that Pillow does not know
+            return read(path, None, limit)  # a kind of TIFF that Pillow does not know
     except ImageError as error:
         raise ImageError(f"{path}: {error}") from error
     except BROKEN as error:
@@ -124,52 +156,48 @@ def _is_tiff(path: Path) -> bool:
         return file.read(4) in TIFF
 
 
-def _values(path: Path, image: Image.Image | None) -> np.ndarray:
-    deep = _deep_values(path, image)
-    if deep is not None:
-        return deep
-    assert image is not None  # or else it is a TIFF
-    return _of_image(image)
+def _values(path: Path, image: Any, limit: float | None) -> np.ndarray:
+    deep = _deep_bands(path, image, limit)
+    return _of_image(image) if deep is None else _three(deep)
 
 
-def _marked(path: Path, image: Image.Image | None) -> np.ndarray:
-    deep = _deep_values(path, image)
-    if deep is not None:
-        return (deep != 0).any(2, keepdims=True)
-    assert image is not None  # or else it is a TIFF
-    image.load()
-    noisy, transparent, turn = image.format == "JPEG", "transparency" in image.info, _turn_of(image)
-    if image.mode == "P":
-        image = image.convert("RGBA" if transparent else "RGB")
-    bands = np.asarray(image).reshape(image.height, image.width, -1)
-    colors = bands[..., : 3 if bands.shape[2] > 2 else 1]
+def _marked(path: Path, image: Any, limit: float | None) -> np.ndarray:
+    bands, alpha = _deep_bands(path, image, limit), True
+    noisy: bool | None = False
+    turn = 1  # of deep bands: they are turned already
+    if bands is None:
+        image.load()
+        turn, noisy = _turn_of(image), _is_noisy(image)
+        if "transparency" in image.info:
+            image = image.convert("RGBA")
+        elif image.mode not in ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "I;16B", "F"):
+            image = image.convert("RGB")  # what a palette or inks show counts, not their numbers
+        alpha = image.mode in ("LA", "RGBA")
+        bands = np.asarray(image).reshape(image.height, image.width, -1)
+    channels = bands.shape[2]
+    colors = bands[..., : 3 if channels > 2 else 1]
+    if noisy is None:
+        noisy = colors.max() > 127 and len(np.unique(colors)) > FEW
     marked = np.any(colors > 127 if noisy else colors != 0, axis=2, keepdims=True)
-    if image.mode in ("LA", "RGBA"):
+    if alpha and channels in (2, 4):
         marked &= bands[..., -1:] > 0
     return _turned(marked, turn)
 
 
-def load(image: Image.Image) -> None:
-    """Decodes an image of Pillow's that is still a file: several threads must not do so at once.
-
-    Args:
-        image: the image.
-
-    Raises:
-        ImageError: Pillow would cut its values to 8 bits.
-        OSError, ValueError, ...: as Pillow raises them for files that it cannot read.
-    """
-    if _is_cut(image):
-        raise ImageError("Pillow keeps 8 of the 16 bits of its colors; give the path of the file, or an array")
-    image.load()
+def _is_noisy(image: Image.Image) -> bool | None:
+    """Whether zeros are noisy in a file; None if its format can be with loss and without."""
+    if image.format in ("JPEG", "MPO") or image.info.get("compression") == "jpeg":
+        return True
+    return None if image.format in ("WEBP", "AVIF", "JPEG2000") else False
 
 
 def _of_image(image: Image.Image) -> np.ndarray:
     """Values of an image of Pillow's, read from a file by it or made by a program."""
     load(image)
-    turn = _turn_of(image)
+    turn, form = _turn_of(image), image.format
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _turned(_three(np.asarray(image)), turn)
+        values = np.asarray(image)
+        return _turned(_three(values.astype(np.uint16) if form == "PPM" and image.mode == "I" else values), turn)
     if "transparency" in image.info:
         image = image.convert("RGBA")  # Pillow warns of transparency that it drops on the direct way
     return _turned(np.asarray(image.convert("RGB")), turn)
@@ -185,27 +213,35 @@ def _of_array(values: np.ndarray) -> np.ndarray:
     return _three(values)
 
 
-def _deep_values(path: Path, image: Any) -> np.ndarray | None:
-    """Values of a file that holds more than 8 bits a value, and which Pillow would cut or misread; None of others."""
+def _deep_bands(path: Path, image: Any, limit: float | None) -> np.ndarray | None:
+    """Bands of a file that holds more than 8 bits a value, and which Pillow would cut or misread; None of others.
+
+    (H, W, C), turned, alpha the last of two or four.
+    """
     if image is None or (image.format == "TIFF" and np.max(image.tag_v2.get(BITS, 1)) > 8):
-        return _of_tiff(path)
+        return _of_tiff(path, limit)
+    if image.format == "JPEG2000" and image.mode in COLOR:
+        import imagecodecs
+
+        bands = imagecodecs.jpeg2k_decode(path.read_bytes())
+        return None if bands.dtype == np.uint8 else _turned(_bands(bands), _turn_of(image))
     if not _is_cut(image):
         return None
     if image.format == "PNG":
         import imagecodecs
 
-        return _turned(_three(_without_alpha(imagecodecs.png_decode(path.read_bytes()))), _turn_of(image))
+        return _turned(_bands(imagecodecs.png_decode(path.read_bytes())), _turn_of(image))
     if image.format == "PPM" and image.tile[0].codec_name == "ppm":
         _, white = image.tile[0].args
         raw = np.frombuffer(path.read_bytes(), ">u2", 3 * image.width * image.height, image.tile[0].offset)
         scaled = raw.astype(np.uint32) * 65535 // white  # as Pillow does for gray
         return scaled.astype(np.uint16).reshape(image.height, image.width, 3)
-    raise ImageError("more than 8 bits a color are not read from this format; save it as PNG or TIFF")
+    raise ImageError("more than 8 bits a value are not read from this format; save it as PNG or TIFF")
 
 
 def _is_cut(image: Any) -> bool:
-    """Whether Pillow would keep 8 bits of the file's 16 for each color."""
-    if image.mode not in ("RGB", "RGBA", "LA", "CMYK"):
+    """Whether Pillow would keep 8 bits of the file's 16 for each value."""
+    if image.mode not in ("L", *COLOR):
         return False
     for tile in getattr(image, "tile", ()):
         given = tile.args if isinstance(tile.args, tuple) else (tile.args,)
@@ -216,43 +252,49 @@ def _is_cut(image: Any) -> bool:
     return False
 
 
-def _of_tiff(path: Path) -> np.ndarray:
+def _of_tiff(path: Path, limit: float | None) -> np.ndarray:
     """The first page of a TIFF, by the library that knows all of them."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
             page: Any = file.pages[0]
-            kind, orientation = page.photometric.name, page.tags.get(ORIENTATION)
+            _require_small(page.imagewidth * page.imagelength, limit)
+            if not all(page.databytecounts):
+                raise ValueError("a part of it is missing")
+            kind, bits, orientation = page.photometric.name, page.bitspersample, page.tags.get(ORIENTATION)
             values = np.moveaxis(page.asarray(), 0, 2) if page.axes == "SYX" else page.asarray()
+    except ImageError:
+        raise
     except Exception as error:  # of many kinds, where the file is broken
         raise ValueError(str(error) or type(error).__name__) from error
-    channels = values.shape[2] if values.ndim == 3 else 1
-    known = {"MINISBLACK": (1, 2), "MINISWHITE": (1, 2), "RGB": (3, 4)}
-    if values.ndim not in (2, 3) or channels not in known.get(kind, ()) or values.dtype.kind not in "uif":
+    bands = _bands(values)
+    known = {"MINISBLACK": "uif", "MINISWHITE": "u", "RGB": "uif"}
+    counts = (3, 4) if kind == "RGB" else (1, 2)
+    if bands.ndim != 3 or bands.shape[2] not in counts or values.dtype.kind not in known.get(kind, ""):
         raise ImageError(
-            f"a TIFF of {kind.lower()}, {channels} channels of {values.dtype}, is not read; save it as gray or RGB"
+            f"a TIFF of {kind.lower()}, {values.shape} of {values.dtype}, is not read; save it as gray or RGB"
         )
-    if kind == "MINISWHITE" and values.dtype.kind == "u":
-        values = np.iinfo(values.dtype).max - values
-    return _turned(_three(_without_alpha(values)), 1 if orientation is None else int(orientation.value))
+    if kind == "MINISWHITE":
+        bands = (2**bits - 1 - bands[..., :1]).astype(values.dtype)
+    return _turned(bands, 1 if orientation is None else int(orientation.value))
 
 
-def _without_alpha(values: np.ndarray) -> np.ndarray:
-    """Of gray and alpha the gray."""
-    return values[..., 0] if values.ndim == 3 and values.shape[2] == 2 else values
+def _bands(values: np.ndarray) -> np.ndarray:
+    return values[..., None] if values.ndim == 2 else values
 
 
 def _three(values: np.ndarray) -> np.ndarray:
     """(H, W, 3) of gray or color, transparency left out; refuses values that are not numbers."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+    bands = _bands(values)
+    colors = bands[..., : 3 if bands.shape[2] > 2 else 1]
+    if values.dtype.kind == "f" and not np.isfinite(colors).all():
         raise ImageError("it has values that are not numbers (NaN or infinite); replace them")
-    if values.ndim == 2:
-        values = values[..., None]
-    return np.broadcast_to(values, (*values.shape[:2], 3)) if values.shape[2] == 1 else values[..., :3]
+    return np.broadcast_to(colors, (*colors.shape[:2], 3)) if colors.shape[2] == 1 else colors
 
 
 def _turned(values: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W, C) as a viewer shows it."""
     return np.ascontiguousarray(TURNS.get(orientation, lambda same: same)(values))
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from moleflow.images.decoding import ImageError
+
 # Pillow opens these, but needs another program to decode them.
 UNDECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 SYSTEM_FILES = {"thumbs.db", "desktop.ini", "__macosx"}  # what systems leave in folders, beside hidden files
@@ -36,12 +38,22 @@ def list_files(folder: Path) -> list[Path]:
         folder: the folder.
 
     Returns:
-        Their paths, sorted; none if the folder does not exist.
+        Their paths, sorted; none if the folder does not exist. Folders that are links are left out.
+
+    Raises:
+        ImageError: a folder cannot be read.
     """
     found: list[Path] = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+    try:
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise ImageError(f"{folder} cannot be read ({error.strerror}); change its permissions") from error
+    for path in inside:
         if not is_hidden(path):
-            found += list_files(path) if path.is_dir() else [path]
+            is_folder = path.is_dir()
+            found += (
+                [path] if not is_folder else [] if path.is_symlink() else list_files(path)
+            )  # links may go in circles
     return found
 
 
@@ -53,5 +65,8 @@ def list_images(folder: Path) -> list[Path]:
 
     Returns:
         Their paths, sorted; none if the folder does not exist.
+
+    Raises:
+        ImageError: a folder cannot be read.
     """
     return [path for path in list_files(folder) if path.suffix.lower() in image_suffixes()]

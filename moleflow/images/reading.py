@@ -8,7 +8,7 @@ from PIL import Image
 from scipy.ndimage import label, rotate
 
 from moleflow.config.registry import choose
-from moleflow.images.bit_depth import WHITE_16, tells_white
+from moleflow.images.bit_depth import WHITE_16, has_white
 from moleflow.images.decoding import ImageError, ImageSource, decode, decode_mask
 from moleflow.images.listing import list_images
 
@@ -30,25 +30,26 @@ def read_image(source: ImageSource, *, white: float | None) -> Image.Image:
     values = decode(source)
     if values.dtype != np.uint8:
         largest = values.max().item()
-        if white is None and not tells_white(values.dtype.name, largest):
+        if not has_white(values.dtype.name, largest, white):
             name = f"{source}: " if isinstance(source, str | Path) else ""
             raise ImageError(
-                f"{name}values of {values.dtype} up to {largest:g} have no known white, as no normal image has more"
-                " than 8 bits; save it with 8 bits, or scale 16 bits up to 65535"
+                f"{name}values of {values.dtype} up to {largest:g} have no known white; save it as the normal images"
+                " are, with 8 bits, or with 16 bits scaled up to 65535"
             )
         scale = 255 / (white or WHITE_16)
         values = np.clip(np.floor(values.astype(np.float64) * scale + 0.5), 0, 255).astype(np.uint8)
     return Image.fromarray(values)
 
 
-def read_mask(path: Path) -> Image.Image:
+def read_mask(path: Path, *, max_megapixels: float | None = None) -> Image.Image:
     """Decodes a mask completely, as 8-bit gray: 255 is defective, 0 is not.
 
     Every value but zero is defective, whether drawn as 255 (MVTec) or as the number of a kind of
-    defect (VisA); in a JPEG, whose zeros are noisy, every value above 127.
+    defect (VisA); in files with loss, whose zeros are noisy, every value above 127.
 
     Args:
         path: the mask, or a folder of several, of which a pixel of any counts.
+        max_megapixels: larger files are refused; None for any size.
 
     Returns:
         The mask, mode L.
@@ -57,7 +58,10 @@ def read_mask(path: Path) -> Image.Image:
         ImageError: missing, unreadable or truncated, or a folder without masks or with masks of several sizes; the
             message names the file.
     """
-    parts = {part: decode_mask(part) for part in (list_images(path) if path.is_dir() else [path])}
+    parts = {
+        part: decode_mask(part, max_megapixels=max_megapixels)
+        for part in (list_images(path) if path.is_dir() else [path])
+    }
     if not parts:
         raise ImageError(f"{path} holds no masks; add them or remove the folder")
     (first, marked), *others = parts.items()

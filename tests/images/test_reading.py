@@ -43,7 +43,7 @@ def test_every_pixel_format_becomes_rgb(tmp_path, mode):
 def test_values_without_a_known_white_are_refused(tmp_path):
     values = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
     Image.fromarray(values).save(tmp_path / "float.tif")
-    with pytest.raises(ImageError, match=r"float\.tif: values of float32 up to 1 have no known white, as no normal"):
+    with pytest.raises(ImageError, match=r"float\.tif: values of float32 up to 1 have no known white"):
         read_image(tmp_path / "float.tif", white=None)
     read = np.asarray(read_image(tmp_path / "float.tif", white=0.5))
     np.testing.assert_array_equal(read[..., 0], np.minimum(np.floor(values * 510.0 + 0.5), 255))

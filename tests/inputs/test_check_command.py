@@ -48,7 +48,7 @@ def test_it_says_everything_that_is_wrong_at_once(project, monkeypatch, capsys):
         "data/raw/small/bolt has 2 mistakes:",
         "3.png: not a readable image",
         "4.png: not a readable image",
-        "classes.washer.path: data/raw/small/washer does not exist",
+        "washer: data/raw/small/washer does not exist",
     ):
         assert part in said
     assert "Traceback" not in said

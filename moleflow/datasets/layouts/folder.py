@@ -5,6 +5,7 @@
   of the words below, defect is the kind of defect.
 """
 
+import os
 from pathlib import Path
 
 from moleflow.datasets.sample import (
@@ -60,7 +61,7 @@ def _by_folder(root: Path) -> list[Sample]:
 
 def _by_csv(root: Path, labels: Path) -> list[Sample]:
     table = read_table(labels, ["image", "label"])
-    listed = {root / image for image in table.image}
+    listed = {_below(root, image) for image in table.image}
     unlabeled = [path for path in list_images(root / "test") if path not in listed]
     if unlabeled:
         raise DatasetError(f"{', '.join(map(str, unlabeled))} has no line in {labels}; add it or remove the image")
@@ -78,7 +79,12 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
 
 def _labeled(root: Path, image: str, label: str, mask: str, defect: str, labels: Path) -> Sample:
     if label.casefold() in DEFECTIVE:
-        return Sample(root / image, "test", 1, defect or "defect", root / mask if mask else None)
+        return Sample(_below(root, image), "test", 1, defect or "defect", _below(root, mask) if mask else None)
     if defect and defect.casefold() not in NORMAL:
         raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the defect {defect!r}; correct one")
-    return Sample(root / image, "test", 0, "good", None)
+    return Sample(_below(root, image), "test", 0, "good", None)
+
+
+def _below(root: Path, name: str) -> Path:
+    """A path in a csv, without detours."""
+    return Path(os.path.normpath(root / name))

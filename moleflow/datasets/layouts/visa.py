@@ -47,7 +47,7 @@ def scan_visa(root: Path) -> list[Sample]:
             row.split,
             int(row.label == "anomaly"),
             "good" if row.label == "normal" else "anomaly",
-            root.parent / row.mask if row.mask else None,
+            root.parent / row.mask if row.mask and row.label == "anomaly" else None,
         )
         for row in rows.itertuples()
     ]
