@@ -94,12 +94,12 @@ def _write_tables(paths: Paths, order: Order, tables: dict[str, pd.DataFrame]) -
 
 
 def _warn_of_few(training_images: dict[str, int], reject_rate: float) -> None:
-    """Warns if a product has too few training images: then no image can be rejected."""
-    few = [f"{product} ({count})" for product, count in training_images.items() if not can_reject(count, reject_rate)]
+    """Warns if a product has too few training images: then no image most like it can be rejected."""
+    few = [f"{product} ({count})" for product, count in training_images.items() if not can_reject(count)]
     if few and reject_rate:
         print(
-            f"warning: reject_rate: {reject_rate:g} has no effect: no image is called an unknown product as long as a "
-            f"known one has fewer than {TAIL_IMAGES} training images: {', '.join(few)}",
+            f"warning: reject_rate: {reject_rate:g} needs {TAIL_IMAGES} training images; no image that is most like "
+            f"one of these products is called unknown: {', '.join(few)}",
             file=sys.stderr,
         )
 

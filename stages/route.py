@@ -44,15 +44,16 @@ def main() -> None:
         chosen: dict[str, np.ndarray] = {}
         for product, task in tqdm(order.products.items(), desc="route"):
             embedded = prototypes[product].embeddings_of(open_split(paths.features.of(product), "test"))
-            distances, strangeness = router.distances(embedded, product), router.strangeness(embedded)
+            distances = router.distances(embedded, product)
+            strangeness = router.strangeness(embedded, distances)
             nearest = nearest_by_task(torch.from_numpy(distances), order.known_after())
             chosen[product] = nearest[:, order.tasks.index(task) :].numpy()
             columns = {"distance": distances, "known_p_value": router.known_p_values(strangeness)}
-            columns |= {"surprise": router.surprise(strangeness), "chosen": chosen[product]}
+            columns |= {"strangeness": strangeness, "chosen": chosen[product]}
             arrays |= {f"{product}/{key}": column for key, column in columns.items()}
         for other in order.products:
             arrays |= {f"{product}/misrouted/{other}": rows for product, rows in misrouted_rows(chosen, other).items()}
-        trained = np.array([len(prototype.left_out) for prototype in prototypes.values()])
+        trained = np.array([len(prototype.images) for prototype in prototypes.values()])
         write_record(paths.routes, Record(arrays, {"training_images": trained}))
         digests = {product: digest(file) for product, file in files.items()}
         write_router(

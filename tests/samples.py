@@ -11,6 +11,8 @@ from torch import nn
 from moleflow.config.params import read_params
 from moleflow.evaluation.outcomes import PROVED, Outcome, routed_predictions
 from moleflow.evaluation.results import Evaluation, evaluate_product, summarize
+from moleflow.features.gaussian import fit_gaussian
+from moleflow.features.neighbors import left_out_distances
 from moleflow.features.prototype import Prototype, build_prototype
 from moleflow.files.feature_store import Origin, Split
 from moleflow.files.record_file import Statistics
@@ -56,9 +58,16 @@ WHOLE = {**PATCHING, "embed_dim": 16}  # 6 + 10 channels, layers kept apart
 
 
 def prototype_of(split: Split, **changes) -> Prototype:
-    """A prototype of a split of `make_split`; keywords replace arguments."""
-    arguments = {"patching": PATCHING, "standardize": "product", "router_rank": 8, "device": CPU}
+    """A prototype of a split of `make_split`, whose images count as perturbed too; keywords replace arguments."""
+    arguments = {"patching": PATCHING, "standardize": "product", "router_rank": 8, "device": CPU, "perturbed": split}
     return build_prototype(split, split, **{**arguments, **changes})
+
+
+def prototype_with(images: torch.Tensor, rank: int = 8) -> Prototype:
+    """A prototype of which only the embeddings matter."""
+    one = torch.zeros(1)
+    sessions = {"left_out": left_out_distances(images)}
+    return Prototype(fit_gaussian(images, rank), images, sessions, one, one[:, None], one, [1], PATCHING, ORIGIN, "")
 
 
 TOP3 = {"aggregation": "top_k", "top_k": 3}

@@ -72,7 +72,7 @@ def recorded(project, product):
             for place, row in enumerate(group["row"]):
                 outcome[row] = {key: values[place] for key, values in predictions.items()}
     nearest = [order[number] for number in routes["chosen"][:, -1]]
-    unknown = rejected(routes["known_p_value"], REJECT_RATE)
+    unknown = rejected(routes["known_p_value"], routes["strangeness"], REJECT_RATE)
     return nearest, unknown, outcome
 
 

@@ -15,12 +15,28 @@ class Located:
     Attributes:
         labels: 1 defective, (N,).
         p_value: `OwnImages.p_values` for every prototype, (N, K).
-        surprise: surprise of the strangeness to every prototype, without ties, (N, K), in nats.
+        strangeness: distances to every prototype, (N, K).
     """
 
     labels: np.ndarray
     p_value: np.ndarray
-    surprise: np.ndarray
+    strangeness: np.ndarray
+
+    @property
+    def of_nearest(self) -> np.ndarray:
+        """How unlikely the images are to be of the product most like them, −p, (N,)."""
+        return -self.p_value[np.arange(len(self.p_value)), self.strangeness.argmin(1)]
+
+    def rejected(self, reject_rate: float) -> np.ndarray:
+        """Which images are rejected.
+
+        Args:
+            reject_rate: see `moleflow.routing.rejection.rejected`.
+
+        Returns:
+            (N,), bool.
+        """
+        return rejected(self.p_value, self.strangeness, reject_rate)
 
 
 def open_set_metrics(products: dict[str, Located], reject_rate: float) -> dict[str, dict[str, float | None]]:
@@ -38,12 +54,12 @@ def open_set_metrics(products: dict[str, Located], reject_rate: float) -> dict[s
     """
     metrics: dict[str, dict[str, float | None]] = {}
     for number, (name, product) in enumerate(products.items()):
-        known = rejected(product.p_value, reject_rate)
+        known = product.rejected(reject_rate)
         unknown_rejected = auroc = None
         if len(products) > 1:
             without = {other: _without(located, number) for other, located in products.items()}
-            unknown_rejected = float(rejected(without[name].p_value, reject_rate).mean())
-            strangeness = {other: located.surprise.min(1) for other, located in without.items()}
+            unknown_rejected = float(without[name].rejected(reject_rate).mean())
+            strangeness = {other: located.of_nearest for other, located in without.items()}
             labels = np.concatenate([np.full(len(scores), other == name) for other, scores in strangeness.items()])
             auroc = ranking(labels, np.concatenate(list(strangeness.values()))).auroc
         metrics[name] = {
@@ -56,7 +72,7 @@ def open_set_metrics(products: dict[str, Located], reject_rate: float) -> dict[s
 
 
 def _without(product: Located, number: int) -> Located:
-    return Located(product.labels, np.delete(product.p_value, number, 1), np.delete(product.surprise, number, 1))
+    return Located(product.labels, np.delete(product.p_value, number, 1), np.delete(product.strangeness, number, 1))
 
 
 def _share(flags: np.ndarray) -> float | None:

@@ -81,7 +81,7 @@ class Records:
             name: the product.
 
         Returns:
-            distance, known_p_value and surprise to every product, (N, K); chosen, (N, T).
+            distance, known_p_value and strangeness to every product, (N, K); chosen, (N, T).
         """
         return read_record(self.paths.routes, name).arrays
 
@@ -164,7 +164,7 @@ class Records:
             own=[own] * tasks,
             routed=routed_predictions([own] * tasks, steps, routes["chosen"], number, self.names),
             chosen=routes["chosen"],
-            rejected=rejected(routes["known_p_value"], self.reject_rate),
+            rejected=rejected(routes["known_p_value"], routes["strangeness"], self.reject_rate),
             number=number,
             threshold=threshold,
             alarm_rate=float(self.attributes[name]["alarm_rate"]),
@@ -190,10 +190,10 @@ class Records:
             name: the product.
 
         Returns:
-            Labels, p-values and surprise.
+            Labels, p-values and distances.
         """
         routes = self.routes(name)
-        return Located(self._truth(name)[0], routes["known_p_value"], routes["surprise"])
+        return Located(self._truth(name)[0], routes["known_p_value"], routes["strangeness"])
 
     def candidate_metrics(
         self, name: str, baselines: list[str], settings: Settings, sigma: float

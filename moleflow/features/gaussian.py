@@ -1,4 +1,4 @@
-"""The distribution of a product's embeddings, which routers and rejection read."""
+"""The distribution of a product's embeddings, which some routers read."""
 
 from dataclasses import dataclass
 
@@ -57,22 +57,3 @@ def fit_gaussian(embedded: Float[Tensor, "N C"], rank: int) -> Gaussian:
         variances=variances[kept].float(),
         floor=variances[: len(variances) - rank].mean().float(),
     )
-
-
-def left_out_distances(embedded: Float[Tensor, "N C"]) -> Float[Tensor, " N"]:
-    """Squared Euclidean distance of each image to the center of all others.
-
-    Rejection uses the Euclidean distance, whatever the router: by the Mahalanobis distance, defects look
-    like other products. At a rate of 0.01 it rejected 12 to 35 % of the default products' synthetic
-    defects, the Euclidean one 0 to 13 %; of calibration images of unknown products 100 % against 92 to
-    100 %.
-
-    Args:
-        embedded: embeddings of normal images, (N, C).
-
-    Returns:
-        Distances, (N,), float64.
-    """
-    count = len(embedded)
-    offset = (embedded - embedded.mean(0)).double() * count / (count - 1)  # e − mean of the others
-    return offset.square().sum(1)

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from moleflow.config.registry import choose
-from moleflow.features.gaussian import Gaussian, fit_gaussian, left_out_distances
+from moleflow.features.gaussian import Gaussian, fit_gaussian
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.moments import Moments
+from moleflow.features.neighbors import left_out_distances, neighbor_distances
 from moleflow.features.patches import embeddings, layer_channels, modeled_channels, patch_features
 from moleflow.features.standardization import STANDARDIZATIONS, standardized
 from moleflow.files.feature_store import Origin, Split, StoreError, require_same_origin
+from moleflow.files.probe_names import kinds_of
 from moleflow.files.tensor_file import load_tensors, save_tensors
 
 
@@ -25,7 +28,10 @@ class Prototype:
 
     Attributes:
         gaussian: distribution of their embeddings; on the processor.
-        left_out: squared Euclidean distance of each training image to the center of the others, (N,); likewise.
+        images: the embeddings themselves, (N, D); likewise.
+        sessions: how far images of the product lie from those most like them, as `neighbor_distances` says, by what
+            they went through: "left_out" for the training images, (N,), and for each harmless change (n,) of
+            calibration images that were changed so; float64, likewise.
         shift, matrix: standardization of a patch feature x, a row: (x − shift)·matrix; (C,) and (C, C). They lie on
             the device on which features are computed.
         deviation: standard deviation of every channel, (C,); likewise.
@@ -36,7 +42,8 @@ class Prototype:
     """
 
     gaussian: Gaussian
-    left_out: Float[Tensor, " N"]
+    images: Float[Tensor, "N D"]
+    sessions: dict[str, Tensor]
     shift: Float[Tensor, " C"]
     matrix: Float[Tensor, "C C"]
     deviation: Float[Tensor, " C"]
@@ -162,13 +169,20 @@ class Prototype:
 
 
 def build_prototype(
-    train: Split, *others: Split, patching: dict[str, Any], standardize: str, router_rank: int, device: torch.device
+    train: Split,
+    *others: Split,
+    perturbed: Split,
+    patching: dict[str, Any],
+    standardize: str,
+    router_rank: int,
+    device: torch.device,
 ) -> Prototype:
     """Learns a prototype from the training split of a product, shard by shard.
 
     Args:
         train: the training split.
         *others: the other splits of normal images; only their digests are used.
+        perturbed: the probe's harmlessly changed calibration images; there may be none.
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
@@ -209,9 +223,19 @@ def build_prototype(
     std = std.clamp_min(1e-3 * std.mean())  # keeps a channel that hardly varies from being amplified
     standardization = choose(STANDARDIZATIONS, standardize, "standardize")
     shift, matrix = standardization(mean, std, covariance / std.outer(std), layers)
+    changed = [
+        embeddings(patch_features([layer.to(device) for layer in maps], **patching), layers[-1]).cpu()
+        for maps in (perturbed.batches() if perturbed.images else ())
+    ]
+    distances = neighbor_distances(torch.cat(changed), embedded) if changed else torch.empty(0, dtype=torch.float64)
+    kinds = np.array(kinds_of(perturbed.images))
     return Prototype(
         gaussian=fit_gaussian(embedded, router_rank),
-        left_out=left_out_distances(embedded),
+        images=embedded,
+        sessions={
+            "left_out": left_out_distances(embedded),
+            **{str(kind): distances[torch.from_numpy(kinds == kind)] for kind in dict.fromkeys(kinds.tolist())},
+        },
         shift=shift.float().to(device),
         matrix=matrix.float().to(device),
         deviation=std.float().to(device),
@@ -235,7 +259,8 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
     """
     tensors = {
         **{f"gaussian/{name}": tensor for name, tensor in vars(prototype.gaussian).items()},
-        "left_out": prototype.left_out,
+        "images": prototype.images,
+        **{f"sessions/{kind}": distances for kind, distances in prototype.sessions.items()},
         "shift": prototype.shift,
         "matrix": prototype.matrix,
         "deviation": prototype.deviation,
@@ -263,10 +288,15 @@ def load_prototype(path: Path, device: torch.device) -> Prototype:
         ArtifactError: the file is missing or broken.
     """
     tensors, metadata = load_tensors(path, "prototype")
-    gaussian = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "/" in name}
+    parts: dict[str, dict[str, Tensor]] = {"gaussian": {}, "sessions": {}}
+    for name, tensor in tensors.items():
+        part, _, key = name.partition("/")
+        if key:
+            parts[part][key] = tensor
     return Prototype(
-        gaussian=Gaussian(**gaussian),
-        left_out=tensors["left_out"],
+        gaussian=Gaussian(**parts["gaussian"]),
+        images=tensors["images"],
+        sessions=parts["sessions"],
         shift=tensors["shift"].to(device),
         matrix=tensors["matrix"].to(device),
         deviation=tensors["deviation"].to(device),

@@ -1,6 +1,5 @@
 """Rejection: does an image show a known product at all?"""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,74 +8,75 @@ from scipy.special import stdtr
 from moleflow.calibration.conformal import ROUNDING
 
 UNKNOWN = "unknown"  # what an image of no known product is called
-TAIL_IMAGES = 5  # with so many training images a product can be told from unknown ones at any reject_rate
+TAIL_IMAGES = 5  # so many images of a session are needed to know how its distances spread
+LEAST_SPREAD = 0.05  # of the distances' logarithms: images that are all alike would reject all others
 
 
 @dataclass(frozen=True)
 class OwnImages:
-    """How far a product's own images are from its center, in the form in which others are compared with them.
+    """How far images of a product lie from those most like them, session by session.
+
+    A session is what images went through: the training images, each compared with the others, and calibration images
+    under one kind of harmless change each. Tomorrow's images may have gone through any of them, so the most lenient one
+    decides.
 
     Attributes:
-        ordered: their distances, ascending, (n,).
-        level, spread: mean of the distances' logarithms, and standard deviation of the predictive distribution.
+        counts: images of every session, (S,).
+        levels, spreads: mean of the logarithms of their distances, and standard deviation of their predictive
+            distribution, (S,).
     """
 
-    ordered: np.ndarray
-    level: float
-    spread: float
+    counts: np.ndarray
+    levels: np.ndarray
+    spreads: np.ndarray
 
     @classmethod
-    def of(cls, left_out: np.ndarray) -> "OwnImages":
-        """Sorts the distances and fits their tail.
+    def of(cls, sessions: list[np.ndarray]) -> "OwnImages":
+        """Fits a tail to every session.
 
         Args:
-            left_out: `moleflow.features.gaussian.left_out_distances` of the product's training images, (n,).
+            sessions: distances of a product's own images, (n,) each; sessions of fewer than `TAIL_IMAGES` images are
+                left out.
 
         Returns:
             The own images.
         """
-        logs = np.log(np.maximum(left_out, 1e-9 * left_out.max()))  # an image may lie at the center
-        few = len(logs) < TAIL_IMAGES
-        spread = 0.0 if few else logs.std(ddof=1) * math.sqrt(1 + 1 / len(logs))
-        return cls(np.sort(left_out), float(logs.mean()), max(float(spread), 1e-6))
+        known = [np.log(np.maximum(session, 1e-9)) for session in sessions if len(session) >= TAIL_IMAGES]
+        counts = np.array([len(logs) for logs in known], int)
+        spreads = [max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs)) for logs in known]
+        return cls(counts, np.array([logs.mean() for logs in known]), np.array(spreads))
 
     def p_values(self, strangeness: np.ndarray) -> np.ndarray:
         """P-values of images against the product's own ones; small for images of another product.
 
-        As long as one of the product's own images is as strange, the p-value is the conformal one of
-        `moleflow.calibration.conformal.p_values`. Beyond them all that cannot fall below 1/(n + 1), which for 20 or
-        60 images is above any useful `reject_rate`: there it goes on with the tail of Student's predictive
-        distribution of the logarithm. The rate holds only approximately: the tail is a model, and the product's own
-        images are compared with a center of the n − 1 others, a new one with the center of all n.
+        The tail of Student's predictive distribution of the logarithm: with 20 images too it falls to any useful
+        `reject_rate`. The rate holds only approximately, since the tail is a model.
 
         Args:
-            strangeness: squared Euclidean distances of images to its center, (N,).
+            strangeness: distances of images to the product, (N,).
 
         Returns:
-            P-values, (N,), in (0, 1]; never below 1/(n + 1) if n is below `TAIL_IMAGES`, too few to estimate a spread.
+            P-values, (N,), in [0, 1]; 1 if no session has enough images.
 
         Source: Geisser, "Predictive Inference", 1993, chapter 2, for the predictive distribution of a normal sample.
         """
-        count = len(self.ordered)
-        p = (1 + count - np.searchsorted(self.ordered, strangeness, side="left")) / (count + 1)
-        beyond = strangeness > self.ordered[-1]
-        if count >= TAIL_IMAGES and beyond.any():
-            t = (np.log(strangeness[beyond]) - self.level) / self.spread
-            p[beyond] = np.minimum(p[beyond], stdtr(count - 1, -t))
-        return p
+        if not len(self.counts):
+            return np.ones(len(strangeness))
+        t = (np.log(np.maximum(strangeness, 1e-9))[:, None] - self.levels) / self.spreads
+        found: np.ndarray = stdtr(self.counts - 1, -t).max(1)
+        return found
 
 
-def can_reject(training_images: int, reject_rate: float) -> bool:
-    """Whether p-values of a product can fall to `reject_rate`.
+def can_reject(training_images: int) -> bool:
+    """Whether images can be told from those of a product at all.
 
     Args:
         training_images: how many its prototype was made from.
-        reject_rate: tolerated share of rejected images of known products.
 
     Returns:
         False if there are too few training images.
     """
-    return training_images >= TAIL_IMAGES or 1 / (training_images + 1) <= reject_rate + ROUNDING
+    return training_images >= TAIL_IMAGES
 
 
 def rejection_needs(training_images: int, reject_rate: float) -> str:
@@ -91,26 +91,28 @@ def rejection_needs(training_images: int, reject_rate: float) -> str:
     """
     if not reject_rate:
         return "0 rejects no image"
-    if can_reject(training_images, reject_rate):
+    if can_reject(training_images):
         return f"{reject_rate:g} needs {TAIL_IMAGES} training images, there are {training_images}"
     return (
-        f"{reject_rate:g} needs {TAIL_IMAGES} training images and there are {training_images}, so that no image of any "
-        f"product is called unknown; what helps: {TAIL_IMAGES - training_images} more of them"
+        f"{reject_rate:g} needs {TAIL_IMAGES} training images and there are {training_images}, so that no image like "
+        f"its own is called unknown; what helps: {TAIL_IMAGES - training_images} more of them"
     )
 
 
-def rejected(known: np.ndarray, reject_rate: float) -> np.ndarray:
-    """Which images show no known product: their p-value is at most `reject_rate` for every one.
+def rejected(known: np.ndarray, strangeness: np.ndarray, reject_rate: float) -> np.ndarray:
+    """Which images show no known product: their p-value against the product most like them is at most `reject_rate`.
 
-    About that share of a known product's images is rejected, or fewer, whatever the other products are;
-    how close it comes depends on the product's images (`OwnImages`).
+    About that share of a known product's images is rejected, or fewer; how close it comes depends on the product's
+    images (`OwnImages`).
 
     Args:
         known: p-values against every known product's own images, (N, K).
+        strangeness: distances to every known product, (N, K).
         reject_rate: tolerated share of rejected images of known products; 0 rejects none.
 
     Returns:
         (N,), bool.
     """
-    strange: np.ndarray = (known.max(1) <= reject_rate + ROUNDING) & (reject_rate > 0)
+    nearest = strangeness.argmin(1)
+    strange: np.ndarray = (known[np.arange(len(known)), nearest] <= reject_rate + ROUNDING) & (reject_rate > 0)
     return strange

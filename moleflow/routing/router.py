@@ -4,12 +4,11 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.calibration.surprise import Reference
 from moleflow.config.registry import choose
 from moleflow.features.prototype import Prototype
 from moleflow.files.artifacts import ArtifactError
 from moleflow.routing.rejection import OwnImages, rejected
-from moleflow.routing.routers import ROUTERS, Euclidean
+from moleflow.routing.routers import ROUTERS, Neighbors
 
 
 class Router:
@@ -33,9 +32,10 @@ class Router:
         """
         _require_alike(prototypes)
         self.name, self.prototypes = name, prototypes
-        self.own_images = [OwnImages.of(prototype.left_out.numpy()) for prototype in prototypes.values()]
-        gaussians = [prototype.gaussian for prototype in prototypes.values()]
-        self._distances, self._euclidean = choose(ROUTERS, name, "router")(gaussians), Euclidean(gaussians)
+        known = list(prototypes.values())
+        self.own_images = [OwnImages.of([each.numpy() for each in one.sessions.values()]) for one in known]
+        self._distances = choose(ROUTERS, name, "router")(known)
+        self._neighbors = self._distances if isinstance(self._distances, Neighbors) else Neighbors(known)
 
     def distances(self, embedded: Float[Tensor, "N D"], own: str | None = None) -> np.ndarray:
         """Distances of images to every product; the nearest is chosen.
@@ -49,16 +49,19 @@ class Router:
         """
         return self._distances(embedded, None if own is None else list(self.prototypes).index(own)).numpy()
 
-    def strangeness(self, embedded: Float[Tensor, "N D"]) -> np.ndarray:
-        """How far images are from the center of every product, whatever the router: what rejection uses.
+    def strangeness(self, embedded: Float[Tensor, "N D"], distances: np.ndarray | None = None) -> np.ndarray:
+        """How far images are from the images of every product, whatever the router: what rejection uses.
 
         Args:
             embedded: embeddings of N images.
+            distances: what `distances` said of them, if it was asked; by the default router they are the same.
 
         Returns:
-            Squared Euclidean distances, (N, K), float64.
+            Distances as `moleflow.routing.routers.Neighbors` gives them, (N, K), float64.
         """
-        return self._euclidean(embedded, None).numpy()
+        if distances is not None and self._neighbors is self._distances:
+            return distances
+        return self._neighbors(embedded, None).numpy()
 
     def known_p_values(self, strangeness: np.ndarray) -> np.ndarray:
         """P-values of images against every product's own; see `moleflow.routing.rejection.OwnImages`.
@@ -67,15 +70,13 @@ class Router:
             strangeness: from `strangeness`, (N, K).
 
         Returns:
-            (N, K), in (0, 1].
+            (N, K), in [0, 1].
         """
         columns = zip(self.own_images, strangeness.T, strict=True)
         return np.stack([own_images.p_values(column) for own_images, column in columns], axis=1)
 
     def rejected(self, strangeness: np.ndarray, reject_rate: float) -> np.ndarray:
-        """Which images show no known product: `moleflow.routing.rejection.rejected` of their p-values.
-
-        Most images are known, and the product whose center is nearest tells: the others are not asked then.
+        """Which images show no known product: `moleflow.routing.rejection.rejected`, asking the nearest product alone.
 
         Args:
             strangeness: from `strangeness`, (N, K).
@@ -84,27 +85,12 @@ class Router:
         Returns:
             (N,), bool.
         """
-        strange = np.ones(len(strangeness), bool)
-        for product in strangeness.sum(0).argsort():
-            own = self.own_images[product].p_values(strangeness[:, product])
-            strange &= rejected(own[:, None], reject_rate)
-            if not strange.any():
-                break
-        return strange
-
-    def surprise(self, strangeness: np.ndarray) -> np.ndarray:
-        """The same without ties: how surprising the strangeness is to every product.
-
-        Args:
-            strangeness: from `strangeness`, (N, K).
-
-        Returns:
-            (N, K), in nats.
-        """
-        columns = zip(self.prototypes.values(), strangeness.T, strict=True)
-        return np.stack(
-            [Reference.of(prototype.left_out.numpy()).surprise(column) for prototype, column in columns], axis=1
-        )
+        known = np.ones_like(strangeness)
+        nearest = strangeness.argmin(1)
+        for product in set(nearest.tolist()):
+            rows = nearest == product
+            known[rows, product] = self.own_images[product].p_values(strangeness[rows, product])
+        return rejected(known, strangeness, reject_rate)
 
 
 def _require_alike(prototypes: dict[str, Prototype]) -> None:

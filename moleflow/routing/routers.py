@@ -7,21 +7,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.features.gaussian import Gaussian
+from moleflow.features.neighbors import NEIGHBORS
+from moleflow.features.prototype import Prototype
 
-NUMBERS = 2**21  # images × products × channels at once: 16 MiB of double precision
+NUMBERS = 2**21  # images × products × channels, or × training images, at once: 16 MiB of double precision
 
 
 class Distances(ABC):
-    """Distances of images to K known products at once; a member is made from the products' Gaussians."""
+    """Distances of images to K known products at once; a member is made from the products' prototypes."""
 
-    def __init__(self, gaussians: list[Gaussian]) -> None:
+    def __init__(self, prototypes: list[Prototype]) -> None:
         """Brings the products together.
 
         Args:
-            gaussians: of the K products, in order of arrival.
+            prototypes: of the K products, in order of arrival.
         """
-        self.centers = torch.stack([gaussian.center for gaussian in gaussians])  # (K, D)
+        self.centers = torch.stack([prototype.gaussian.center for prototype in prototypes])  # (K, D)
 
     def __call__(self, embedded: Float[Tensor, "N D"], own: int | None) -> Float[Tensor, "N K"]:
         """Distances of images to every product.
@@ -33,8 +34,13 @@ class Distances(ABC):
         Returns:
             (N, K), float64.
         """
-        at_once = max(1, NUMBERS // self.centers.numel())
+        at_once = max(1, NUMBERS // self._numbers)
         return torch.cat([self._of(part, own) for part in embedded.split(at_once)])
+
+    @property
+    def _numbers(self) -> int:
+        """How many numbers an image takes."""
+        return self.centers.numel()
 
     @abstractmethod
     def _of(self, embedded: Tensor, own: int | None) -> Tensor: ...
@@ -42,6 +48,43 @@ class Distances(ABC):
     def _offset(self, embedded: Tensor) -> Tensor:
         """e − center, (N, K, D), float64."""
         return (embedded[:, None] - self.centers).double()
+
+
+class Neighbors(Distances):
+    """Mean Euclidean distance to the nearest training images, by one matrix product for all products.
+
+    Source: docs/method.md, Routers; `moleflow.features.neighbors.neighbor_distances` is the same for one product.
+    """
+
+    def __init__(self, prototypes: list[Prototype]) -> None:
+        """Brings the products together.
+
+        Args:
+            prototypes: of the K products, in order of arrival.
+        """
+        super().__init__(prototypes)
+        every = torch.cat([prototype.images for prototype in prototypes]).double()
+        self.origin = every.mean(0)  # squares of what is centered round less
+        self.images = every - self.origin
+        self.squares = self.images.square().sum(1)
+        counts = [len(prototype.images) for prototype in prototypes]
+        places = torch.arange(max(counts)).expand(len(counts), -1)
+        self.counts = torch.tensor(counts)
+        self.absent = places >= self.counts[:, None]  # products have different numbers of images
+        starts = torch.tensor([0, *counts[:-1]]).cumsum(0)
+        self.rows = (starts[:, None] + places).masked_fill(self.absent, 0)
+
+    @property
+    def _numbers(self) -> int:
+        return self.rows.numel()
+
+    def _of(self, embedded: Tensor, own: int | None) -> Tensor:
+        offset = embedded.double() - self.origin
+        squared = torch.addmm(self.squares, offset, self.images.T, alpha=-2) + offset.square().sum(1, keepdim=True)
+        by_product = squared.clamp_min(0).sqrt()[:, self.rows].masked_fill(self.absent, torch.inf)
+        nearest = by_product.topk(min(NEIGHBORS, by_product.shape[2]), largest=False).values
+        there = nearest.isfinite()
+        return nearest.where(there, 0).sum(2) / there.sum(2)
 
 
 class Mahalanobis(Distances):
@@ -52,13 +95,14 @@ class Mahalanobis(Distances):
     Source: docs/method.md, Routers.
     """
 
-    def __init__(self, gaussians: list[Gaussian]) -> None:
+    def __init__(self, prototypes: list[Prototype]) -> None:
         """Brings the products together.
 
         Args:
-            gaussians: of the K products, in order of arrival.
+            prototypes: of the K products, in order of arrival.
         """
-        super().__init__(gaussians)
+        super().__init__(prototypes)
+        gaussians = [prototype.gaussian for prototype in prototypes]
         rank, channels = max(len(gaussian.variances) for gaussian in gaussians), self.centers.shape[1]
         self.directions = torch.zeros(len(gaussians), channels, rank, dtype=torch.float64)  # zeros where a rank is less
         self.variances = torch.ones(len(gaussians), rank, dtype=torch.float64)
@@ -92,7 +136,12 @@ class Oracle(Distances):
         return distances
 
 
-ROUTERS: dict[str, type[Distances]] = {"mahalanobis": Mahalanobis, "euclidean": Euclidean, "oracle": Oracle}
+ROUTERS: dict[str, type[Distances]] = {
+    "neighbors": Neighbors,
+    "mahalanobis": Mahalanobis,
+    "euclidean": Euclidean,
+    "oracle": Oracle,
+}
 
 
 def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor:

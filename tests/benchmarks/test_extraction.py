@@ -1,5 +1,6 @@
 """Extraction beside the bare backbone, the store beside h5py and a memory map, an answer beside one backbone pass."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -7,15 +8,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from samples import CPU
+from samples import CPU, prototype_with
 from tqdm import tqdm
 
 from moleflow.backbones.backbone import Backbone, timm
 from moleflow.backbones.extraction import extract
-from moleflow.features.gaussian import Gaussian, fit_gaussian
 from moleflow.files.feature_store import SHARD, Origin, open_split, write_split
 from moleflow.images.reading import image_pixels
-from moleflow.routing.routers import Mahalanobis
+from moleflow.routing.routers import Neighbors
 
 PATCHING = {"neighborhood": 3, "embed_dim": 176, "grid": 28, "layer_merge": "concat"}
 
@@ -141,16 +141,13 @@ def test_reading(benchmark, maps, tmp_path, way):
     benchmark.pedantic(lambda: read(tmp_path / "store"), rounds=7, warmup_rounds=1)
 
 
-def random_gaussian(seed):
-    return fit_gaussian(torch.randn(60, 112, generator=torch.Generator().manual_seed(seed)), 32)
-
-
 @pytest.mark.benchmark(group="routing 16 images by the distance to every prototype")
 @pytest.mark.parametrize("prototypes", [10, 100, 1000])
 def test_router(benchmark, prototypes):
-    gaussian = random_gaussian(0)
-    known = [Gaussian(gaussian.center + number, *list(vars(gaussian).values())[1:]) for number in range(prototypes)]
+    images = torch.randn(256, 112, generator=torch.Generator().manual_seed(0))
+    one = prototype_with(images, 32)
+    known = [replace(one, images=images + number) for number in range(prototypes)]
     embedded = torch.randn(16, 112)
 
-    distances = Mahalanobis(known)
+    distances = Neighbors(known)
     benchmark.pedantic(lambda: distances(embedded, None).argmin(1), rounds=10, warmup_rounds=2)

@@ -11,7 +11,6 @@ from samples import CPU
 
 from moleflow.backbones.backbone import Backbone
 from moleflow.config.params import read_params
-from moleflow.features.gaussian import Gaussian
 from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.features.prototype import build_prototype, save_prototype
 from moleflow.files.artifacts import digest
@@ -50,7 +49,8 @@ def write_artifacts(root, products):
     )
     write_split(root / "s.zarr/train", origin, [str(row) for row in range(NORMAL)], [backbone(pixels)])
     split = open_split(root / "s.zarr", "train")
-    prototype = build_prototype(split, patching=PATCHING, standardize="whiten", router_rank=32, device=CPU)
+    settings = {"patching": PATCHING, "standardize": "whiten", "router_rank": 32, "device": CPU}
+    prototype = build_prototype(split, perturbed=split, **settings)
     normal = prototype.standardized(split)
     patches = memorize(normal, prototype.layers, size=PARAMS["memory_size"], seed=0)
     arguments = {"channels": prototype.modeled(PARAMS["flow_layers"]), "settings": PARAMS, "first": False, "seed": 0}
@@ -63,9 +63,8 @@ def write_artifacts(root, products):
     scorer = Scorer.of(statistics_of(PARAMS["score"], found), PARAMS_OF_SCORES, calibration, {})
     names = [f"p{number:03d}" for number in range(products)]
     for number, name in enumerate(names):
-        center = prototype.gaussian.center + 10 * number
-        gaussian = Gaussian(**{**vars(prototype.gaussian), "center": center})
-        save_prototype(paths.prototype_of(name, name), replace(prototype, gaussian=gaussian))
+        images = prototype.images + 10 * number
+        save_prototype(paths.prototype_of(name, name), replace(prototype, images=images))
         path = paths.experts / name / f"{name}.safetensors"
         links = {"memory_banks": [{name: patches}], "base": paths.base, "features": {name: "f"}}
         save_expert(path, [expert_state(density)], arguments, **links)
@@ -77,7 +76,7 @@ def write_artifacts(root, products):
     write_router(
         paths.router,
         RouterFile(
-            router="mahalanobis",
+            router="neighbors",
             reject_rate=0.01,
             tasks=names,
             products={name: name for name in names},

@@ -96,7 +96,7 @@ def products(request, tmp_path_factory):
         write_product(paths, name, name, {"aggregation": "top_k", "top_k": 3})
     routes, rows = {}, np.ones((TEST, count))
     for number, name in enumerate(names):
-        routes |= {f"{name}/distance": rows, f"{name}/known_p_value": rows, f"{name}/surprise": rows}
+        routes |= {f"{name}/distance": rows, f"{name}/known_p_value": rows, f"{name}/strangeness": rows}
         routes[f"{name}/chosen"] = np.full((TEST, count - number), number)
     write_record(paths.routes, Record(routes, {"training_images": np.full(count, 100)}))
     write_record(paths.misrouted, Record({}, {}))

@@ -7,9 +7,9 @@ from moleflow.evaluation.open_set import Located, open_set_metrics
 
 def located(own, count=10, labels=None):
     """Two products: near to prototype `own`, far from the other."""
-    p, surprise = np.full((count, 2), 0.001), np.full((count, 2), 9.0)
-    p[:, own], surprise[:, own] = 0.5, np.linspace(0, 1, count)
-    return Located(np.zeros(count, int) if labels is None else labels, p, surprise)
+    p, strangeness = np.full((count, 2), 0.001), np.full((count, 2), 9.0)
+    p[:, own], strangeness[:, own] = 0.5, np.linspace(0, 1, count)
+    return Located(np.zeros(count, int) if labels is None else labels, p, strangeness)
 
 
 def test_products_far_apart_are_known_and_missed_when_left_out():

@@ -21,7 +21,9 @@ def test_prototype_is_small_and_read_back(products, tmp_path):
     assert read.features_digest == made.features_digest
     assert read.gaussian.directions.equal(made.gaussian.directions)
     assert made.gaussian.directions.shape == (8, 12)
-    assert read.left_out.equal(made.left_out)
+    assert read.images.equal(made.images)
+    assert read.sessions.keys() == made.sessions.keys()
+    assert all(read.sessions[name].equal(each) for name, each in made.sessions.items())
 
 
 def test_standardize_product_gives_zero_mean_unit_variance_and_its_log_det(products):

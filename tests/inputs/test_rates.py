@@ -43,7 +43,7 @@ def test_12_a_data_sets_own_calibration_images_must_grow():
 
 @pytest.mark.parametrize(("training", "rate"), [(4, 0.01), (5, 0.01), (4, 0.0), (2, 0.4)])
 def test_12_rejection_says_what_it_needs(training, rate):
-    assert ("what helps" in rejection_needs(training, rate)) == (rate > 0 and not can_reject(training, rate))
+    assert ("what helps" in rejection_needs(training, rate)) == (rate > 0 and not can_reject(training))
 
 
 def test_12_check_and_report_say_it(tmp_path, monkeypatch, capsys):

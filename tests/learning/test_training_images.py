@@ -27,7 +27,12 @@ def normal(tmp_path):
         splits[group] = open_split(store, group)
     patching = {"neighborhood": 1, "embed_dim": 4, "grid": 2, "layer_merge": "concat"}
     prototype = build_prototype(
-        *(splits[group] for group in NORMAL), patching=patching, standardize="none", router_rank=2, device=CPU
+        *(splits[group] for group in NORMAL),
+        perturbed=splits["calibration"],
+        patching=patching,
+        standardize="none",
+        router_rank=2,
+        device=CPU,
     )
     return paths, prototype
 

@@ -28,15 +28,18 @@ def test_columns_are_products_in_order_of_arrival(products):
     distances, strangeness = router.distances(embedded), router.strangeness(embedded)
     assert distances.shape == strangeness.shape == (24, 2)
     assert (distances.argmin(1) == 0).all()
-    np.testing.assert_allclose(distances[:, 1], Mahalanobis([prototypes["nut"].gaussian])(embedded, None)[:, 0].numpy())
-    p, surprise = router.known_p_values(strangeness), router.surprise(strangeness)
+    np.testing.assert_allclose(distances[:, 1], Mahalanobis([prototypes["nut"]])(embedded, None)[:, 0].numpy())
+    p = router.known_p_values(strangeness)
     assert p[:, 0].min() > p[:, 1].max()
+    assert (strangeness.argmin(1) == 0).all()
     for rate in (0.0, 0.1, 0.5, 1.0):
         mixed = np.concatenate([strangeness, 1e4 * strangeness])
-        expected = rejected(router.known_p_values(mixed), rate)
+        expected = rejected(router.known_p_values(mixed), mixed, rate)
         np.testing.assert_array_equal(router.rejected(mixed, rate), expected)
         assert expected[24:].all() == (rate > 0)
-    assert surprise[:, 0].max() < surprise[:, 1].min()
+    near = Router("neighbors", prototypes)
+    np.testing.assert_allclose(near.distances(embedded), strangeness)
+    assert near.strangeness(embedded, near.distances(embedded)).shape == (24, 2)
 
 
 def test_the_oracle_knows_the_product_that_it_is_told(products):

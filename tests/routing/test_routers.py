@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from samples import WHOLE, prototype_of
+from samples import WHOLE, prototype_of, prototype_with
 from sklearn.covariance import LedoitWolf
 
-from moleflow.features.gaussian import fit_gaussian
+from moleflow.features.neighbors import neighbor_distances
 from moleflow.routing import routers
 from moleflow.routing.rejection import OwnImages
 from moleflow.routing.routers import ROUTERS, Mahalanobis, misrouted_rows, nearest_by_task
@@ -17,7 +17,7 @@ def test_every_router_sends_images_home(products, name):
     prototypes = [prototype_of(split) for split in products]
     for number, split in enumerate(products):
         embedded = prototypes[number].embeddings_of(split)
-        distances = ROUTERS[name]([each.gaussian for each in prototypes])(embedded, number)
+        distances = ROUTERS[name](prototypes)(embedded, number)
         assert (nearest_by_task(distances, [1, 2])[:, -1] == number).all()
 
 
@@ -27,23 +27,28 @@ def test_mahalanobis_at_full_rank_is_the_shrunk_covariances(products):
     embedded = full.embeddings_of(products[0]).double()
     expected = LedoitWolf().fit(embedded.numpy()).mahalanobis(embedded.numpy())
     torch.testing.assert_close(
-        Mahalanobis([full.gaussian])(embedded.float(), 0)[:, 0], torch.from_numpy(expected), rtol=1e-3, atol=1e-3
+        Mahalanobis([full])(embedded.float(), 0)[:, 0], torch.from_numpy(expected), rtol=1e-3, atol=1e-3
     )
 
 
-@pytest.mark.parametrize("name", ["mahalanobis", "euclidean"])
+@pytest.mark.parametrize("name", ["neighbors", "mahalanobis", "euclidean"])
 def test_products_of_any_rank_are_measured_together_as_each_alone(name, monkeypatch):
     """A product of two images knows one direction, another one twenty; images are taken a few at a time."""
     generator = torch.Generator().manual_seed(0)
-    gaussians = [fit_gaussian(torch.randn(count, 30, generator=generator), 20) for count in (2, 9, 40)]
+    prototypes = [prototype_with(torch.randn(count, 30, generator=generator), 20) for count in (2, 9, 40)]
     embedded = torch.randn(11, 30, generator=generator)
-    alone = torch.cat([ROUTERS[name]([gaussian])(embedded, None) for gaussian in gaussians], dim=1)
-    torch.testing.assert_close(ROUTERS[name](gaussians)(embedded, None), alone)
-    monkeypatch.setattr(routers, "NUMBERS", 2 * 3 * 30)
-    torch.testing.assert_close(ROUTERS[name](gaussians)(embedded, None), alone)
-    offset = (embedded[4] - gaussians[1].center).double().numpy()
-    directions = gaussians[1].directions.double().numpy()
-    floor, variances = float(gaussians[1].floor), gaussians[1].variances.double().numpy()
+    alone = torch.cat([ROUTERS[name]([one])(embedded, None) for one in prototypes], dim=1)
+    torch.testing.assert_close(ROUTERS[name](prototypes)(embedded, None), alone)
+    monkeypatch.setattr(routers, "NUMBERS", 2 * 3 * 40)
+    torch.testing.assert_close(ROUTERS[name](prototypes)(embedded, None), alone)
+    if name == "neighbors":
+        expected = [neighbor_distances(embedded, one.images) for one in prototypes]
+        torch.testing.assert_close(alone, torch.stack(expected, 1))
+        return
+    gaussian = prototypes[1].gaussian
+    offset = (embedded[4] - gaussian.center).double().numpy()
+    directions = gaussian.directions.double().numpy()
+    floor, variances = float(gaussian.floor), gaussian.variances.double().numpy()
     covariance = floor * np.eye(30) + directions.T @ np.diag(variances - floor) @ directions
     metric = np.linalg.inv(covariance) if name == "mahalanobis" else np.eye(30)
     assert alone[4, 1].item() == pytest.approx(offset @ metric @ offset, rel=1e-4)
@@ -62,9 +67,9 @@ def test_two_images_make_a_prototype_of_finite_numbers(make_split, count):
     embedded = made.embeddings_of(split)
     assert made.gaussian.floor > 0
     for router in ROUTERS.values():
-        assert router([made.gaussian])(embedded + 1, 0).isfinite().all()
-    p = OwnImages.of(made.left_out.numpy()).p_values(np.array([0.0, 1.0, 1e9]))
-    assert ((p > 0) & (p <= 1)).all()
+        assert router([made])(embedded + 1, 0).isfinite().all()
+    p = OwnImages.of([each.numpy() for each in made.sessions.values()]).p_values(np.array([0.0, 1.0, 1e9]))
+    assert (p == 1).all()  # too few to tell
 
 
 def test_misrouted_rows_are_those_that_a_prototype_ever_attracts():
@@ -77,3 +82,13 @@ def test_misrouted_rows_are_those_that_a_prototype_ever_attracts():
     sent = misrouted_rows(chosen, "washer")
     assert {name: rows.tolist() for name, rows in sent.items()} == {"bolt": [3], "nut": [1]}
     assert misrouted_rows(chosen, "bolt") == {}
+
+
+def test_an_image_beside_a_narrow_product_is_not_sent_to_a_broad_one():
+    """Its next session lies outside all of its images, and within none of the other's."""
+    generator = torch.Generator().manual_seed(0)
+    narrow = prototype_with(0.05 * torch.randn(60, 30, generator=generator))
+    broad = prototype_with(3 + 2 * torch.randn(60, 30, generator=generator))
+    later = 0.7 + 0.05 * torch.randn(20, 30, generator=generator)
+    assert (ROUTERS["neighbors"]([narrow, broad])(later, None).argmin(1) == 0).all()
+    assert (ROUTERS["mahalanobis"]([narrow, broad])(later, None).argmin(1) == 1).all()  # what it replaced
