@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.cli.plan import print_plan
+from moleflow.config.products import ProductClass
 from moleflow.files.params_file import write_products
 from moleflow.files.paths import Paths
-from moleflow.protocols.scenarios import DATASETS, scenario
+from moleflow.protocols.scenarios import DATASETS, Dataset, scenario
 
 
 def add(commands: Any) -> None:
@@ -39,6 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
         None if arguments.root is None else str(Path(arguments.root).expanduser().absolute())
     )  # experiments are copies
     products = scenario(arguments.dataset, arguments.scenario, root=root, order=arguments.order)
+    if DATASETS[arguments.dataset].folders:
+        products = _there(products, paths, DATASETS[arguments.dataset])
     write_products(products, paths.params)
     missing = [product.path for product in products.values() if not (paths.root / product.path).is_dir()]
     if missing and arguments.root is not None:
@@ -46,3 +49,20 @@ def run(arguments: argparse.Namespace) -> None:
     for task in dict.fromkeys(product.task for product in products.values()):
         print(f"{task}  {', '.join(name for name, product in products.items() if product.task == task)}")
     print_plan(paths)
+
+
+def _there(products: dict[str, ProductClass], paths: Paths, data: Dataset) -> dict[str, ProductClass]:
+    """Leaves out, and names, products of a mixed data set whose images are not on this machine."""
+    found = {
+        product: line
+        for product, line in products.items()
+        if product not in data.folders or (paths.root / line.path).is_dir()
+    }
+    missing = [product for product in data.folders if product not in found]
+    if missing:
+        print(
+            f"warning: left out, since their folders do not exist: {', '.join(missing)}; "
+            f"--root holds {', '.join(data.folders[product] for product in missing)}",
+            file=sys.stderr,
+        )
+    return found

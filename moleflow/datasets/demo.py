@@ -3,7 +3,8 @@
 `elpv_poly` and `elpv_mono` are electroluminescence photographs of solar cells from the package
 `elpv-dataset` (Buerhop-Lutz et al., 2018): real defects, no masks. `brick`, `grass` and `gravel`
 are the photographs that scikit-image ships, cut into 16 tiles each: training crops come from 12 of
-them, test crops from the other 4, and the defects are painted, so that their masks are exact.
+them, test crops from the other 4, and the defects are painted, so that their masks are exact. `narrow` are crops of
+its photograph of a cameraman, for the scenario dev alone.
 """
 
 import shutil
@@ -30,6 +31,11 @@ _TILE, _CROP = 128, 96  # pixels
 _TEST_TILES = [(0, 1), (1, 3), (2, 0), (3, 2)]
 _TRAIN_TILES = [(row, column) for row in range(4) for column in range(4) if (row, column) not in _TEST_TILES]
 
+# A narrow product: crops of one photograph that overlap almost wholly. Its test crops lie a little further and are
+# darker, as those of a later session; the router must not take them for another product's.
+_NARROW_STEP, _NARROW_SIDE, _NARROW_START = 2, 10, 60  # pixels, crops per side, pixels
+_LATER_SHIFT, _LATER_SIDE, _LATER_LIGHT = 40, 6, 0.9
+
 _TEXTURES = {"brick": data.brick, "grass": data.grass, "gravel": data.gravel}
 
 
@@ -42,6 +48,7 @@ def write_demo(root: Path) -> None:
     _write_cells(root)
     for number, name in enumerate(_TEXTURES):
         _write_texture(root / name, name, np.random.default_rng([0, 2 + number]))
+    _write_narrow(root / "narrow", np.random.default_rng([0, 5]))
 
 
 def _save(path: Path, image: np.ndarray) -> None:
@@ -83,6 +90,24 @@ def _write_texture(folder: Path, name: str, rng: np.random.Generator) -> None:
             image, mask = paint(good, _crop(foreign, _TRAIN_TILES, rng), rng)
             _save(folder / f"test/{defect}/{number:03d}.png", image)
             _save(folder / f"ground_truth/{defect}/{number:03d}_mask.png", mask)
+
+
+def _write_narrow(folder: Path, rng: np.random.Generator) -> None:
+    photograph, foreign = data.camera(), data.brick()[:_CROP, :_CROP]
+
+    def crops(start: int, side: int) -> list[np.ndarray]:
+        corners = [start + _NARROW_STEP * step for step in range(side)]
+        return [photograph[row : row + _CROP, column : column + _CROP] for row in corners for column in corners]
+
+    later = [(_LATER_LIGHT * crop).astype(np.uint8) for crop in crops(_NARROW_START + _LATER_SHIFT, _LATER_SIDE)]
+    for number, crop in enumerate(crops(_NARROW_START, _NARROW_SIDE)):
+        _save(folder / f"train/good/{number:03d}.png", crop)
+    for number, crop in enumerate(later):
+        _save(folder / f"test/good/{number:03d}.png", crop)
+        defect = list(_DEFECTS)[number % len(_DEFECTS)]
+        image, mask = _DEFECTS[defect](crop, foreign, rng)
+        _save(folder / f"test/{defect}/{number:03d}.png", image)
+        _save(folder / f"ground_truth/{defect}/{number:03d}_mask.png", mask)
 
 
 def _crop(photograph: np.ndarray, tiles: list[tuple[int, int]], rng: np.random.Generator) -> np.ndarray:

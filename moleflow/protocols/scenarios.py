@@ -7,7 +7,7 @@ then five times one.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from moleflow.config.errors import MoleflowError
 from moleflow.config.products import ProductClass
@@ -27,12 +27,15 @@ class Dataset:
         scenarios: published ones, or for the demo useful ones; others that add up are allowed.
         orders: products by the name of their order; the first is the default.
         root: its default folder; None if it has none.
+        folders: folders of products that are not named as these are, below the root that is given; those of others
+            lie below the default folder, if there are any here.
     """
 
     layout: str
     scenarios: tuple[str, ...]
     orders: dict[str, str]
     root: str | None = None
+    folders: dict[str, str] = field(default_factory=dict)
 
 
 DATASETS = {
@@ -44,6 +47,18 @@ DATASETS = {
             "texture_first": "brick grass gravel elpv_poly elpv_mono",
         },
         root="data/raw/demo",
+    ),
+    "dev": Dataset(  # what designs are compared on; docs/quality.md says where its images come from
+        "mvtec",
+        ("1-1",),
+        {"default": "elpv_poly brick grass elpv_mono gravel narrow bottle screw hazelnut deeppcb"},
+        root="data/raw/demo",
+        folders={
+            "bottle": "mvtec_bottle_320",
+            "screw": "mvtec_screw_320",
+            "hazelnut": "hazelnut_toy",
+            "deeppcb": "deeppcb_640",
+        },
     ),
     "mvtec": Dataset(
         "mvtec",
@@ -89,8 +104,7 @@ def scenario(dataset: str, name: str, *, root: str | None, order: str | None) ->
         ScenarioError: the order is unknown, the numbers do not add up, or the root is not given.
     """
     data = choose(DATASETS, dataset, "data set")
-    folder = root or data.root
-    if folder is None:
+    if root is None and data.root is None:
         raise ScenarioError(f"{dataset} can lie anywhere; say where with --root /path/of/{dataset}")
     chosen = order or next(iter(data.orders))
     if chosen not in data.orders:
@@ -103,10 +117,21 @@ def scenario(dataset: str, name: str, *, root: str | None, order: str | None) ->
             f"known are {', '.join(data.scenarios)}: A-B or A-BxN"
         )
     tasks = [f"t{number:02d}" for number, size in enumerate(sizes) for _ in range(size)]
+    paths = {product: _path(data, product, root) for product in products}
     return {
-        product: ProductClass(task=task, layout=data.layout, path=f"{folder.rstrip('/')}/{product}")
-        for product, task in zip(products, tasks, strict=True)
+        product: ProductClass(task=task, layout=data.layout, path=path)
+        for (product, path), task in zip(paths.items(), tasks, strict=True)
+        if path is not None
     }
+
+
+def _path(data: Dataset, product: str, root: str | None) -> str | None:
+    """Where a product's images are; None if that is not known."""
+    if not data.folders:
+        return f"{(root or data.root or '').rstrip('/')}/{product}"
+    if product not in data.folders:
+        return f"{data.root}/{product}"
+    return None if root is None else f"{root.rstrip('/')}/{data.folders[product]}"
 
 
 def _sizes(name: str, count: int) -> list[int] | None:

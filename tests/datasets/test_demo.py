@@ -12,7 +12,7 @@ def test_demo_is_sound_seeded_and_its_masks_are_exact(tmp_path):
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.png"))
     assert all((tmp_path / "a" / each).read_bytes() == (tmp_path / "b" / each).read_bytes() for each in files)
     products = sorted(path for path in (tmp_path / "a").iterdir())
-    assert [each.name for each in products] == ["brick", "elpv_mono", "elpv_poly", "grass", "gravel"]
+    assert [each.name for each in products] == ["brick", "elpv_mono", "elpv_poly", "grass", "gravel", "narrow"]
     for root in products:
         table = build_index(root, **SETTINGS).table
         assert set(table["split"]) == {"train", "calibration", "test"}

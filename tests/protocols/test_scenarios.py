@@ -1,15 +1,18 @@
 """Published protocols: what they write, that comments stay, and what is refused."""
 
-import pytest
-from projects import Clone, git
+import shutil
 
+import pytest
+from projects import ROOT, Clone, git
+
+from moleflow.cli.main import main
 from moleflow.config.products import load_products
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.files.params_file import write_products
 from moleflow.protocols.scenarios import DATASETS, ScenarioError, scenario
 
 PUBLISHED = [(dataset, name) for dataset, data in DATASETS.items() for name in data.scenarios]
-SIZES = {"mvtec": 15, "visa": 12, "mpdd": 6, "demo": 5}
+SIZES = {"mvtec": 15, "visa": 12, "mpdd": 6, "demo": 5, "dev": 10}
 
 
 def tasks(products):
@@ -27,7 +30,8 @@ def test_published_scenarios_hold_every_product_once(dataset, name):
     first = int(name.split("-")[0])
     assert len(tasks(products)[0]) == first
     assert {line.layout for line in products.values()} <= set(LAYOUTS)
-    assert all(line.path == f"/data/{product}" for product, line in products.items())
+    if dataset != "dev":
+        assert all(line.path == f"/data/{product}" for product, line in products.items())
 
 
 @pytest.mark.parametrize(
@@ -89,6 +93,25 @@ def test_a_scenario_changes_the_products_alone(params):
     lost = [line for line in before if line not in after]
     assert all("path: data/raw/demo" in line or line.startswith("- t0") for line in lost)
     assert "later_tasks:\n- t01\n- t02\n" in params.read_text()
+
+
+def test_the_dev_set_holds_the_demo_and_what_is_below_a_root(tmp_path, monkeypatch, capsys):
+    """Without the images it runs with what there is, and says what is missing."""
+    whole = scenario("dev", "1-1", root="/d", order=None)
+    assert whole["bottle"].path == "/d/mvtec_bottle_320"
+    assert whole["narrow"].path == "data/raw/demo/narrow"
+    assert list(scenario("dev", "1-1", root=None, order=None)) == DEMO
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    (tmp_path / "images/mvtec_screw_320").mkdir(parents=True)
+    monkeypatch.setattr("moleflow.cli.scenario.print_plan", lambda paths: None)
+    monkeypatch.setattr("sys.argv", ["moleflow", "scenario", "dev", "1-1", "--root", "images"])
+    main()
+    assert list(load_products(tmp_path / "params.yaml").classes) == [*DEMO, "screw"]
+    assert "left out, since their folders do not exist: bottle, hazelnut, deeppcb" in capsys.readouterr().err
+
+
+DEMO = ["elpv_poly", "brick", "grass", "elpv_mono", "gravel", "narrow"]
 
 
 @pytest.mark.dvc

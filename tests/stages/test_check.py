@@ -27,7 +27,10 @@ def test_the_default_is_right():
     [
         ({"aggregation": "top_m"}, "aggregation: 'top_m' is unknown; choose one of top_k, "),
         ({"score": "hybird"}, "score: 'hybird' is unknown; choose one of nll, "),
-        ({"router": "nearest"}, "router: 'nearest' is unknown; choose one of neighbors, mahalanobis, euclidean, oracle"),
+        (
+            {"router": "nearest"},
+            "router: 'nearest' is unknown; choose one of neighbors, mahalanobis, euclidean, oracle",
+        ),
         ({"baselines": ["knn", "svm"]}, "baselines: 'svm' is unknown; choose one of knn, padim, pca"),
         ({"baselines": ["knn", "knn"]}, "baselines: ['knn', 'knn'] lists a name twice"),
         ({"baselines": "knn"}, "baselines: Input should be a valid list, not 'knn'"),
