@@ -70,7 +70,7 @@ def prototype_with(images: torch.Tensor, rank: int = 8) -> Prototype:
     return Prototype(fit_gaussian(images, rank), images, sessions, one, one[:, None], one, [1], PATCHING, ORIGIN, "")
 
 
-TOP3 = {"aggregation": "top_k", "top_k": 3}
+TOP3 = {"aggregation": "top_k", "top_k": 3, "image_level": 0.0}
 
 
 def random_statistics(count: int, seed: int, shift: dict[str, float] | None = None) -> Statistics:

@@ -105,11 +105,14 @@ AGGREGATIONS: dict[str, Callable[..., np.ndarray]] = {
 
 
 def aggregate(scores: np.ndarray, settings: Settings) -> np.ndarray:
-    """Aggregates the patch scores of each image.
+    """Aggregates the patch scores of each image, above the level of the image's own patches.
+
+    Another day's light lifts all patches of an image, a defect lifts some.
 
     Args:
         scores: patch scores, (N, H, W).
-        settings: `aggregation`, a name in `AGGREGATIONS`, and what that member asks for.
+        settings: `aggregation`, a name in `AGGREGATIONS`, and what that member asks for; `image_level`, the percentile
+            of an image's patch scores that is taken off them, or 0 for none.
 
     Returns:
         Image scores, (N,).
@@ -117,6 +120,8 @@ def aggregate(scores: np.ndarray, settings: Settings) -> np.ndarray:
     Raises:
         ChoiceError: the aggregation is unknown.
     """
+    if settings["image_level"]:
+        scores = scores - np.percentile(scores, settings["image_level"], axis=(1, 2), keepdims=True)
     return call(choose(AGGREGATIONS, settings["aggregation"], "aggregation"), settings, scores)
 
 

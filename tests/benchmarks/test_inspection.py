@@ -85,7 +85,7 @@ def write_artifacts(root, products):
     )
 
 
-PARAMS_OF_SCORES = {"aggregation": "top_k", "top_k": 3}
+PARAMS_OF_SCORES = {"aggregation": "top_k", "top_k": 3, "image_level": 25.0}
 
 
 @pytest.fixture(autouse=True)

@@ -93,7 +93,7 @@ def products(request, tmp_path_factory):
     mask[40:90, 60:120] = 255
     Image.fromarray(mask).save(root / "mask.png")
     for name in names:
-        write_product(paths, name, name, {"aggregation": "top_k", "top_k": 3})
+        write_product(paths, name, name, {"aggregation": "top_k", "top_k": 3, "image_level": 0.0})
     routes, rows = {}, np.ones((TEST, count))
     for number, name in enumerate(names):
         routes |= {f"{name}/distance": rows, f"{name}/known_p_value": rows, f"{name}/strangeness": rows}

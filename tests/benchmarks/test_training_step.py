@@ -193,7 +193,7 @@ def test_product(benchmark, way):
         ]
         found = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
         parts = statistics_of("hybrid", found)
-        settings = {"aggregation": "top_k", "top_k": 3}
+        settings = {"aggregation": "top_k", "top_k": 3, "image_level": 0.0}
         return Scorer.of(parts, settings, found | {"fold": np.zeros(75, int)}, {}).threshold(0.05)
 
     benchmark.pedantic(learn, rounds=1)

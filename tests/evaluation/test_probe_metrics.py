@@ -6,7 +6,7 @@ import pytest
 from moleflow.evaluation.probe_metrics import Probe, agreement, probe_metrics, probe_of
 from moleflow.scoring.scorer import Scorer
 
-TOP = {"aggregation": "max"}
+TOP = {"aggregation": "max", "image_level": 0.0}
 
 
 def scorer_of(normal, perturbed=None):

@@ -105,7 +105,7 @@ def test_no_nan_reaches_a_file_where_misrouting_leaves_a_metric_undefined():
 def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
     """A likelihood that lies some hundred nats off for the other expert moves no metric, of images or pixels."""
     rng = np.random.default_rng(0)
-    settings = {"aggregation": "max"}
+    settings = {"aggregation": "max", "image_level": 0.0}
     normal = {part: rng.normal(size=(30, 4, 4)) for part in parts} | {"fold": np.zeros(30, int)}
     test = {part: rng.normal(size=(1, 6, 4, 4)) for part in parts}
     masks = np.zeros((6, 8, 8), bool)

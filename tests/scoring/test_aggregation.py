@@ -7,8 +7,18 @@ from moleflow.config.registry import ChoiceError
 from moleflow.scoring.aggregation import AGGREGATIONS, aggregate
 
 
-def aggregated(name, scores):
-    return aggregate(scores, {"aggregation": name, "top_k": 3, "top_percent": 10.0, "percentile": 90.0})
+def aggregated(name, scores, level=0.0):
+    settings = {"aggregation": name, "top_k": 3, "top_percent": 10.0, "percentile": 90.0, "image_level": level}
+    return aggregate(scores, settings)
+
+
+@pytest.mark.parametrize("name", AGGREGATIONS)
+def test_above_its_own_level_an_image_is_judged_alike_in_any_light(name):
+    scores = np.random.default_rng(0).normal(size=(5, 6, 6))
+    lifted = scores + np.arange(5.0)[:, None, None]
+    np.testing.assert_allclose(aggregated(name, lifted, 25.0), aggregated(name, scores, 25.0))
+    by_hand = scores - np.percentile(scores.reshape(5, -1), 25, axis=1)[:, None, None]
+    np.testing.assert_allclose(aggregated(name, scores, 25.0), aggregated(name, by_hand))
 
 
 @pytest.mark.parametrize("name", AGGREGATIONS)

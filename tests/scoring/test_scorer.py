@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from samples import TOP3
 
 from moleflow.scoring.scorer import Scorer, load_scorer, save_scorer
 from moleflow.scoring.scores import SCORES, statistics_of
 
-TOP = {"aggregation": "max"}
+TOP = {"aggregation": "max", "image_level": 0.0}
 
 
 def with_perturbed(rng, count=30):
@@ -90,7 +91,7 @@ def test_a_scorer_is_read_back_whole_and_its_bytes_repeat(tmp_path, score, folds
         return {name: rng.normal(size=(*shape, 4, 4)).astype(np.float32) for name in names}
 
     calibration, perturbed = statistics(20) | {"fold": np.arange(20) % folds}, statistics(9) | {"source": np.arange(9)}
-    made = Scorer.of(statistics_of(score, names), {"aggregation": "top_k", "top_k": 3}, calibration, perturbed)
+    made = Scorer.of(statistics_of(score, names), TOP3, calibration, perturbed)
     for name in ("one", "two"):
         save_scorer(tmp_path / name, made, {"alarm_rate": 0.1})
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()

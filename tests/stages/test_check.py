@@ -144,7 +144,7 @@ def test_it_writes_what_every_stage_reads(paths):
     assert json.loads(before["order.json"])["tasks"] == ["t00", "t01", "t02", "t03", "t04"]
     score = json.loads(paths.product_params("brick", "score").read_text())
     assert score["alarm_rate"] == 0.05
-    scoring = {"alarm_rate", "score", "aggregation", "top_k", "top_percent", "percentile"}
+    scoring = {"alarm_rate", "score", "image_level", "aggregation", "top_k", "top_percent", "percentile"}
     assert set(score) == scoring | {"eval_size", "map_sigma"}
     assert write(paths, {}) == before
 

@@ -16,7 +16,7 @@ from moleflow.scoring.scorer import Scorer
 from moleflow.statistics.expert import Expert, patch_statistics
 
 ARGUMENTS = density_arguments(couplings=2)
-TOP = {"aggregation": "max"}
+TOP = {"aggregation": "max", "image_level": 0.0}
 
 
 @pytest.fixture
