@@ -249,7 +249,7 @@ class Inspector:
         """Where images go, by their patch features, (N, H, W, C)."""
         embedded = self._first_prototype.embeddings(features)
         distances = self.router.distances(embedded)
-        strange = self.router.rejected(self.router.strangeness(embedded, distances), self.content.reject_rate)
+        strange = self.router.rejected(self.router.strangeness(embedded), self.content.reject_rate)
         routes = []
         for number, margin, unknown in zip(distances.argmin(1), margins(distances), strange, strict=True):
             nearest = self.products[number]

@@ -44,8 +44,7 @@ def main() -> None:
         chosen: dict[str, np.ndarray] = {}
         for product, task in tqdm(order.products.items(), desc="route"):
             embedded = prototypes[product].embeddings_of(open_split(paths.features.of(product), "test"))
-            distances = router.distances(embedded, product)
-            strangeness = router.strangeness(embedded, distances)
+            distances, strangeness = router.distances(embedded, product), router.strangeness(embedded)
             nearest = nearest_by_task(torch.from_numpy(distances), order.known_after())
             chosen[product] = nearest[:, order.tasks.index(task) :].numpy()
             columns = {"distance": distances, "known_p_value": router.known_p_values(strangeness)}

@@ -65,9 +65,11 @@ def prototype_of(split: Split, **changes) -> Prototype:
 
 def prototype_with(images: torch.Tensor, rank: int = 8) -> Prototype:
     """A prototype of which only the embeddings matter."""
-    one = torch.zeros(1)
+    channels = images.shape[1]
+    none = torch.zeros(channels)
     sessions = {"left_out": left_out_distances(images)}
-    return Prototype(fit_gaussian(images, rank), images, sessions, one, one[:, None], one, [1], PATCHING, ORIGIN, "")
+    gaussian = fit_gaussian(images, rank)
+    return Prototype(gaussian, images, sessions, none, none.diag(), none, [channels], PATCHING, ORIGIN, "")
 
 
 TOP3 = {"aggregation": "top_k", "top_k": 3, "image_level": 0.0}

@@ -110,19 +110,18 @@ def modeled_channels(layers: list[int], flow_layers: int) -> int:
     return sum(layers[:flow_layers] or layers)
 
 
-def embeddings(features: Float[Tensor, "N H W C"], deepest: int) -> Float[Tensor, "N D"]:
-    """One vector per image for the router: each channel's median over the patches, of the deepest layer.
+def embeddings(features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N C"]:
+    """One vector per image for the router: each channel's median over the patches.
 
-    A median does not follow a defect that covers less than half the image, and the deepest layer changes least
-    with light, noise and focus: the nearest prototype is the right one for 99.5 % of the probe's perturbed images
-    instead of 97.4 % with the mean of all layers, and for its defects as often (docs/quality.md). That was tried on
-    lite0, whose layers are linear at their end; of layers that end in a ReLU many medians may be 0.
+    A median does not follow a defect that covers less than half the image. Images are routed by the deepest layer's
+    channels, which change least with light, noise and focus, and known by those of all layers (docs/quality.md,
+    Router). That was tried on lite0, whose layers are linear at their end; of layers that end in a ReLU many medians
+    may be 0.
 
     Args:
         features: patch features, layers side by side, the deepest last, (N, H, W, C).
-        deepest: D, channels of the deepest layer.
 
     Returns:
-        Embeddings, (N, D).
+        Embeddings, (N, C).
     """
-    return features[..., -deepest:].flatten(1, 2).median(dim=1).values
+    return features.flatten(1, 2).median(dim=1).values

@@ -27,8 +27,8 @@ class Prototype:
     """What is kept of a product's normal training images, for standardization, router and rejection.
 
     Attributes:
-        gaussian: distribution of their embeddings; on the processor.
-        images: the embeddings themselves, (N, D); likewise.
+        gaussian: distribution of the deepest layer's part of their embeddings, D channels; on the processor.
+        images: the embeddings themselves, (N, C); likewise.
         sessions: how far images of the product lie from those most like them, as `neighbor_distances` says, by what
             they went through: "left_out" for the training images, (N,), and for each harmless change (n,) of
             calibration images that were changed so; float64, likewise.
@@ -42,7 +42,7 @@ class Prototype:
     """
 
     gaussian: Gaussian
-    images: Float[Tensor, "N D"]
+    images: Float[Tensor, "N C"]
     sessions: dict[str, Tensor]
     shift: Float[Tensor, " C"]
     matrix: Float[Tensor, "C C"]
@@ -88,25 +88,25 @@ class Prototype:
         """
         return patch_features([layer.to(self.matrix.device, non_blocking=True) for layer in maps], **self.patching)
 
-    def embeddings(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N D"]:
+    def embeddings(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N C"]:
         """The router's embeddings of images.
 
         Args:
             features: from `patch_features`, (N, H, W, C).
 
         Returns:
-            Embeddings, (N, D), on the processor.
+            Embeddings, (N, C), on the processor.
         """
-        return embeddings(features, self.layers[-1]).cpu()
+        return embeddings(features).cpu()
 
-    def embeddings_of(self, split: Split) -> Float[Tensor, "N D"]:
+    def embeddings_of(self, split: Split) -> Float[Tensor, "N C"]:
         """The router's embeddings of a split's images.
 
         Args:
             split: the split, N images.
 
         Returns:
-            Embeddings, (N, D), on the processor.
+            Embeddings, (N, C), on the processor.
 
         Raises:
             StoreError: the split has features of another backbone, layer set or image size.
@@ -205,12 +205,12 @@ def build_prototype(
     grid, channels = patch_features(sample, **patching).shape[2:]
     layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
     # Filled in place: small results kept between large temporary ones would fragment the heap.
-    embedded = torch.empty(len(train.images), layers[-1])
+    embedded = torch.empty(len(train.images), channels)
     moments = Moments(channels, device)
     done = 0
     for maps in train.batches():
         features = patch_features([layer.to(device, non_blocking=True) for layer in maps], **patching)
-        embedded[done : done + len(features)] = embeddings(features, layers[-1])
+        embedded[done : done + len(features)] = embeddings(features)
         done += len(features)
         moments.add(features.flatten(0, 2))
     mean, covariance = moments.mean(), moments.covariance()
@@ -224,13 +224,13 @@ def build_prototype(
     standardization = choose(STANDARDIZATIONS, standardize, "standardize")
     shift, matrix = standardization(mean, std, covariance / std.outer(std), layers)
     changed = [
-        embeddings(patch_features([layer.to(device) for layer in maps], **patching), layers[-1]).cpu()
+        embeddings(patch_features([layer.to(device) for layer in maps], **patching)).cpu()
         for maps in (perturbed.batches() if perturbed.images else ())
     ]
     distances = neighbor_distances(torch.cat(changed), embedded) if changed else torch.empty(0, dtype=torch.float64)
     kinds = np.array(kinds_of(perturbed.images))
     return Prototype(
-        gaussian=fit_gaussian(embedded, router_rank),
+        gaussian=fit_gaussian(embedded[:, -layers[-1] :], router_rank),
         images=embedded,
         sessions={
             "left_out": left_out_distances(embedded),

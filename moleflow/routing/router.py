@@ -35,9 +35,9 @@ class Router:
         known = list(prototypes.values())
         self.own_images = [OwnImages.of([each.numpy() for each in one.sessions.values()]) for one in known]
         self._distances = choose(ROUTERS, name, "router")(known)
-        self._neighbors = self._distances if isinstance(self._distances, Neighbors) else Neighbors(known)
+        self._strangeness = Neighbors(known, whole=True)
 
-    def distances(self, embedded: Float[Tensor, "N D"], own: str | None = None) -> np.ndarray:
+    def distances(self, embedded: Float[Tensor, "N C"], own: str | None = None) -> np.ndarray:
         """Distances of images to every product; the nearest is chosen.
 
         Args:
@@ -49,19 +49,16 @@ class Router:
         """
         return self._distances(embedded, None if own is None else list(self.prototypes).index(own)).numpy()
 
-    def strangeness(self, embedded: Float[Tensor, "N D"], distances: np.ndarray | None = None) -> np.ndarray:
+    def strangeness(self, embedded: Float[Tensor, "N C"]) -> np.ndarray:
         """How far images are from the images of every product, whatever the router: what rejection uses.
 
         Args:
             embedded: embeddings of N images.
-            distances: what `distances` said of them, if it was asked; by the default router they are the same.
 
         Returns:
-            Distances as `moleflow.routing.routers.Neighbors` gives them, (N, K), float64.
+            Distances of `moleflow.routing.routers.Neighbors` by the channels of all layers, (N, K), float64.
         """
-        if distances is not None and self._neighbors is self._distances:
-            return distances
-        return self._neighbors(embedded, None).numpy()
+        return self._strangeness(embedded, None).numpy()
 
     def known_p_values(self, strangeness: np.ndarray) -> np.ndarray:
         """P-values of images against every product's own; see `moleflow.routing.rejection.OwnImages`.

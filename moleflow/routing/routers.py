@@ -23,8 +23,9 @@ class Distances(ABC):
             prototypes: of the K products, in order of arrival.
         """
         self.centers = torch.stack([prototype.gaussian.center for prototype in prototypes])  # (K, D)
+        self.channels = self.centers.shape[1]  # the last ones of an embedding that count: the deepest layer's
 
-    def __call__(self, embedded: Float[Tensor, "N D"], own: int | None) -> Float[Tensor, "N K"]:
+    def __call__(self, embedded: Float[Tensor, "N C"], own: int | None) -> Float[Tensor, "N K"]:
         """Distances of images to every product.
 
         Args:
@@ -35,7 +36,7 @@ class Distances(ABC):
             (N, K), float64.
         """
         at_once = max(1, NUMBERS // self._numbers)
-        return torch.cat([self._of(part, own) for part in embedded.split(at_once)])
+        return torch.cat([self._of(part, own) for part in embedded[:, -self.channels :].split(at_once)])
 
     @property
     def _numbers(self) -> int:
@@ -56,14 +57,17 @@ class Neighbors(Distances):
     Source: docs/method.md, Routers; `moleflow.features.neighbors.neighbor_distances` is the same for one product.
     """
 
-    def __init__(self, prototypes: list[Prototype]) -> None:
+    def __init__(self, prototypes: list[Prototype], *, whole: bool = False) -> None:
         """Brings the products together.
 
         Args:
             prototypes: of the K products, in order of arrival.
+            whole: compare the channels of all layers, as rejection does, instead of the deepest layer's.
         """
         super().__init__(prototypes)
-        every = torch.cat([prototype.images for prototype in prototypes]).double()
+        if whole:
+            self.channels = prototypes[0].images.shape[1]
+        every = torch.cat([prototype.images[:, -self.channels :] for prototype in prototypes]).double()
         self.origin = every.mean(0)  # squares of what is centered round less
         self.images = every - self.origin
         self.squares = self.images.square().sum(1)

@@ -47,12 +47,12 @@ def test_coarser_grid_averages_every_position():
     assert features[0, 0, 0, 0] == 1.0
 
 
-def test_embedding_is_the_median_of_the_deepest_layer():
+def test_embedding_is_the_median_of_every_channel():
     features = torch.randn(3, 4, 4, 5, generator=torch.Generator().manual_seed(0))
-    embedded = embeddings(features, 2)
-    assert embedded.shape == (len(features), 2)
-    torch.testing.assert_close(embedded[1], features[1].reshape(16, 5)[:, 3:].median(0).values)
-    ordered = features[1].reshape(16, 5)[:, 3:].sort(dim=0).values
+    embedded = embeddings(features)
+    assert embedded.shape == (len(features), 5)
+    torch.testing.assert_close(embedded[1], features[1].reshape(16, 5).median(0).values)
+    ordered = features[1].reshape(16, 5).sort(dim=0).values
     features[1, 0, :3] += 100.0  # a defect on three patches of sixteen moves the median by three ranks at most
-    defective = embeddings(features, 2)[1]
+    defective = embeddings(features)[1]
     assert ((defective >= ordered[7]) & (defective <= ordered[10])).all()

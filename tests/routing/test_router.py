@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from samples import ORIGIN, PATCHING, prototype_of
 
+from moleflow.features.neighbors import neighbor_distances
 from moleflow.files.artifacts import ArtifactError
 from moleflow.routing.rejection import rejected
 from moleflow.routing.router import Router, margins
@@ -38,8 +39,13 @@ def test_columns_are_products_in_order_of_arrival(products):
         np.testing.assert_array_equal(router.rejected(mixed, rate), expected)
         assert expected[24:].all() == (rate > 0)
     near = Router("neighbors", prototypes)
-    np.testing.assert_allclose(near.distances(embedded), strangeness)
-    assert near.strangeness(embedded, near.distances(embedded)).shape == (24, 2)
+    np.testing.assert_allclose(near.strangeness(embedded), strangeness)
+    own = [neighbor_distances(embedded, prototype.images).numpy() for prototype in prototypes.values()]
+    np.testing.assert_allclose(strangeness, np.stack(own, 1))
+    deepest = prototypes["bolt"].layers[-1]  # alone decides where an image goes
+    known = [prototype.images[:, -deepest:] for prototype in prototypes.values()]
+    expected = [neighbor_distances(embedded[:, -deepest:], images).numpy() for images in known]
+    np.testing.assert_allclose(near.distances(embedded), np.stack(expected, 1))
 
 
 def test_the_oracle_knows_the_product_that_it_is_told(products):
