@@ -150,7 +150,7 @@ class Inspector:
             product: _prototype(paths.prototype_of(product, task), content.prototypes[product], place)
             for product, task in content.products.items()
         }
-        router = Router(content.router, prototypes)
+        router = Router(content.router, prototypes, content.own_images)
         origin = next(iter(prototypes.values())).origin
         return cls(paths, content, router, _backbone(origin, weights, place), max_megapixels)
 

@@ -43,7 +43,6 @@ def main(name: str, task: str) -> None:
     with measured(paths.costs, "prototype", name, [output]):
         prototype = build_prototype(
             *(open_split(paths.features.of(name), split) for split in NORMAL),
-            perturbed=open_split(paths.probes.of(name), "perturbed"),
             patching=patching.model_dump(),
             standardize=config.standardize,
             router_rank=config.router_rank,

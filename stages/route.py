@@ -8,14 +8,17 @@ from tqdm import tqdm
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Fraction, load_params
-from moleflow.features.prototype import load_prototype
+from moleflow.features.neighbors import neighbor_distances
+from moleflow.features.prototype import Prototype, load_prototype
 from moleflow.files.artifacts import digest
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
+from moleflow.files.probe_names import kinds_of
 from moleflow.files.record_file import Arrays, Record, write_record
 from moleflow.files.tidying import tidy
+from moleflow.routing.rejection import OwnImages
 from moleflow.routing.router import Router
 from moleflow.routing.router_file import RouterFile, write_router
 from moleflow.routing.routers import misrouted_rows, nearest_by_task
@@ -35,11 +38,12 @@ def main() -> None:
     after each task, and the rows of its images that are misrouted to other products."""
     paths = Paths(Path())
     config, order = load_params(RouteConfig, paths.params), read_order(paths.order)
-    tidy(paths, order, paths.features, paths.tasks)
+    tidy(paths, order, paths.features, paths.probes, paths.tasks)
     with measured(paths.costs, "route", "all", [paths.routes]):
         files = {product: paths.prototype_of(product, task) for product, task in order.products.items()}
         prototypes = {product: load_prototype(file, config.found) for product, file in files.items()}
-        router = Router(config.router, prototypes)
+        own = {product: _own_images(paths, product, prototype) for product, prototype in prototypes.items()}
+        router = Router(config.router, prototypes, own)
         arrays: Arrays = {}
         chosen: dict[str, np.ndarray] = {}
         for product, task in tqdm(order.products.items(), desc="route"):
@@ -63,8 +67,19 @@ def main() -> None:
                 tasks=order.tasks,
                 products=order.products,
                 prototypes=digests,
+                own_images=own,
             ),
         )
+
+
+def _own_images(paths: Paths, product: str, prototype: Prototype) -> OwnImages:
+    """The sessions of a product: training images, each among the others, and each kind of harmless change."""
+    perturbed = open_split(paths.probes.of(product), "perturbed")
+    if not perturbed.images:
+        return OwnImages.of([prototype.left_out.numpy()])
+    distances = neighbor_distances(prototype.embeddings_of(perturbed), prototype.images).numpy()
+    kinds = kinds_of(perturbed.images)
+    return OwnImages.of([prototype.left_out.numpy(), *(distances[kinds == kind] for kind in np.unique(kinds))])
 
 
 if __name__ == "__main__":

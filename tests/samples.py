@@ -16,6 +16,7 @@ from moleflow.features.neighbors import left_out_distances
 from moleflow.features.prototype import Prototype, build_prototype
 from moleflow.files.feature_store import Origin, Split
 from moleflow.files.record_file import Statistics
+from moleflow.routing.rejection import OwnImages
 from moleflow.scoring.scorer import Predictions, Scorer
 
 # The beginning of a params.yaml.
@@ -58,8 +59,8 @@ WHOLE = {**PATCHING, "embed_dim": 16}  # 6 + 10 channels, layers kept apart
 
 
 def prototype_of(split: Split, **changes) -> Prototype:
-    """A prototype of a split of `make_split`, whose images count as perturbed too; keywords replace arguments."""
-    arguments = {"patching": PATCHING, "standardize": "product", "router_rank": 8, "device": CPU, "perturbed": split}
+    """A prototype of a split of `make_split`; keywords replace arguments."""
+    arguments = {"patching": PATCHING, "standardize": "product", "router_rank": 8, "device": CPU}
     return build_prototype(split, split, **{**arguments, **changes})
 
 
@@ -67,9 +68,14 @@ def prototype_with(images: torch.Tensor, rank: int = 8) -> Prototype:
     """A prototype of which only the embeddings matter."""
     channels = images.shape[1]
     none = torch.zeros(channels)
-    sessions = {"left_out": left_out_distances(images)}
+    left_out = left_out_distances(images)
     gaussian = fit_gaussian(images, rank)
-    return Prototype(gaussian, images, sessions, none, none.diag(), none, [channels], PATCHING, ORIGIN, "")
+    return Prototype(gaussian, images, left_out, none, none.diag(), none, [channels], PATCHING, ORIGIN, "")
+
+
+def own_images_of(prototypes: dict[str, Prototype]) -> dict[str, OwnImages]:
+    """Of the training images alone."""
+    return {product: OwnImages.of([prototype.left_out.numpy()]) for product, prototype in prototypes.items()}
 
 
 TOP3 = {"aggregation": "top_k", "top_k": 3, "image_level": 0.0}

@@ -303,7 +303,11 @@ def test_images_of_more_than_8_bits_are_judged_as_the_pipeline_judged_them(deep_
         name: each for name, each in inspector.router.prototypes.items() if name != "nut"
     }  # a single white, and 8 bits
     with_one = Inspector(
-        inspector.paths, inspector.content, Router("euclidean", one), inspector.backbone, inspector.max_megapixels
+        inspector.paths,
+        inspector.content,
+        Router("euclidean", one, inspector.content.own_images),
+        inspector.backbone,
+        inspector.max_megapixels,
     )
     washer = np.asarray(Image.open(pictures(deep_project, "washer")[0])).astype(np.uint16)
     with pytest.raises(ImageError, match=r"image 0: values of uint16 .* \(4095, 65535\); give product"):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,11 +13,10 @@ from moleflow.config.registry import choose
 from moleflow.features.gaussian import Gaussian, fit_gaussian
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.moments import Moments
-from moleflow.features.neighbors import left_out_distances, neighbor_distances
+from moleflow.features.neighbors import left_out_distances
 from moleflow.features.patches import embeddings, layer_channels, modeled_channels, patch_features
 from moleflow.features.standardization import STANDARDIZATIONS, standardized
 from moleflow.files.feature_store import Origin, Split, StoreError, require_same_origin
-from moleflow.files.probe_names import kinds_of
 from moleflow.files.tensor_file import load_tensors, save_tensors
 
 
@@ -29,9 +27,7 @@ class Prototype:
     Attributes:
         gaussian: distribution of the deepest layer's part of their embeddings, D channels; on the processor.
         images: the embeddings themselves, (N, C); likewise.
-        sessions: how far images of the product lie from those most like them, as `neighbor_distances` says, by what
-            they went through: "left_out" for the training images, (N,), and for each harmless change (n,) of
-            calibration images that were changed so; float64, likewise.
+        left_out: mean distance of each training image to those most like it, (N,), float64; likewise.
         shift, matrix: standardization of a patch feature x, a row: (x − shift)·matrix; (C,) and (C, C). They lie on
             the device on which features are computed.
         deviation: standard deviation of every channel, (C,); likewise.
@@ -43,7 +39,7 @@ class Prototype:
 
     gaussian: Gaussian
     images: Float[Tensor, "N C"]
-    sessions: dict[str, Tensor]
+    left_out: Float[Tensor, " N"]
     shift: Float[Tensor, " C"]
     matrix: Float[Tensor, "C C"]
     deviation: Float[Tensor, " C"]
@@ -171,7 +167,6 @@ class Prototype:
 def build_prototype(
     train: Split,
     *others: Split,
-    perturbed: Split,
     patching: dict[str, Any],
     standardize: str,
     router_rank: int,
@@ -182,7 +177,6 @@ def build_prototype(
     Args:
         train: the training split.
         *others: the other splits of normal images; only their digests are used.
-        perturbed: the probe's harmlessly changed calibration images; there may be none.
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
@@ -223,19 +217,10 @@ def build_prototype(
     std = std.clamp_min(1e-3 * std.mean())  # keeps a channel that hardly varies from being amplified
     standardization = choose(STANDARDIZATIONS, standardize, "standardize")
     shift, matrix = standardization(mean, std, covariance / std.outer(std), layers)
-    changed = [
-        embeddings(patch_features([layer.to(device) for layer in maps], **patching)).cpu()
-        for maps in (perturbed.batches() if perturbed.images else ())
-    ]
-    distances = neighbor_distances(torch.cat(changed), embedded) if changed else torch.empty(0, dtype=torch.float64)
-    kinds = np.array(kinds_of(perturbed.images))
     return Prototype(
         gaussian=fit_gaussian(embedded[:, -layers[-1] :], router_rank),
         images=embedded,
-        sessions={
-            "left_out": left_out_distances(embedded),
-            **{str(kind): distances[torch.from_numpy(kinds == kind)] for kind in dict.fromkeys(kinds.tolist())},
-        },
+        left_out=left_out_distances(embedded),
         shift=shift.float().to(device),
         matrix=matrix.float().to(device),
         deviation=std.float().to(device),
@@ -260,7 +245,7 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
     tensors = {
         **{f"gaussian/{name}": tensor for name, tensor in vars(prototype.gaussian).items()},
         "images": prototype.images,
-        **{f"sessions/{kind}": distances for kind, distances in prototype.sessions.items()},
+        "left_out": prototype.left_out,
         "shift": prototype.shift,
         "matrix": prototype.matrix,
         "deviation": prototype.deviation,
@@ -288,15 +273,11 @@ def load_prototype(path: Path, device: torch.device) -> Prototype:
         ArtifactError: the file is missing or broken.
     """
     tensors, metadata = load_tensors(path, "prototype")
-    parts: dict[str, dict[str, Tensor]] = {"gaussian": {}, "sessions": {}}
-    for name, tensor in tensors.items():
-        part, _, key = name.partition("/")
-        if key:
-            parts[part][key] = tensor
+    gaussian = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "/" in name}
     return Prototype(
-        gaussian=Gaussian(**parts["gaussian"]),
+        gaussian=Gaussian(**gaussian),
         images=tensors["images"],
-        sessions=parts["sessions"],
+        left_out=tensors["left_out"],
         shift=tensors["shift"].to(device),
         matrix=tensors["matrix"].to(device),
         deviation=tensors["deviation"].to(device),

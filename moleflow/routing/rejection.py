@@ -1,5 +1,6 @@
 """Rejection: does an image show a known product at all?"""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,9 +27,9 @@ class OwnImages:
             distribution, (S,).
     """
 
-    counts: np.ndarray
-    levels: np.ndarray
-    spreads: np.ndarray
+    counts: list[int]
+    levels: list[float]
+    spreads: list[float]
 
     @classmethod
     def of(cls, sessions: list[np.ndarray]) -> "OwnImages":
@@ -42,9 +43,8 @@ class OwnImages:
             The own images.
         """
         known = [np.log(np.maximum(session, 1e-9)) for session in sessions if len(session) >= TAIL_IMAGES]
-        counts = np.array([len(logs) for logs in known], int)
-        spreads = [max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs)) for logs in known]
-        return cls(counts, np.array([logs.mean() for logs in known]), np.array(spreads))
+        spreads = [max(float(logs.std(ddof=1)), LEAST_SPREAD) * math.sqrt(1 + 1 / len(logs)) for logs in known]
+        return cls([len(logs) for logs in known], [float(logs.mean()) for logs in known], spreads)
 
     def p_values(self, strangeness: np.ndarray) -> np.ndarray:
         """P-values of images against the product's own ones; small for images of another product.
@@ -60,10 +60,10 @@ class OwnImages:
 
         Source: Geisser, "Predictive Inference", 1993, chapter 2, for the predictive distribution of a normal sample.
         """
-        if not len(self.counts):
+        if not self.counts:
             return np.ones(len(strangeness))
-        t = (np.log(np.maximum(strangeness, 1e-9))[:, None] - self.levels) / self.spreads
-        found: np.ndarray = stdtr(self.counts - 1, -t).max(1)
+        t = (np.log(np.maximum(strangeness, 1e-9))[:, None] - np.array(self.levels)) / np.array(self.spreads)
+        found: np.ndarray = stdtr(np.array(self.counts) - 1.0, -t).max(1)
         return found
 
 

@@ -19,12 +19,13 @@ class Router:
         prototypes: the products' prototypes, in order of arrival.
     """
 
-    def __init__(self, name: str, prototypes: dict[str, Prototype]) -> None:
+    def __init__(self, name: str, prototypes: dict[str, Prototype], own_images: dict[str, OwnImages]) -> None:
         """Makes a router.
 
         Args:
             name: name in `ROUTERS`.
             prototypes: the known products' prototypes, in order of arrival.
+            own_images: how far the products' own images lie from those most like them, for rejection.
 
         Raises:
             ChoiceError: the router is unknown.
@@ -33,7 +34,7 @@ class Router:
         _require_alike(prototypes)
         self.name, self.prototypes = name, prototypes
         known = list(prototypes.values())
-        self.own_images = [OwnImages.of([each.numpy() for each in one.sessions.values()]) for one in known]
+        self.own_images = [own_images[product] for product in prototypes]
         self._distances = choose(ROUTERS, name, "router")(known)
         self._strangeness = Neighbors(known, whole=True)
 

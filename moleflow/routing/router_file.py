@@ -1,5 +1,6 @@
 """The router as a file: which member it is, whom it knows in which order, and when it rejects an image."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from moleflow.config.params import Fraction
 from moleflow.files.artifacts import FORMAT, ArtifactError, read_json, require_format, write_json
+from moleflow.routing.rejection import OwnImages
 
 
 class RouterFile(BaseModel):
@@ -18,6 +20,7 @@ class RouterFile(BaseModel):
         tasks: in order of arrival.
         products: product to its task, in order of arrival.
         prototypes: product to the SHA-256 of its prototype's file.
+        own_images: product to its `moleflow.routing.rejection.OwnImages`.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -27,6 +30,7 @@ class RouterFile(BaseModel):
     tasks: list[str]
     products: Annotated[dict[str, str], Field(min_length=1)]
     prototypes: dict[str, str]
+    own_images: dict[str, OwnImages]
 
 
 def write_router(path: Path, content: RouterFile) -> None:
@@ -55,10 +59,11 @@ def read_router(path: Path) -> RouterFile:
     found = content if isinstance(content, dict) else {}
     require_format(path, found.get("format"), f"router {FORMAT}")
     try:
-        read = RouterFile(**{key: value for key, value in found.items() if key != "format"})
+        text = json.dumps({key: value for key, value in found.items() if key != "format"})
+        read = RouterFile.model_validate_json(text)  # strict, but an object of JSON may become one of ours
     except ValidationError as error:
         reason = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ArtifactError(f"{path} is not as the stage route writes it ({reason}); run `dvc repro`") from error
-    if read.products.keys() != read.prototypes.keys():
+    if not read.products.keys() == read.prototypes.keys() == read.own_images.keys():
         raise ArtifactError(f"{path} names other products than prototypes; run `dvc repro`")
     return read

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from projects import ROOT
-from samples import CPU
+from samples import CPU, own_images_of
 
 from moleflow.backbones.backbone import Backbone
 from moleflow.config.params import read_params
@@ -50,7 +50,7 @@ def write_artifacts(root, products):
     write_split(root / "s.zarr/train", origin, [str(row) for row in range(NORMAL)], [backbone(pixels)])
     split = open_split(root / "s.zarr", "train")
     settings = {"patching": PATCHING, "standardize": "whiten", "router_rank": 32, "device": CPU}
-    prototype = build_prototype(split, perturbed=split, **settings)
+    prototype = build_prototype(split, **settings)
     normal = prototype.standardized(split)
     patches = memorize(normal, prototype.layers, size=PARAMS["memory_size"], seed=0)
     arguments = {"channels": prototype.modeled(PARAMS["flow_layers"]), "settings": PARAMS, "first": False, "seed": 0}
@@ -81,6 +81,7 @@ def write_artifacts(root, products):
             tasks=names,
             products={name: name for name in names},
             prototypes=digests,
+            own_images=own_images_of(dict.fromkeys(names, prototype)),
         ),
     )
 

@@ -24,7 +24,7 @@ def bolt(make_split, paths):
     for name in (*NORMAL, "test"):
         write_split(paths.features.of("bolt") / name, split.origin, split.images, [split.maps()])
     prototype = build_prototype(
-        split, split, split, perturbed=split, patching=PATCHING, standardize="product", router_rank=4, device=CPU
+        split, split, split, patching=PATCHING, standardize="product", router_rank=4, device=CPU
     )
     save_prototype(paths.prototype_of("bolt", "t0"), prototype)
     write_json(paths.task_params("t0"), {"products": ["bolt"]})

@@ -28,7 +28,6 @@ def normal(tmp_path):
     patching = {"neighborhood": 1, "embed_dim": 4, "grid": 2, "layer_merge": "concat"}
     prototype = build_prototype(
         *(splits[group] for group in NORMAL),
-        perturbed=splits["calibration"],
         patching=patching,
         standardize="none",
         router_rank=2,

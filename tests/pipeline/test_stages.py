@@ -99,7 +99,7 @@ def test_a_task_that_lost_one_of_two_products_is_learned_without_it(copy, expert
     params["classes"]["nut"]["task"], params["classes"]["washer"]["task"] = "t0", "t1"
     copy.edit(classes=params["classes"], later_tasks=["t1"], expert_per=expert_per)
     copy.add("rivet", "t1")
-    copy.run("check", "index", "extract", "probe", "prototype", "base", "train")
+    copy.run("check", "index", "extract", "prototype", "base", "train")
     assert served(copy) == {"t0": {"bolt", "nut"}, "t1": {"washer", "rivet"}}
     params = copy.params()
     del params["classes"]["nut"], params["classes"]["rivet"]

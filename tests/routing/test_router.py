@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from samples import ORIGIN, PATCHING, prototype_of
+from samples import ORIGIN, PATCHING, own_images_of, prototype_of
 
 from moleflow.features.neighbors import neighbor_distances
 from moleflow.files.artifacts import ArtifactError
@@ -20,12 +20,15 @@ from moleflow.routing.routers import Mahalanobis
 def test_a_prototype_of_other_features_is_refused(products, what, value):
     made = prototype_of(products[0])
     with pytest.raises(ArtifactError, match=f"the prototypes of bolt and nut differ in {what}: "):
-        Router("euclidean", {"bolt": made, "nut": replace(made, **{what: value})})
+        Router("euclidean", {"bolt": made, "nut": replace(made, **{what: value})}, {})
 
 
 def test_columns_are_products_in_order_of_arrival(products):
     prototypes = {"bolt": prototype_of(products[0]), "nut": prototype_of(products[1])}
-    router, embedded = Router("mahalanobis", prototypes), prototypes["bolt"].embeddings_of(products[0])
+    router, embedded = (
+        Router("mahalanobis", prototypes, own_images_of(prototypes)),
+        prototypes["bolt"].embeddings_of(products[0]),
+    )
     distances, strangeness = router.distances(embedded), router.strangeness(embedded)
     assert distances.shape == strangeness.shape == (24, 2)
     assert (distances.argmin(1) == 0).all()
@@ -38,7 +41,7 @@ def test_columns_are_products_in_order_of_arrival(products):
         expected = rejected(router.known_p_values(mixed), mixed, rate)
         np.testing.assert_array_equal(router.rejected(mixed, rate), expected)
         assert expected[24:].all() == (rate > 0)
-    near = Router("neighbors", prototypes)
+    near = Router("neighbors", prototypes, own_images_of(prototypes))
     np.testing.assert_allclose(near.strangeness(embedded), strangeness)
     own = [neighbor_distances(embedded, prototype.images).numpy() for prototype in prototypes.values()]
     np.testing.assert_allclose(strangeness, np.stack(own, 1))
@@ -50,7 +53,10 @@ def test_columns_are_products_in_order_of_arrival(products):
 
 def test_the_oracle_knows_the_product_that_it_is_told(products):
     prototypes = {"bolt": prototype_of(products[0]), "nut": prototype_of(products[1])}
-    router, embedded = Router("oracle", prototypes), prototypes["bolt"].embeddings_of(products[0])
+    router, embedded = (
+        Router("oracle", prototypes, own_images_of(prototypes)),
+        prototypes["bolt"].embeddings_of(products[0]),
+    )
     assert (router.distances(embedded, "nut").argmin(1) == 1).all()
     assert len(np.unique(router.distances(embedded))) == 1
 

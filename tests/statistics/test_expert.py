@@ -36,9 +36,7 @@ def load(make_split, states, tmp_path):
     paths = Paths(tmp_path)
     split = make_split(count=12)
     patching = {"neighborhood": 1, "embed_dim": 8, "grid": 4, "layer_merge": "concat"}
-    prototype = build_prototype(
-        split, split, perturbed=split, patching=patching, standardize="product", router_rank=4, device=CPU
-    )
+    prototype = build_prototype(split, split, patching=patching, standardize="product", router_rank=4, device=CPU)
     save_prototype(paths.prototype_of("bolt", "t0"), prototype)
     save_base(paths.base, Density(**ARGUMENTS), ARGUMENTS)
 
