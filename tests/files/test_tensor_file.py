@@ -10,6 +10,7 @@ from moleflow.files.feature_store import open_split
 from moleflow.files.record_file import Record, read_attributes, read_record, write_record
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.routing import router_file
+from moleflow.routing.rejection import OwnImages
 from moleflow.routing.router_file import RouterFile, read_router, write_router
 
 
@@ -36,7 +37,12 @@ def test_broken_and_missing_files_are_named_with_the_way_out(tmp_path):
 def test_files_of_another_version_are_refused(tmp_path, monkeypatch, make_split):
     """Whatever holds tensors, arrays, features or the router says in which format it is."""
     router = RouterFile(
-        router="oracle", reject_rate=0.1, tasks=["t0"], products={"bolt": "t0"}, prototypes={"bolt": "0"}
+        router="oracle",
+        reject_rate=0.1,
+        tasks=["t0"],
+        products={"bolt": "t0"},
+        prototypes={"bolt": "0"},
+        own_images={"bolt": OwnImages([], [], [])},
     )
     save_tensors(tmp_path / "tensors", "thing", {"a": torch.ones(1)}, {})
     write_record(tmp_path / "record", Record({"a": np.ones(1)}, {"b": 2}))
