@@ -75,10 +75,10 @@ def all_mistakes(content: dict[str, Any]) -> list[str]:
     wrong += _wrong_names(content)
     if not wrong:
         products = Products(**{key: content[key] for key in Products.model_fields})
-        for product, line in products.classes.items():
-            own = content | line.overrides
+        for product, overrides in ((name, line.overrides) for name, line in products.classes.items() if line.overrides):
+            own = content | overrides
             found = [mistake for config in configs for mistake in mistakes(config, own)] + _wrong_names(own)
-            wrong += [f"classes.{product}.{mistake}" for mistake in found if line.overrides]
+            wrong += [f"classes.{product}.{mistake}" for mistake in found]
         wrong += task_mistakes(products) + path_mistakes(products)
         wrong += _wrong_combinations(content)
     return list(dict.fromkeys(wrong))

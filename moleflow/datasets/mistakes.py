@@ -122,7 +122,7 @@ def all_alike(root: Path, pictures: list[Picture]) -> list[MoleflowError]:
 def too_few(
     root: Path, used: list[Picture], listed: list[Picture], normal: int, calibration_fraction: float
 ) -> list[MoleflowError]:
-    """Too few images are left to learn from.
+    """Too few images are left to learn from, or none for calibration or the test.
 
     Args:
         root: the product's folder.
@@ -132,7 +132,7 @@ def too_few(
         calibration_fraction: share of them held out for calibration.
 
     Returns:
-        At most one mistake.
+        The mistakes.
     """
     left = Counter(picture.split for picture in used)
     train = left["train"]

@@ -1,6 +1,5 @@
 """What is odd about a product's folder and forbids nothing, but must be said."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,22 +46,22 @@ def oddities(pictures: list[Picture], white: float | None) -> list[str]:
     if white is not None and len({picture.deep for picture in pictures}) > 1:
         count = f"{sum(not picture.deep for picture in pictures)} of {len(pictures)} images"
         notes.append(f"{count} hold 8 bits, whose white is 255; that of the others is {white:g}")
-    return notes + list(_clipped(pictures, white or WHITE_16))
+    return notes + _clipped(pictures, white or WHITE_16)
 
 
-def _clipped(pictures: list[Picture], white: float) -> Iterator[str]:
+def _clipped(pictures: list[Picture], white: float) -> list[str]:
     beyond = [picture for picture in pictures if picture.deep and (picture.largest > white or picture.smallest < 0)]
     if not beyond:
-        return
+        return []
     shares = []
     for picture in beyond:
         values = decode(picture.sample.path)
         shares.append(float(((values < 0) | (values > white)).mean()))
     most = int(np.argmax(shares))
-    yield (
+    return [
         f"values below 0 or above {white:g}, which is white, are clipped in {len(beyond)} images, most of them in "
         f"{beyond[most].sample.path} ({100 * shares[most]:.3g} % of its values); bit_depth sets another white"
-    )
+    ]
 
 
 def left_out(root: Path, samples: list[Sample]) -> dict[str, list[Path]]:

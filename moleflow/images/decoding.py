@@ -117,9 +117,7 @@ def load(image: Image.Image) -> None:
     if _is_cut(image):
         raise ImageError("Pillow keeps 8 of the 16 bits of its colors; give the path of the file, or an array")
     name = getattr(image, "filename", "")
-    if (
-        name and image.format == "TIFF"
-    ):  # a TIFF with a name is mapped into memory, its sides mixed up when it is turned
+    if name and image.format == "TIFF":  # with a name it is mapped into memory, and its sides are mixed up when turned
         image.filename = ""  # type: ignore[attr-defined]
         image.load()
         image.filename = name  # type: ignore[attr-defined]

@@ -73,8 +73,7 @@ class Neighbors(Distances):
         self.squares = self.images.square().sum(1)
         counts = [len(prototype.images) for prototype in prototypes]
         places = torch.arange(max(counts)).expand(len(counts), -1)
-        self.counts = torch.tensor(counts)
-        self.absent = places >= self.counts[:, None]  # products have different numbers of images
+        self.absent = places >= torch.tensor(counts)[:, None]  # products have different numbers of images
         starts = torch.tensor([0, *counts[:-1]]).cumsum(0)
         self.rows = (starts[:, None] + places).masked_fill(self.absent, 0)
 

@@ -204,3 +204,27 @@ def test_odd_values_in_params_are_one_clear_error(tmp_path, value):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(ParamsError, match=r"params\.yaml cannot be read"):
         read_params(tmp_path / "params.yaml")
+
+
+def test_a_path_with_a_detour_is_the_same_image(tmp_path):
+    root = labeled(tmp_path / "bolt", ["ok", "ng"])
+    with (root / "labels.csv").open("a") as file:
+        file.write("test/../test/0.png,ok\n")
+    with pytest.raises(DatasetError, match=r"test/0\.png is listed more than once"):
+        index(root, "folder")
+
+
+def test_a_mask_of_a_normal_image_marks_nothing(tmp_path):
+    lines = ["object,split,label,image,mask"]
+    for number in range(8):
+        split = "train" if number < 6 else "test"
+        picture(tmp_path / f"bolt/Data/{number}.png", number)
+        lines.append(
+            f"bolt,{split},{'anomaly' if number == 7 else 'normal'},bolt/Data/{number}.png,bolt/mask{number}.png"
+        )
+        Image.new("L", (20, 16), 255).save(tmp_path / f"bolt/mask{number}.png")
+    (tmp_path / "split_csv").mkdir()
+    (tmp_path / "split_csv/1cls.csv").write_text("\n".join(lines) + "\n")
+    table = index(tmp_path / "bolt", "visa")
+    assert table[table["mask"] != ""].label.tolist() == [1]
+    assert "7 files *.png left out" in notes(tmp_path / "bolt", "visa")[0]

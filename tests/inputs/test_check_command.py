@@ -73,6 +73,9 @@ def test_a_folder_that_is_not_listed_can_be_checked(project, tmp_path, monkeypat
         SystemExit, match="a folder needs its layout, as in: moleflow check /data/bottle --layout mvtec"
     ):
         check(monkeypatch, str(tmp_path / "größe"))
+    (tmp_path / "größe").rename(tmp_path / "my bottle.v2")  # no name of a product, but a folder may have it
+    check(monkeypatch, str(tmp_path / "my bottle.v2"), "--layout", "mvtec")
+    assert capsys.readouterr().out.startswith("my bottle.v2\n")
     with pytest.raises(SystemExit, match="nowhere does not exist"):
         check(monkeypatch, str(tmp_path / "nowhere"), "--layout", "mvtec")
 
