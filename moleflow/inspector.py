@@ -53,6 +53,7 @@ class Inspection:
         image_score: higher is more anomalous, on its expert's own scale.
         threshold: image scores above it raise an alarm; infinite if there are too few calibration images. With several
             folds (`calibration: cross`) it is only close to where the p-value falls below the alarm rate.
+        pixel_threshold: pixels of the anomaly map above it are marked: some of about alarm_rate of normal images.
         p_value: share of normal images that would look as anomalous, in (0, 1], conformal.
         alarm: whether the p-value is at most the product's alarm rate; never of an unknown product.
         anomaly_map: higher is more anomalous, comparable between images and products, (S, S), float32; pixels of the
@@ -64,6 +65,7 @@ class Inspection:
     routing_margin: float | None
     image_score: float
     threshold: float
+    pixel_threshold: float
     p_value: float
     alarm: bool
     anomaly_map: Float[np.ndarray, "S S"]
@@ -265,14 +267,16 @@ class Inspector:
         judge = self._judge(product)
         raised = alarms(predicted.p_value, judge.attributes["alarm_rate"])
         maps = anomaly_maps(
-            predicted.patch_score, size=judge.attributes["eval_size"], sigma=judge.attributes["map_sigma"]
+            predicted.patch_score, size=judge.scorer.settings["eval_size"], sigma=judge.scorer.settings["map_sigma"]
         )
-        threshold = judge.scorer.threshold(judge.attributes["alarm_rate"])
+        rate = judge.attributes["alarm_rate"]
+        threshold, pixel_threshold = judge.scorer.threshold(rate), judge.scorer.pixel_threshold(rate)
         return [
             Inspection(
                 **vars(route),
                 image_score=float(predicted.image_score[row]),
                 threshold=threshold,
+                pixel_threshold=pixel_threshold,
                 p_value=float(predicted.p_value[row]),
                 alarm=bool(raised[row]) and route.product != UNKNOWN,
                 anomaly_map=maps[row],

@@ -16,7 +16,7 @@ from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.learning.tasks import load_task, normal_features
 from moleflow.learning.training import Recipe, train
 from stages.device_keys import DeviceConfig
-from stages.learning_keys import ExpertConfig, GroupConfig, MemoryConfig
+from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig
 
 
 class BaseConfig(Config):
@@ -41,7 +41,7 @@ def main(task: str) -> None:
     paths = Paths(Path())
     params = paths.task_params(task)
     base, size = load_params(BaseConfig, params), load_params(ExpertConfig, params)
-    grouping, memory = load_params(GroupConfig, params), load_params(MemoryConfig, params)
+    grouping, normal = load_params(GroupConfig, params), load_params(NormalConfig, params)
     recipe, device = load_params(Recipe, params), load_params(DeviceConfig, params).found
     folder = paths.experts / task
     with measured(paths.costs, "base", task, [paths.base, folder]):
@@ -68,7 +68,7 @@ def main(task: str) -> None:
                     partial / f"{group}.safetensors",
                     [experts[group]],
                     arguments,
-                    memory_banks=[memory.memorize({product: features[product] for product in names}, prototypes)],
+                    normal_patches=[normal.learn({product: features[product] for product in names}, prototypes)],
                     base=paths.base,
                     features={product: prototypes[product].features_digest for product in names},
                 )

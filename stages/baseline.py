@@ -16,7 +16,7 @@ from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
-from moleflow.files.probe_names import sources_of
+from moleflow.files.probe_names import sessions_of
 from moleflow.files.record_file import Arrays, Record, Statistics, read_record, require_finite, write_record
 from moleflow.files.tidying import tidy
 from stages.device_keys import DeviceConfig
@@ -61,7 +61,9 @@ def main(baseline: str) -> None:
             }
             by_split["calibration"]["fold"] = np.zeros(len(splits["calibration"].images), np.int64)
             for split in ("probe", "perturbed"):
-                by_split.setdefault(split, {})["source"] = sources_of(splits[split].images)
+                made = splits[split].images
+                numbers = {"fold": np.zeros(len(made), np.int64), "session": sessions_of(made)}
+                by_split[split] = by_split.get(split, {}) | numbers
             by_split["test"] = {key: array[None] for key, array in by_split["test"].items()}  # of a single fold
             for other in order.products:
                 rows = routes.arrays.get(f"{other}/misrouted/{product}")

@@ -14,7 +14,7 @@ from moleflow.evaluation.open_set import open_set_metrics
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.probe_metrics import agreement
 from moleflow.evaluation.records import Records, expert_parameters
-from moleflow.evaluation.results import Evaluation, evaluate_product, mean_metrics, summarize
+from moleflow.evaluation.results import CONTINUAL, Evaluation, evaluate_product, mean_metrics, summarize
 from moleflow.files.artifacts import write_json, write_text, written_whole
 from moleflow.files.costs import measured, summarize_costs
 from moleflow.files.order import Order, read_order
@@ -50,26 +50,31 @@ def main() -> None:
 def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
     """One product after the other, so that no more than one product's scores and masks are held."""
     maps, scoring = load_params(MapConfig, paths.params), load_params(ScoringConfig, paths.params)
-    sigma, settings = maps.map_sigma, scoring.model_dump()
+    sigma, settings = maps.map_sigma, scoring.model_dump() | maps.model_dump()
     records = Records(paths, order, size=maps.eval_size)
     _warn_of_few(records.training_images, records.reject_rate)
     results: dict[str, Any] = {method: {} for method in ("flow", *baselines)}
     located, probed, tables = {}, {}, []
     for product in tqdm(records.names, desc="evaluate", unit="product"):
         outcome = records.flow(product)
-        results["flow"][product] = evaluate_product(outcome, sigma=sigma)
+        results["flow"][product] = evaluate_product(outcome, sigma=sigma, size=maps.eval_size)
         images, distances = records.test_images(product).path.tolist(), records.routes(product)["distance"]
         tables.append(plot_tables(product, outcome, records.names, images=images, distances=distances))
         for baseline in baselines:
             compared = records.baseline(baseline, product, settings)
-            results[baseline][product] = evaluate_product(compared, sigma=sigma)
+            results[baseline][product] = evaluate_product(compared, sigma=sigma, size=maps.eval_size)
         located[product] = records.located(product)
         probed[product] = records.candidate_metrics(product, baselines, settings, sigma)
 
     unknown = open_set_metrics(located, records.reject_rate)
     evaluations = {method: summarize(products) for method, products in results.items()}
     flow = evaluations.pop("flow")
-    _add(flow, {product: {**unknown[product], **_probe(probed[product][scoring.score])} for product in records.names})
+    own = {
+        product: {**unknown[product], **_probe(metrics[scoring.score]), **_flow_alone(metrics)}
+        for product, metrics in probed.items()
+    }
+    _add(flow, own)
+    flow.summary["alarm_for"] = scoring.alarm_for
     for baseline, evaluation in evaluations.items():
         _add(evaluation, {product: _probe(probed[product][baseline]) for product in records.names})
     probe = {product: {"candidates": metrics, "agreement": agreement(metrics)} for product, metrics in probed.items()}
@@ -106,6 +111,11 @@ def _warn_of_few(training_images: dict[str, int], reject_rate: float) -> None:
 
 def _probe(candidate: dict[str, Any]) -> dict[str, float | None]:
     return {key: candidate[key] for key in ("probe_image_auroc", "probe_pixel_ap")}
+
+
+def _flow_alone(candidates: dict[str, dict[str, Any]]) -> dict[str, float | None]:
+    """What the flow finds by itself, whatever the score: so that a parameter of the flow shows in the summary."""
+    return {f"flow_{metric}": candidates["nll"][f"test_{metric}"] for metric in CONTINUAL}
 
 
 def _add(evaluation: Evaluation, more: dict[str, dict[str, float | None]]) -> None:

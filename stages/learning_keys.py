@@ -1,14 +1,13 @@
-"""The keys of params.yaml that base and train share: which products share an expert, its size, its memory bank.
+"""The keys of params.yaml that base and train share: which products share an expert, its size, and
+what it keeps of normal patches.
 
 How to train is `moleflow.learning.training.Recipe`.
 """
 
-from torch import Tensor
-
 from moleflow.config.params import Config, Count, NonNegative
 from moleflow.config.registry import choose
 from moleflow.features.image_features import StandardizedFeatures
-from moleflow.features.memory_bank import memorize
+from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.prototype import Prototype
 from moleflow.learning.tasks import EXPERT_GROUPS
 
@@ -42,25 +41,26 @@ class ExpertConfig(Config):
     dia_blocks: Count
 
 
-class MemoryConfig(Config):
-    """The memory banks of an expert."""
+class NormalConfig(Config):
+    """What an expert keeps of its products' normal patches."""
 
     memory_size: Count
+    gaussian_rank: Count
     seed: Count
 
-    def memorize(
+    def learn(
         self, features: dict[str, StandardizedFeatures], prototypes: dict[str, Prototype]
-    ) -> dict[str, list[Tensor]]:
-        """Chooses the patches of the memory banks; see `moleflow.features.memory_bank.memorize`.
+    ) -> dict[str, NormalPatches]:
+        """Learns the normal patches; see `NormalPatches.of`.
 
         Args:
             features: standardized patch features of the products that share the expert, (N, H, W, C).
             prototypes: their prototypes.
 
         Returns:
-            By product the patches kept of each layer, (M, C_l), fp16.
+            By product what is kept.
         """
         return {
-            product: memorize(product_features, prototypes[product].layers, size=self.memory_size, seed=self.seed)
+            product: NormalPatches.of(product_features, prototypes[product].layers, **self.model_dump())
             for product, product_features in features.items()
         }

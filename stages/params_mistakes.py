@@ -7,6 +7,7 @@ from typing import Any
 
 from moleflow.backbones.backbone import BackboneError, check_backbone
 from moleflow.baselines import BASELINES
+from moleflow.calibration.promises import PROMISES
 from moleflow.compute.device import DeviceError, find_device
 from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
@@ -27,7 +28,7 @@ from moleflow.probe.defects import DEFECTS
 from moleflow.probe.perturbations import PERTURBATIONS
 from moleflow.routing.routers import ROUTERS
 from moleflow.scoring.aggregation import AGGREGATIONS
-from moleflow.scoring.scores import SCORES
+from moleflow.scoring.scores import SCORES, needed
 
 STAGES = ("base", "train", "route", "misrouted", "baseline", "evaluate", "report", *PER_PRODUCT)
 
@@ -46,6 +47,7 @@ NAMES: dict[str, Collection[str]] = {
     "spatial_mixer": SPATIAL_MIXERS,
     "expert_per": EXPERT_GROUPS,
     "calibration": CALIBRATIONS,
+    "alarm_for": PROMISES,
     "precision": PRECISIONS,
     "score": SCORES,
     "aggregation": AGGREGATIONS,
@@ -146,8 +148,11 @@ def _unknown_name(key: str, name: str, names: Collection[str]) -> str:
 def _wrong_combinations(content: dict[str, Any]) -> list[str]:
     """What is valid alone and wrong together; checked once every key is valid by itself."""
     wrong = []
-    if content["memory_size"] == 0 and "memory" in SCORES[content["score"]]:
-        wrong.append(f"score: {content['score']} uses a memory bank; set memory_size above 0")
+    wrong += [
+        f"score: {content['score']} reads what {key}: 0 leaves out; set {key} above 0"
+        for key in needed(SCORES[content["score"]])
+        if content[key] == 0
+    ]
     try:
         maps = check_backbone(content["backbone"], content["layers"], content["backbone_weights"], content["img_size"])
         find_device(content["device"])

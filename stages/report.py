@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from moleflow.calibration.needs import alarm_needs
@@ -15,11 +16,11 @@ from moleflow.evaluation.records import Records
 from moleflow.files.artifacts import read_json, require_file, write_text, written_whole
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
-from moleflow.files.record_file import read_record
 from moleflow.files.tidying import tidy
 from moleflow.report.cases import worst_cases
 from moleflow.report.page import Data, page
 from moleflow.routing.rejection import rejection_needs
+from moleflow.scoring.scorer import load_scorer
 from stages.map_keys import MapConfig
 
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
@@ -67,9 +68,11 @@ def main() -> None:
 def _data(paths: Paths, product: str, records: Records, alarm_rate: float) -> Data:
     """What there is of a product, and what its rates need."""
     seen = read_json(paths.overviews.of(product), "dvc repro index")
-    calibration = len(read_record(paths.scores.of(product), "calibration").arrays["image_score"])
+    scorer, _ = load_scorer(paths.scorers.of(product))
+    compared, *changed = np.bincount(scorer.normal.session[scorer.weights > 0]).tolist()
+    normal = seen["train"] + seen["calibration"]
     needs = {
-        "alarm_rate": alarm_needs(alarm_rate, calibration, seen["train"] + seen["calibration"], drawn=seen["drawn"]),
+        "alarm_rate": alarm_needs(alarm_rate, compared, normal, drawn=seen["drawn"], changed=changed),
         "reject_rate": rejection_needs(records.training_images[product], records.reject_rate),
     }
     return Data(seen["facts"] | needs, seen["notes"])

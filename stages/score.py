@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import Config, OpenFraction, ParamsError, load_params
+from moleflow.config.params import Config, OpenFraction, load_params
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Record, read_record, write_record
 from moleflow.scoring.scorer import Scorer, save_scorer
-from moleflow.scoring.scores import statistics_of
+from moleflow.scoring.scores import choose_score
 from stages.map_keys import MapConfig
 from stages.scoring_keys import ScoringConfig
 
@@ -26,9 +26,6 @@ def main(name: str) -> None:
 
     Args:
         name: the product.
-
-    Raises:
-        ParamsError: the score uses a memory bank and there is none.
     """
     paths = Paths(Path())
     params = paths.product_params(name, "score")
@@ -37,18 +34,18 @@ def main(name: str) -> None:
     scores, scorers = paths.scores.of(name), paths.scorers.of(name)
     with measured(paths.costs, "score", name, [scores, scorers]):
         record = read_record(paths.statistics.of(name))
-        calibration = record.group("calibration")
-        parts = statistics_of(scoring.score, calibration)
-        if not parts:
-            raise ParamsError(f"params.yaml: score: {scoring.score} uses a memory bank; set memory_size above 0")
-        scorer = Scorer.of(parts, scoring.model_dump(), calibration, record.group("perturbed"))
+        scorer = Scorer.of(choose_score(scoring.score), scoring.model_dump() | maps.model_dump(), record)
         arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
-        arrays["calibration/image_score"] = scorer.normal_scores
-        attributes = {"alarm_rate": config.alarm_rate, "threshold": scorer.threshold(config.alarm_rate)}
-        write_record(scores, Record(arrays, record.attributes | attributes))
+        arrays["calibration/image_score"] = scorer.unchanged_scores
+        thresholds = {
+            "threshold": scorer.threshold(config.alarm_rate),
+            "pixel_threshold": scorer.pixel_threshold(config.alarm_rate),
+        }
+        promise = {"alarm_rate": config.alarm_rate, "alarm_for": scoring.alarm_for}
+        write_record(scores, Record(arrays, record.attributes | promise | thresholds))
         links = ("precision", "base_digest", "expert_digest", "prototype_digest")
         made_by = {key: str(record.attributes[key]) for key in links}
-        save_scorer(scorers, scorer, {"alarm_rate": config.alarm_rate, **maps.model_dump(), **made_by})
+        save_scorer(scorers, scorer, {"alarm_rate": config.alarm_rate, **made_by})
 
 
 if __name__ == "__main__":

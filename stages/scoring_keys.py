@@ -13,6 +13,7 @@ class ScoringConfig(Config):
     """How statistics become scores, those of the experts and of the baselines."""
 
     score: str
+    alarm_for: str
     image_level: Annotated[float, Field(ge=0, le=100)]
     aggregation: str
     top_k: Positive

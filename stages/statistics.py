@@ -15,7 +15,7 @@ from moleflow.files.artifacts import digest
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.paths import Paths
-from moleflow.files.probe_names import sources_of
+from moleflow.files.probe_names import sessions_of, sources_of
 from moleflow.files.record_file import Arrays, Record, write_record
 from moleflow.statistics.expert import Expert
 from stages.device_keys import DeviceConfig
@@ -29,7 +29,7 @@ class StatisticsConfig(DeviceConfig):
 
 @told_plainly
 def main(name: str, task: str) -> None:
-    """Writes data/statistics/<product>.h5 with the groups calibration, probe, perturbed and test.
+    """Writes data/statistics/<product>.h5 with the groups calibration, left_out, probe, perturbed and test.
 
     Args:
         name: the product.
@@ -49,12 +49,15 @@ def main(name: str, task: str) -> None:
             folds = fold_numbers(len(normal), len(expert.densities))
             first = len(normal) - held_out  # row of the first calibration image
         groups: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
+        if len(expert.densities) == 1:
+            learned = prototype.standardized(open_split(store, "train"), open_split(store, "rotated"))
+            groups["left_out"] = expert.left_out_statistics(learned)
         for split in ("probe", "perturbed"):
             made = open_split(paths.probes.of(name), split)
-            sources = first + sources_of(made.images)
-            groups[split] = {"source": sources}
+            fold = folds[first + sources_of(made.images)]  # as that of the calibration image that each was made from
+            groups[split] = {"fold": fold, "session": sessions_of(made.images)}
             if made.images:
-                groups[split] |= expert.statistics_by_fold(prototype.standardized(made), folds[sources])
+                groups[split] |= expert.statistics_by_fold(prototype.standardized(made), fold)
         test = prototype.standardized(open_split(store, "test"))
         groups["test"] = expert.statistics(test, test.images)
         arrays = {f"{split}/{key}": array for split, group in groups.items() for key, array in group.items()}

@@ -19,7 +19,7 @@ from moleflow.learning.tasks import load_task
 from moleflow.learning.training import Recipe, train
 from moleflow.learning.training_images import CALIBRATIONS
 from stages.device_keys import DeviceConfig
-from stages.learning_keys import ExpertConfig, GroupConfig, MemoryConfig
+from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig
 
 
 class TrainConfig(Config):
@@ -39,7 +39,7 @@ def main(task: str) -> None:
     paths = Paths(Path())
     params = paths.task_params(task)
     config, size = load_params(TrainConfig, params), load_params(ExpertConfig, params)
-    grouping, memory = load_params(GroupConfig, params), load_params(MemoryConfig, params)
+    grouping, normal = load_params(GroupConfig, params), load_params(NormalConfig, params)
     recipe, device = load_params(Recipe, params), load_params(DeviceConfig, params).found
     left_for_learning = choose(CALIBRATIONS, config.calibration, "calibration")
     folder, curves = paths.experts / task, paths.curves / task
@@ -51,7 +51,7 @@ def main(task: str) -> None:
         partial_curves.mkdir()
         prototypes = load_task(paths, task, device)
         for group, names in grouping.groups(task, list(prototypes)).items():
-            folds, memory_banks, curve = [], [], []
+            folds, normal_patches, curve = [], [], []
             shared_by = {product: prototypes[product] for product in names}
             for features in left_for_learning(paths, shared_by, config.calibration_folds):
                 density, arguments = load_base(paths.base, size.model_dump(), recipe.seed, device)
@@ -62,12 +62,12 @@ def main(task: str) -> None:
                 experts = dict.fromkeys(names, expert)
                 curve += train(density, experts, modeled, list(expert.items()), recipe, label=group)
                 folds.append(expert)
-                memory_banks.append(memory.memorize(features, prototypes))
+                normal_patches.append(normal.learn(features, prototypes))
             save_expert(
                 partial / f"{group}.safetensors",
                 folds,
                 arguments,
-                memory_banks=memory_banks,
+                normal_patches=normal_patches,
                 base=paths.base,
                 features={product: prototypes[product].features_digest for product in names},
             )

@@ -9,15 +9,20 @@ from PIL import Image
 from torch import nn
 
 from moleflow.config.params import read_params
+from moleflow.config.registry import Settings
 from moleflow.evaluation.outcomes import PROVED, Outcome, routed_predictions
 from moleflow.evaluation.results import Evaluation, evaluate_product, summarize
 from moleflow.features.gaussian import fit_gaussian
+from moleflow.features.memory_bank import memorize
 from moleflow.features.neighbors import left_out_distances
+from moleflow.features.normal_patches import NormalPatches
+from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.features.prototype import Prototype, build_prototype
 from moleflow.files.feature_store import Origin, Split
-from moleflow.files.record_file import Statistics
+from moleflow.files.record_file import Record, Statistics
 from moleflow.routing.rejection import OwnImages
 from moleflow.scoring.scorer import Predictions, Scorer
+from moleflow.scoring.scores import Score
 
 # The beginning of a params.yaml.
 TWO_PRODUCTS = """
@@ -73,29 +78,53 @@ def prototype_with(images: torch.Tensor, rank: int = 8) -> Prototype:
     return Prototype(gaussian, images, left_out, none, none.diag(), none, [channels], PATCHING, ORIGIN, "")
 
 
+def normal_patches() -> list[NormalPatches]:
+    """Of two folds: one with Gaussians and two layers, one of a single patch."""
+    features = torch.randn(6, 2, 2, 8, generator=torch.Generator().manual_seed(0)).half()
+    with_gaussians = NormalPatches(
+        memorize(features, [5, 3], size=4, seed=0), PositionGaussians.of(PositionMoments.of(features), 2)
+    )
+    return [with_gaussians, NormalPatches(memorize(features, [8], size=1, seed=0), None)]
+
+
 def own_images_of(prototypes: dict[str, Prototype]) -> dict[str, OwnImages]:
     """Of the training images alone."""
     return {product: OwnImages.of([prototype.left_out.numpy()]) for product, prototype in prototypes.items()}
 
 
-TOP3 = {"aggregation": "top_k", "top_k": 3, "image_level": 0.0}
+TOP3 = {
+    "aggregation": "top_k", "top_k": 3, "image_level": 0.0, "alarm_for": "session", "eval_size": 16, "map_sigma": 1.0,
+}  # fmt: skip
+TOP = {**TOP3, "aggregation": "max"}
+STATISTICS = ("nll", "latent", "neg_log_det", "memory0", "memory1", "gaussian")
 
 
 def random_statistics(count: int, seed: int, shift: dict[str, float] | None = None) -> Statistics:
     """Normally distributed patch statistics of some images, each moved by its shift."""
     rng = np.random.default_rng(seed)
-    made = {name: rng.normal(size=(count, 4, 4)) for name in ("nll", "latent", "neg_log_det", "memory0", "memory1")}
+    made = {name: rng.normal(size=(count, 4, 4)) for name in STATISTICS}
     return {name: values + (shift or {}).get(name, 0) for name, values in made.items()}
 
 
-def scorer_of(parts: tuple[str, ...], calibration: Statistics) -> Scorer:
-    """A scorer of a single fold, without perturbed images."""
-    return Scorer.of(parts, TOP3, calibration | {"fold": np.zeros(len(calibration["nll"]), int)}, {})
+def scorer_of(
+    score: Score, calibration: Statistics, *, settings: Settings = TOP3, left_out: Statistics | None = None,
+    perturbed: Statistics | None = None, fold: Any = None, session: Any = None,
+) -> Scorer:  # fmt: skip
+    """A scorer of calibration images, of a single fold unless told otherwise."""
+    count = len(next(iter(calibration.values())))
+    groups = {"calibration": calibration | {"fold": np.zeros(count, int) if fold is None else fold}}
+    groups["left_out"] = left_out or {}
+    if perturbed:
+        changed = len(next(iter(perturbed.values())))
+        numbers = {"fold": np.zeros(changed, int), "session": np.ones(changed, int) if session is None else session}
+        groups["perturbed"] = perturbed | numbers
+    arrays = {f"{group}/{name}": array for group, held in groups.items() for name, array in held.items()}
+    return Scorer.of(score, settings, Record(arrays, {}))
 
 
-def image_scores(parts: tuple[str, ...], calibration: Statistics, judged: Statistics) -> np.ndarray:
+def image_scores(score: Score, calibration: Statistics, judged: Statistics) -> np.ndarray:
     """As a scorer of these calibration images gives them."""
-    return scorer_of(parts, calibration)({name: values[None] for name, values in judged.items()}).image_score
+    return scorer_of(score, calibration)({name: values[None] for name, values in judged.items()}).image_score
 
 
 RATE = 0.2
@@ -122,6 +151,7 @@ def outcome(number: int, chosen: Any, others: Others, masks: np.ndarray | None =
         rejected=np.zeros(6, bool),
         number=number,
         threshold=4.0,
+        pixel_threshold=4.0,
         alarm_rate=RATE,
         unmoved=PROVED,
     )
@@ -129,7 +159,9 @@ def outcome(number: int, chosen: Any, others: Others, masks: np.ndarray | None =
 
 def evaluate(products: dict[str, Outcome], sigma: float = 1.0) -> Evaluation:
     """As the stage does it."""
-    return summarize({name: evaluate_product(each, sigma=sigma) for name, each in products.items()})
+    sizes = {name: 8 if each.masks is None else each.masks.shape[-1] for name, each in products.items()}
+    found = {name: evaluate_product(each, sigma=sigma, size=sizes[name]) for name, each in products.items()}
+    return summarize(found)
 
 
 def misrouted(rows: list[int], scores: Any) -> Others:

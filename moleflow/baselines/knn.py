@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from moleflow.features.image_features import ImageFeatures
-from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.memory_bank import memorize
 
 
 class KNN:
@@ -21,7 +21,7 @@ class KNN:
             seed: of the random part that is searched.
             coreset_size: patches to keep.
         """
-        self.memory_bank = MemoryBank(memorize(features, [features.shape[-1]], size=coreset_size, seed=seed))
+        self.memory_bank = memorize(features, [features.shape[-1]], size=coreset_size, seed=seed)
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
         """Distance of every patch to the nearest of the coreset.

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.features.image_features import ImageFeatures, images_within
+from moleflow.features.image_features import ImageFeatures
+from moleflow.features.position_gaussians import PositionMoments
 
 
 class PaDiM:
@@ -23,7 +24,7 @@ class PaDiM:
             features: patch features of training images, (N, H, W, C).
             feature_memory: GiB of them that are held at once; says so first if the covariances take more than that.
         """
-        count, height, width, channels = features.shape
+        _, height, width, channels = features.shape
         table = 4 * height * width * channels**2 / 2**30
         if table > feature_memory:
             print(
@@ -32,21 +33,12 @@ class PaDiM:
                 "takes less",
                 file=sys.stderr,
             )
-        at_once = images_within(features, feature_memory)
-        parts = range(0, count, at_once)
-        self.mean = torch.zeros(height, width, channels, device=features.device)
-        for start in parts:
-            for row, images in enumerate(features[start : start + at_once].unbind(1)):  # (n, W, C)
-                self.mean[row] += images.float().sum(0)
-        self.mean /= count
-        self.inverse_covariance = torch.zeros(height, width, channels, channels, device=features.device)
-        for start in parts:
-            for row, images in enumerate(features[start : start + at_once].unbind(1)):
-                offset = (images.float() - self.mean[row]).transpose(0, 1)  # (W, n, C)
-                self.inverse_covariance[row] += offset.transpose(1, 2) @ offset
+        moments = PositionMoments.of(features)
+        self.mean = moments.mean
+        self.inverse_covariance = moments.products  # in place: it is the largest thing there is
         identity = torch.eye(channels, device=features.device)
-        for row, products in enumerate(self.inverse_covariance):
-            covariance = products / max(1, count - 1) + 0.01 * identity
+        for row in range(height):
+            covariance = moments.covariance(row) + 0.01 * identity
             self.inverse_covariance[row] = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:

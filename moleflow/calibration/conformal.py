@@ -21,73 +21,64 @@ def alarms(p_values: np.ndarray, alarm_rate: float) -> np.ndarray:
     return raised
 
 
-def images_needed(alarm_rate: float) -> int:
-    """The smallest number of calibration images that can warrant a rate.
+def images_needed(alarm_rate: float, sessions: int = 1) -> int:
+    """The smallest number of normal images that can warrant a rate.
 
     Args:
         alarm_rate: tolerated share of false alarms, in (0, 1).
+        sessions: how many sessions are to weigh alike.
 
     Returns:
-        The smallest n with alarm_rate·(n + 1) ≥ 1.
+        The smallest n for every session with alarm_rate·(n·sessions + 1) ≥ 1.
     """
-    return math.ceil((1 - ROUNDING) / alarm_rate) - 1
+    return math.ceil(((1 - ROUNDING) / alarm_rate - 1) / sessions)
 
 
-def p_values(calibration: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Conformal p-values: (1 + #{calibration scores ≥ s}) / (n + 1).
+def p_values(normal: np.ndarray, weights: np.ndarray, folds: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Conformal p-values, (w + Σ weights of normal scores ≥ s) / (w + Σ weights), w being the largest weight.
 
-    A normal image that is exchangeable with the calibration images has a p-value of at most α with
-    probability at most α.
+    With equal weights and one fold that is (1 + #{normal scores ≥ s}) / (n + 1): a normal image that is exchangeable
+    with these images has a p-value of at most α with probability at most α. With weights it is exchangeable with an
+    image drawn by them. Each fold has an expert that did not see the fold's images, and a score by expert f is
+    compared with fold f alone: then the share of normal images with p ≤ α is about α; proven is a bound of about 2α.
 
     Args:
-        calibration: scores of the calibration images, (n,).
-        scores: scores to compare with them, (m,).
-
-    Returns:
-        p-values in (0, 1], (m,).
-
-    Source: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005, chapter 2.
-    """
-    below = np.searchsorted(np.sort(calibration), scores, side="left")
-    return (1 + len(calibration) - below) / (len(calibration) + 1)
-
-
-def cross_p_values(calibration: np.ndarray, folds: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Cross-conformal p-values; with a single fold they are `p_values`.
-
-    Each fold has a density that did not see the fold's images. A score by density f is compared with
-    the calibration scores of fold f alone: p = (1 + Σ_f #{i in fold f: calibration_i ≥ score_f}) / (n + 1).
-    The share of normal images with p ≤ α is about α; proven is a bound of about 2α for more than one fold.
-
-    Args:
-        calibration: score of each calibration image by the density that did not see it, (n,).
+        normal: score of each normal image by the expert that did not see it, (n,).
+        weights: of the normal images, (n,).
         folds: fold of each of them, (n,), 0 to F − 1.
-        scores: scores to compare with them, by the density of every fold, (F, m).
+        scores: scores to compare with them, by the expert of every fold, (F, m).
 
     Returns:
         p-values in (0, 1], (m,).
 
-    Source: Vovk, "Cross-conformal predictors", 2015; Barber et al., "Predictive inference with the
-    jackknife+", 2021, theorem 4, for the bound.
+    Source: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005, chapter 2; Tibshirani et al.,
+    "Conformal Prediction Under Covariate Shift", NeurIPS 2019, for weights; Vovk, "Cross-conformal predictors", 2015,
+    and Barber et al., "Predictive inference with the jackknife+", 2021, theorem 4, for folds.
     """
+    largest = weights.max()
     exceeded = np.zeros(scores.shape[1])
     for fold, fold_scores in enumerate(scores):
-        own = np.sort(calibration[folds == fold])
-        exceeded += len(own) - np.searchsorted(own, fold_scores, side="left")
-    return (1 + exceeded) / (len(calibration) + 1)
+        order = np.argsort(normal[folds == fold])
+        above = np.append(np.cumsum(weights[folds == fold][order][::-1])[::-1], 0)  # of each and all larger ones
+        exceeded += above[np.searchsorted(normal[folds == fold][order], fold_scores, side="left")]
+    result: np.ndarray = (largest + exceeded) / (largest + weights.sum())
+    return result
 
 
-def alarm_threshold(calibration: np.ndarray, alarm_rate: float) -> float:
+def alarm_threshold(normal: np.ndarray, weights: np.ndarray, alarm_rate: float) -> float:
     """The score above which an image's p-value is at most `alarm_rate`.
 
     Args:
-        calibration: scores of the calibration images, (n,).
+        normal: scores of normal images, (n,).
+        weights: their weights, (n,).
         alarm_rate: tolerated share of false alarms, in (0, 1).
 
     Returns:
-        The threshold; infinite if n < `images_needed`, since so few images do not warrant the rate.
+        The threshold; infinite if no p-value is that small, since so few images do not warrant the rate.
     """
-    if len(calibration) < images_needed(alarm_rate):
-        return math.inf
-    allowed = math.floor(alarm_rate * (len(calibration) + 1) + ROUNDING)
-    return float(np.sort(calibration)[-allowed])
+    counted = np.flatnonzero(weights)
+    order = counted[np.argsort(normal[counted])[::-1]]  # from the largest score on
+    largest, total = weights.max(), weights.sum()
+    with_larger = np.append(0, np.cumsum(weights[order]))[:-1]
+    allowed = largest + with_larger <= (alarm_rate + ROUNDING) * (largest + total)
+    return float(normal[order][allowed][-1]) if allowed.any() else math.inf

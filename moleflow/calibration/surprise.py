@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 QUANTILE, SHAPE = 0.9, 0.5  # where the tail begins, and its ξ
+KEPT = 4096  # of more values evenly many, so that a reference of all patches stays small
 
 
 @dataclass(frozen=True)
@@ -12,16 +13,17 @@ class Reference:
     """Normal values, in the form in which others are compared with them.
 
     Attributes:
-        ordered: the values, ascending, (n,).
-        ranks: share of them up to each, (n,).
+        ordered: the values, ascending, or `KEPT` of them at evenly spaced ranks, (n,).
         start: their 90 % quantile, where the tail begins.
         spread: scale of the tail.
+        mean, deviation: their mean and standard deviation.
     """
 
     ordered: np.ndarray
-    ranks: np.ndarray
     start: float
     spread: float
+    mean: float
+    deviation: float
 
     @classmethod
     def of(cls, values: np.ndarray) -> "Reference":
@@ -34,11 +36,31 @@ class Reference:
             The reference.
         """
         ordered = np.sort(values, axis=None).astype(np.float64)
-        start = np.quantile(ordered, QUANTILE)
+        start = float(np.quantile(ordered, QUANTILE))
         excess = ordered[ordered > start] - start
         spread = (1 - SHAPE) * excess.mean() if len(excess) else 0.0
         spread = max(spread, 1e-6 * (1 + abs(start)))  # normals without any variation
-        return cls(ordered, (np.arange(len(ordered)) + 0.5) / len(ordered), start, spread)
+        if len(ordered) > KEPT:
+            kept = ordered[((np.arange(KEPT) + 0.5) / KEPT * len(ordered)).astype(np.int64)]
+        else:
+            kept = ordered
+        return cls(kept, start, float(spread), float(ordered.mean()), float(ordered.std()))
+
+    @property
+    def ranks(self) -> np.ndarray:
+        """Share of the values up to each of `ordered`, (n,)."""
+        return (np.arange(len(self.ordered)) + 0.5) / len(self.ordered)
+
+    def z_scores(self, values: np.ndarray) -> np.ndarray:
+        """Values in standard deviations of the normal ones from their mean.
+
+        Args:
+            values: any shape.
+
+        Returns:
+            Shape of `values`.
+        """
+        return (values - self.mean) / (self.deviation or 1.0)
 
     def surprise(self, values: np.ndarray) -> np.ndarray:
         """−log p of values against the normal ones, with a heavy tail beyond what was seen.

@@ -14,6 +14,7 @@ from moleflow.datasets.overview import Overview
 from moleflow.files.paths import Paths
 from moleflow.files.tracked import is_made_by_dvc, travels
 from moleflow.routing.rejection import rejection_needs
+from moleflow.scoring.scores import choose_score
 from stages.index import IndexConfig
 
 
@@ -79,7 +80,8 @@ def _check_product(
         return [str(error)]
     print(f"{product}\n{seen}")
     if whole:
-        _print_needs(seen, content, cross=content["calibration"] == "cross" and line.task != content["first_task"])
+        cross = content["calibration"] == "cross" and line.task != content["first_task"]
+        _print_needs(seen, content, every=cross or choose_score(content["score"]).leaves_out)
     if not travels(line.path, paths.root):
         print(
             f"  note: neither Git nor DVC tracks {line.path}: experiments with --queue or --temp run in a copy of the "
@@ -88,7 +90,9 @@ def _check_product(
     return []
 
 
-def _print_needs(seen: Overview, content: dict[str, Any], *, cross: bool) -> None:
+def _print_needs(seen: Overview, content: dict[str, Any], *, every: bool) -> None:
     normal = seen.train + seen.calibration
-    needs = alarm_needs(content["alarm_rate"], normal if cross else seen.calibration, normal, drawn=seen.drawn)
+    kinds = content["probe_perturbations"] if content["alarm_for"] == "shifted" else []
+    compared, changed = normal if every else seen.calibration, [content["probe_images"]] * len(kinds)
+    needs = alarm_needs(content["alarm_rate"], compared, normal, drawn=seen.drawn, changed=changed)
     print(f"  alarm_rate: {needs}\n  reject_rate: {rejection_needs(seen.train, content['reject_rate'])}")

@@ -163,6 +163,25 @@ def alarm_metrics(labels: np.ndarray, alarms: np.ndarray) -> Alarms:
     )
 
 
+def recall_at(labels: np.ndarray, scores: np.ndarray, rate: float) -> float | None:
+    """Recall at the threshold at which just this share of the normal test images would raise an alarm.
+
+    It looks at the labels: no threshold is set by it, it only says what a promised threshold could have found.
+
+    Args:
+        labels: 1 defective, (N,).
+        scores: higher is more anomalous, (N,).
+        rate: share of false alarms, in (0, 1).
+
+    Returns:
+        The recall, on the line between two points of the ROC curve; None if a kind of label is absent.
+    """
+    if len(np.unique(labels)) < 2:
+        return None
+    false, recall, _ = roc_curve(labels, scores)
+    return float(np.interp(rate, np.append(0, false), np.append(0, recall)))
+
+
 def mean_of_defined(values: Iterable[float | None]) -> float | None:
     """Mean of the metrics that are defined.
 

@@ -44,31 +44,29 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
     return Probe(kinds_of(images), (scaled >= 0.5).numpy())
 
 
-def probe_metrics(
-    scorer: Scorer, statistics: Statistics, sources: np.ndarray, probe: Probe, sigma: float
-) -> dict[str, Any]:
+def probe_metrics(scorer: Scorer, statistics: Statistics, probe: Probe, sigma: float) -> dict[str, Any]:
     """How well defects of each kind are told from normal images, perturbed or not, and located in their images.
 
     Args:
         scorer: scorer of the candidate, which holds the calibration images and the perturbed ones.
         statistics: its statistics of the probe images, (M, H, W) each.
-        sources: row of the calibration image that each was painted on, (M,).
         probe: kinds and masks.
         sigma: smoothing of the anomaly maps in pixels.
 
     Returns:
-        probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind.
+        probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind. image_auroc is the mean
+        of that against unchanged and that against perturbed normal images.
     """
-    scores = scorer.left_out_scores(statistics, sources)
+    scores = scorer.image_scores(statistics)
     patches = scorer.patch_scores(statistics)
     maps = anomaly_maps(patches, size=probe.masks.shape[-1], sigma=sigma)
-    normal = np.concatenate([scorer.normal_scores, scorer.perturbed_scores])
+    changed = scorer.normal.session > 0
+    normals = [scorer.normal.score[rows] for rows in (~changed, changed) if rows.any()]
     kinds: dict[str, Metrics] = {}
     for kind in dict.fromkeys(probe.kinds.tolist()):
         rows = probe.kinds == kind
-        labels = np.concatenate([np.zeros(len(normal)), np.ones(rows.sum())])
         kinds[kind] = {
-            "image_auroc": ranking(labels, np.concatenate([normal, scores[rows]])).auroc,
+            "image_auroc": mean_of_defined(_auroc(normal, scores[rows]) for normal in normals),
             "pixel_ap": pixel_ranking(probe.masks[rows], maps[rows]).ap,
         }
     return {
@@ -76,6 +74,11 @@ def probe_metrics(
         "probe_pixel_ap": mean_of_defined([metrics["pixel_ap"] for metrics in kinds.values()]),
         "kinds": kinds,
     }
+
+
+def _auroc(normal: np.ndarray, defective: np.ndarray) -> float | None:
+    labels = np.concatenate([np.zeros(len(normal)), np.ones(len(defective))])
+    return ranking(labels, np.concatenate([normal, defective])).auroc
 
 
 def true_metrics(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None, sigma: float) -> Metrics:
@@ -88,10 +91,11 @@ def true_metrics(predictions: Predictions, labels: np.ndarray, masks: np.ndarray
         sigma: smoothing of the anomaly maps in pixels.
 
     Returns:
-        test_image_auroc and test_pixel_ap; None where undefined.
+        test_image_auroc, test_pixel_ap and test_aupro; None where undefined.
     """
     test_grade = grade(predictions, labels, masks, sigma)
-    return {"test_image_auroc": test_grade.image.auroc, "test_pixel_ap": test_grade.pixel.ap}
+    pixel = test_grade.pixel
+    return {"test_image_auroc": test_grade.image.auroc, "test_pixel_ap": pixel.ap, "test_aupro": pixel.aupro}
 
 
 def agreement(candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from moleflow.images.reading import mask_pixels
 from moleflow.routing.rejection import rejected
 from moleflow.routing.router_file import read_router
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
-from moleflow.scoring.scores import SCORES, statistics_of
+from moleflow.scoring.scores import SCORES, Score, ScoreError
 
 
 class Records:
@@ -114,7 +114,8 @@ class Records:
         others = self._by_others(
             read_record(self.paths.misrouted, name), lambda other: load_scorer(self.paths.scorers.of(other))[0]
         )
-        return self._outcome(name, own, others, float(self.attributes[name]["threshold"]), PROVED)
+        thresholds = float(self.attributes[name]["threshold"]), float(self.attributes[name]["pixel_threshold"])
+        return self._outcome(name, own, others, thresholds, PROVED)
 
     def baseline(self, baseline: str, name: str, settings: Settings) -> Outcome:
         """Outcome of a product by a baseline, with scorers made from its distances.
@@ -136,8 +137,9 @@ class Records:
         others = self._by_others(
             Record(record.group("misrouted"), {}), lambda other: _distance_scorer(read_record(path, other), settings)
         )
-        own, threshold = scorer(record.group("test")), scorer.threshold(float(self.attributes[name]["alarm_rate"]))
-        return self._outcome(name, own, others, threshold, SEPARATE)
+        rate = float(self.attributes[name]["alarm_rate"])
+        thresholds = scorer.threshold(rate), scorer.pixel_threshold(rate)
+        return self._outcome(name, scorer(record.group("test")), others, thresholds, SEPARATE)
 
     def _by_others(
         self, misrouted: Record, scorer_of: Callable[[str], Scorer]
@@ -151,7 +153,7 @@ class Records:
         name: str,
         own: Predictions,
         others: dict[str, tuple[np.ndarray, Predictions]],
-        threshold: float,
+        thresholds: tuple[float, float],
         unmoved: str,
     ) -> Outcome:
         """The outcome by experts that stay as they are: the same predictions after each task."""
@@ -166,7 +168,8 @@ class Records:
             chosen=routes["chosen"],
             rejected=rejected(routes["known_p_value"], routes["strangeness"], self.reject_rate),
             number=number,
-            threshold=threshold,
+            threshold=thresholds[0],
+            pixel_threshold=thresholds[1],
             alarm_rate=float(self.attributes[name]["alarm_rate"]),
             unmoved=unmoved,
         )
@@ -216,26 +219,25 @@ class Records:
         stored = open_split(self.paths.probes.of(name), "probe")
         probe = probe_of(stored.images, stored.masks(), self.size)
         statistics = read_record(self.paths.statistics.of(name))
-        calibration = statistics.group("calibration")
-        candidates = {score: (statistics_of(score, calibration), statistics) for score in SCORES}
+        candidates = {score: (kinds, statistics) for score, kinds in SCORES.items()}
         for baseline in baselines:
-            candidates[baseline] = ("distance",), read_record(self.paths.baselines.of(baseline), name)
+            candidates[baseline] = Score.of("distance"), read_record(self.paths.baselines.of(baseline), name)
         labels, masks = self._truth(name)
         metrics = {}
-        for candidate, (parts, record) in candidates.items():
-            if not parts:  # there is no memory bank
+        for candidate, (score, record) in candidates.items():
+            try:
+                scorer = Scorer.of(score, settings, record)
+            except ScoreError:  # there is no memory bank, or there are no Gaussians
                 continue
-            scorer = Scorer.of(parts, settings, record.group("calibration"), record.group("perturbed"))
-            painted = record.group("probe")
             metrics[candidate] = {
-                **probe_metrics(scorer, painted, painted["source"], probe, sigma),
+                **probe_metrics(scorer, record.group("probe"), probe, sigma),
                 **true_metrics(scorer(record.group("test")), labels, masks, sigma),
             }
         return metrics
 
 
 def _distance_scorer(record: Record, settings: Settings) -> Scorer:
-    return Scorer.of(("distance",), settings, record.group("calibration"), record.group("perturbed"))
+    return Scorer.of(Score.of("distance"), settings, record)
 
 
 def _current_attributes(paths: Paths, name: str, task: str, *, base: str, prototype: str) -> dict[str, Any]:
@@ -254,10 +256,11 @@ def expert_parameters(expert: Path) -> int:
         expert: what `moleflow.flow.expert_files.save_expert` wrote.
 
     Returns:
-        The number, rounded, patches of memory banks included.
+        The number, rounded, normal patches included.
 
     Raises:
         ArtifactError: the file is missing or broken.
     """
     tensors, metadata = load_tensors(expert, "expert")
-    return round(sum(tensor.numel() for tensor in tensors.values()) / len(metadata["features"]))
+    learned = [tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()]
+    return round(sum(learned) / len(metadata["features"]))

@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from moleflow.calibration.conformal import alarms, images_needed
+from moleflow.calibration.conformal import alarms
 from moleflow.evaluation.continual import continual_account
-from moleflow.evaluation.metrics import Ranking, alarm_metrics, mean_of_defined, pixel_ranking, ranking
+from moleflow.evaluation.metrics import Ranking, alarm_metrics, mean_of_defined, pixel_ranking, ranking, recall_at
 from moleflow.evaluation.outcomes import MEASURED, Outcome
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scorer import Predictions
 
 Metrics = dict[str, float | None]
 
+TOO_FEW = "too few normal images for an alarm_rate of {:g}"
 CONTINUAL = ("image_auroc", "pixel_ap", "aupro")  # metrics that are followed from task to task
 
 
@@ -98,6 +99,35 @@ def grades(outcome: Outcome, sigma: float) -> tuple[list[Grade], list[Grade]]:
     return [graded(step) for step in outcome.own], [graded(step) for step in outcome.routed]
 
 
+def marking_metrics(outcome: Outcome, sigma: float, size: int) -> tuple[Metrics, dict[str, str]]:
+    """How the own expert's pixel threshold does, which was set before, from normal images alone.
+
+    Args:
+        outcome: outcome of the product.
+        sigma: smoothing of the anomaly maps in pixels.
+        size: side of the anomaly maps in pixels.
+
+    Returns:
+        marked_normal, the share of the normal images with a marked pixel, and pixel_f1, the F1 score of marked pixels;
+        and for each one that is None the reason.
+    """
+    names = ("marked_normal_own_expert", "pixel_f1_own_expert")
+    if np.isinf(outcome.pixel_threshold):
+        return dict.fromkeys(names), dict.fromkeys(names, TOO_FEW.format(outcome.alarm_rate))
+    maps = anomaly_maps(outcome.own[-1].patch_score, size=size, sigma=sigma)
+    marked, defective = maps > outcome.pixel_threshold, outcome.labels.astype(bool)
+    metrics: Metrics = dict.fromkeys(names)
+    reasons = dict.fromkeys(names, "no normal test image")
+    if not defective.all():
+        metrics[names[0]] = float(marked[~defective].any((1, 2)).mean())
+    reasons[names[1]] = "no pixel is marked as defective"
+    if outcome.masks is not None and outcome.masks.any():
+        counted = ~unmarked(outcome.labels, outcome.masks)
+        found = int((marked & outcome.masks).sum())
+        metrics[names[1]] = 2 * found / int(marked[counted].sum() + outcome.masks.sum())
+    return metrics, {name: reasons[name] for name in names if metrics[name] is None}
+
+
 def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics, dict[str, str]]:
     """All metrics of one product, by the routed experts and (with the suffix _own_expert) by its own expert.
 
@@ -132,9 +162,13 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
         reason = "no test image of the kind it needs, or no alarm"
         if np.isinf(outcome.threshold):
             counted = dict.fromkeys(counted)
-            reason = f"fewer than {images_needed(outcome.alarm_rate)} calibration images"
+            reason = TOO_FEW.format(outcome.alarm_rate)
         metrics |= {f"{metric}{suffix}": value for metric, value in counted.items()}
         reasons |= {f"{metric}{suffix}": reason for metric, value in counted.items() if value is None}
+        on_test = recall_at(outcome.labels, predictions.comparable_score, outcome.alarm_rate)
+        metrics[f"recall_at_alarm_rate_on_test{suffix}"] = on_test
+        if on_test is None:
+            reasons[f"recall_at_alarm_rate_on_test{suffix}"] = "test images of both kinds are needed"
     defective = outcome.labels.astype(bool)
     metrics["defective_marked"] = None
     if outcome.masks is None or not defective.any():
@@ -162,18 +196,21 @@ class ProductResult:
     unmoved: str
 
 
-def evaluate_product(outcome: Outcome, *, sigma: float) -> ProductResult:
+def evaluate_product(outcome: Outcome, *, sigma: float, size: int) -> ProductResult:
     """Evaluates a method on one product; nothing of the outcome's arrays is kept.
 
     Args:
         outcome: outcome of the product.
         sigma: smoothing of the anomaly maps in pixels.
+        size: side of the anomaly maps in pixels.
 
     Returns:
         Its results.
     """
     own, routed = grades(outcome, sigma)
     metrics, reasons = class_metrics(outcome, own[-1], routed[-1])
+    marking, unmarkable = marking_metrics(outcome, sigma, size)
+    metrics, reasons = metrics | marking, reasons | unmarkable
     return ProductResult(
         metrics={**metrics, "undefined": reasons},
         own={metric: [each.value(metric) for each in own] for metric in CONTINUAL},

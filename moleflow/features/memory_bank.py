@@ -1,7 +1,7 @@
 """Memory banks: some of a product's normal patches, kept for each layer."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from moleflow.features.image_features import ImageFeatures
@@ -14,27 +14,32 @@ SEARCHED = 20  # patches drawn at random per patch kept, before the greedy searc
 class MemoryBank:
     """Distance of every patch to the nearest kept one, layer by layer.
 
+    Attributes:
+        patches: those that are kept, of each layer, (M, C_l).
+        images: of each layer the number of the image that each patch is of, (M,).
+
     Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, sections
     3.2 and 3.3; the greedy search runs over a random part of the patches, the layers are kept apart,
     and the score is the plain distance without the reweighting of equation 7.
     """
 
-    def __init__(self, patches: list[Float[Tensor, "M _"]]) -> None:
+    def __init__(self, patches: list[Float[Tensor, "M _"]], images: list[Int64[Tensor, " M"]] | None = None) -> None:
         """Keeps patches.
 
         Args:
             patches: of each layer, (M, C_l), on the device that is to search; a patch feature has the layers' channels
                 side by side.
+            images: of each layer the number of the image that each patch is of, (M,); None if nobody asks for
+                `left_out_distances`.
         """
+        self.patches = patches
+        self.images = (
+            [layer.new_zeros(len(layer), dtype=torch.int64) for layer in patches] if images is None else images
+        )
         # Distances come of differences of squares, which are the more exact the smaller the squares are.
         self.centers = [layer.float().mean(0) for layer in patches]
         self.centered = [layer - center for layer, center in zip(patches, self.centers, strict=True)]
         self.norms = [layer.square().sum(1) for layer in self.centered]
-
-    @property
-    def patches(self) -> list[Float[Tensor, "M _"]]:
-        """The patches that are kept, of each layer, (M, C_l)."""
-        return [layer + center for layer, center in zip(self.centered, self.centers, strict=True)]
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> list[Float[Tensor, "N H W"]]:
         """Distance of every patch to the nearest kept one, for each layer.
@@ -45,11 +50,31 @@ class MemoryBank:
         Returns:
             Distances, (N, H, W) for each layer.
         """
+        return self._nearest(features, self.norms)
+
+    def left_out_distances(
+        self, features: Float[Tensor, "N H W C"], own: list[Bool[Tensor, " _"]]
+    ) -> list[Float[Tensor, "N H W"]]:
+        """The same without some of the kept patches: those of the images that are measured.
+
+        Args:
+            features: standardized patch features, (N, H, W, C).
+            own: of each layer the patches that do not count, (M,).
+
+        Returns:
+            Distances, (N, H, W) for each layer.
+        """
+        norms = [layer.masked_fill(unused, torch.inf) for layer, unused in zip(self.norms, own, strict=True)]
+        return self._nearest(features, norms)
+
+    def _nearest(
+        self, features: Float[Tensor, "N H W C"], norms: list[Float[Tensor, " _"]]
+    ) -> list[Float[Tensor, "N H W"]]:
         nearest, start = [], 0
-        for center, kept, norms in zip(self.centers, self.centered, self.norms, strict=True):
+        for center, kept, squares in zip(self.centers, self.centered, norms, strict=True):
             end = start + kept.shape[1]
             rows = features[..., start:end].flatten(0, 2) - center
-            nearest.append(_nearest(rows, kept, norms).reshape(features.shape[:3]))
+            nearest.append(_nearest(rows, kept, squares).reshape(features.shape[:3]))
             start = end
         return nearest
 
@@ -64,7 +89,7 @@ def _nearest(rows: Float[Tensor, "P C"], kept: Float[Tensor, "M C"], norms: Floa
     return smallest.add_(rows.square().sum(1)).clamp_min_(0).sqrt_()
 
 
-def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int) -> list[Float[Tensor, "M _"]]:
+def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int) -> MemoryBank:
     """Chooses patches that cover a product's normal ones, for each layer.
 
     Args:
@@ -74,13 +99,16 @@ def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int
         seed: of the random part that is searched.
 
     Returns:
-        The patches of each layer, (M, C_l) fp16, on the features' device; an empty list for size 0.
+        A memory bank of fp16 patches, on the features' device; without layers for size 0.
     """
     if size == 0:
-        return []
+        return MemoryBank([])
     generator = torch.Generator().manual_seed(seed)
     candidates = _drawn(features, SEARCHED * size, generator)
-    return [layer[_greedy_cover(layer.float(), size, generator)] for layer in candidates.split(layers, dim=1)]
+    each = len(candidates) // len(features)
+    chosen = [_greedy_cover(layer.float(), size, generator) for layer in candidates.split(layers, dim=1)]
+    patches = [layer[rows] for layer, rows in zip(candidates.split(layers, dim=1), chosen, strict=True)]
+    return MemoryBank(patches, [rows // each for rows in chosen])
 
 
 def _drawn(features: ImageFeatures, count: int, generator: torch.Generator) -> Float[Tensor, "P C"]:

@@ -30,6 +30,19 @@ def kinds_of(images: list[str]) -> np.ndarray:
     return np.array([image.split("/")[0] for image in images])
 
 
+def sessions_of(images: list[str]) -> np.ndarray:
+    """Number of each image's kind, in the order in which the kinds come.
+
+    Args:
+        images: names from `probe_names`, M of them.
+
+    Returns:
+        1, 2, ..., (M,), int64.
+    """
+    numbers = {kind: number for number, kind in enumerate(dict.fromkeys(kinds_of(images).tolist()), start=1)}
+    return np.array([numbers[kind] for kind in kinds_of(images)], dtype=np.int64)
+
+
 def sources_of(images: list[str]) -> np.ndarray:
     """Row of the calibration image that each was made from.
 

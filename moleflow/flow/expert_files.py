@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from moleflow.config.registry import Settings
-from moleflow.features.memory_bank import MemoryBank
+from moleflow.features.normal_patches import NormalPatches
 from moleflow.files.artifacts import ArtifactError, digest
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.flow.density import Density, base_state, expert_names
@@ -29,7 +29,7 @@ def save_expert(
     folds: list[dict[str, Tensor]],
     arguments: dict[str, Any],
     *,
-    memory_banks: list[dict[str, list[Tensor]]],
+    normal_patches: list[dict[str, NormalPatches]],
     base: Path,
     features: dict[str, str],
 ) -> None:
@@ -39,15 +39,15 @@ def save_expert(
         path: the file.
         folds: the expert's tensors by name; once, or once per fold of cross-calibration.
         arguments: of `Density`.
-        memory_banks: for each fold, per product that the expert serves, the patches of each layer.
+        normal_patches: for each fold, per product that the expert serves, what is kept of its normal patches.
         base: file of the base.
         features: per product that the expert serves, the prototype's digest of its features.
     """
     links = {"base_digest": digest(base), "features": features, "folds": len(folds)}
     tensors = {f"{number}/{name}": tensor for number, fold in enumerate(folds) for name, tensor in fold.items()}
-    for number, products in enumerate(memory_banks):
-        for product, layers in products.items():
-            tensors |= {f"memory/{number}/{product}/{layer}": patches for layer, patches in enumerate(layers)}
+    for number, products in enumerate(normal_patches):
+        for product, normal in products.items():
+            tensors |= {f"normal/{number}/{product}/{name}": tensor for name, tensor in normal.tensors().items()}
     save_tensors(path, "expert", tensors, {"arguments": arguments, **links})
 
 
@@ -76,17 +76,17 @@ def load_base(path: Path, settings: Settings, seed: int, device: torch.device) -
 
 def load_expert(
     base: Path, expert: Path, *, product: str, device: torch.device
-) -> tuple[list[Density], list[MemoryBank]]:
+) -> tuple[list[Density], list[NormalPatches]]:
     """Loads an expert over the stored base.
 
     Args:
         base: what `save_base` wrote.
         expert: what `save_expert` wrote.
-        product: whose memory banks to load.
+        product: whose normal patches to load.
         device: where they are to run.
 
     Returns:
-        The densities in eval mode, one per fold, and the memory bank of each; it is empty if `memory_size` was 0.
+        The densities in eval mode, one per fold, and the normal patches of each.
 
     Raises:
         ArtifactError: a file is missing or broken, or the expert was learned over another base.
@@ -95,15 +95,15 @@ def load_expert(
     if metadata["base_digest"] != digest(base):
         raise ArtifactError(f"{expert} was learned over another base than {base}; run `dvc repro`")
     shared = load_tensors(base, "base")[0]
-    densities, memory_banks = [], []
+    densities, normal_patches = [], []
     for number in range(metadata["folds"]):
-        own, kept = (_below(prefix, tensors) for prefix in (f"{number}/", f"memory/{number}/{product}/"))
+        own, kept = (_below(prefix, tensors) for prefix in (f"{number}/", f"normal/{number}/{product}/"))
         density = Density(**metadata["arguments"])
         _load(density, shared, set(base_state(density)), base)
         _load(density, own, set(expert_names(density)), expert)
         densities.append(density.requires_grad_(False).eval().to(device))
-        memory_banks.append(MemoryBank([kept[str(layer)].to(device) for layer in range(len(kept))]))
-    return densities, memory_banks
+        normal_patches.append(NormalPatches.from_tensors({name: tensor.to(device) for name, tensor in kept.items()}))
+    return densities, normal_patches
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -20,7 +20,9 @@ LITE0: Preset = {
     "alignment": "affine",
     "flow_layers": 2,
     "memory_size": 2000,
-    "score": "hybrid",
+    "gaussian_rank": 10,
+    "score": "distances",
+    "image_level": 25.0,
     "couplings": 6,
     "dia_blocks": 2,
     "lora_alpha": 64.0,
@@ -51,7 +53,9 @@ DIARY: Preset = {
     "alignment": "layer_norm",
     "flow_layers": 0,
     "memory_size": 0,
+    "gaussian_rank": 0,
     "score": "nll",
+    "image_level": 0.0,
     "couplings": 8,
     "dia_blocks": 4,
     "lora_alpha": 1.0,
@@ -66,11 +70,16 @@ ORIGINAL: Preset = {
     "alignment": "layer_norm",
     "flow_layers": 0,
     "memory_size": 0,
+    "gaussian_rank": 0,
     "score": "nll",
+    "image_level": 0.0,
     "lora_alpha": 1.0,
     "lr": 3e-4,
     "precision": "bf16",
 }
+# The default's features and flow, scored by one of its parts.
+FLOW: Preset = {**LITE0, "score": "nll"}
+MEMORY: Preset = {**LITE0, "score": "memory"}
 WRN50_28: Preset = {**DIARY, "backbone": "wide_resnet50_2.racm_in1k", "layers": [2, 3]}
 WRN50_56: Preset = {**WRN50_28, "layers": [1, 2, 3]}
 # The diary does not say which blocks; these are spread evenly.
@@ -87,6 +96,8 @@ PRESETS = {
     "lite2": LITE2,
     "vit_s": VIT_S,
     "original": ORIGINAL,
+    "flow": FLOW,
+    "memory": MEMORY,
     "wrn50_28": WRN50_28,
     "wrn50_56": WRN50_56,
     "vit_b": VIT_B,

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from moleflow.report import tables
 from moleflow.report.cases import Cases
 from moleflow.report.histogram import Histogram, histogram
+from moleflow.report.results import PROMISED
 from moleflow.report.tables import Table, cell, title
 from moleflow.report.tinted import Rows, confusion, matrices
 
@@ -114,6 +115,7 @@ def page(
         commit=commit,
         headlines=_headlines(summary),
         target=_target(classes),
+        promised=PROMISED[summary["alarm_for"]],
         columns=list(COLUMNS.values()),
         products=_products(classes, plots["histogram"], cases, data),
         means=[cell(summary[key]) for key in COLUMNS],

@@ -4,6 +4,11 @@ from typing import Any
 
 from moleflow.report import tables
 
+PROMISED = {  # what `alarm_for` means
+    "session": "the rate is promised for images as the calibration images are",
+    "shifted": "the rate is promised for other days too, as far as they are like the probe's harmless changes",
+}
+
 
 def results(metrics: dict[str, Any]) -> str:
     """All results of a commit.
@@ -18,6 +23,9 @@ def results(metrics: dict[str, Any]) -> str:
     parts = {
         "Accuracy, product not given": [tables.accuracy_table(classes, summary)],
         "Alarms at the threshold from normal images alone": [tables.alarms_table(classes, summary)],
+        f"The same thresholds, product given; {PROMISED[summary['alarm_for']]}": [
+            tables.thresholds_table(classes, summary)
+        ],
         "Continual learning": [tables.continual_table(summary)],
     }
     if baselines:

@@ -8,6 +8,14 @@ from tabulate import tabulate
 
 ACCURACY = ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro", "routing_accuracy", "open_set_auroc")
 ALARMS = ("precision", "recall", "f1", "rejected_normal", "rejected_defective", "unknown_rejected")
+THRESHOLDS = {
+    "false_alarm_rate_own_expert": "false alarm rate",
+    "recall_own_expert": "recall",
+    "recall_at_alarm_rate_on_test_own_expert": "recall at that rate on the test",
+    "marked_normal_own_expert": "normal images with a marked pixel",
+    "pixel_f1_own_expert": "pixel F1",
+    "pixel_best_f1_on_test_own_expert": "pixel best F1 on the test",
+}
 COMPARED = ("image_auroc", "pixel_ap", "aupro", "f1", "false_alarm_rate")
 PROBED = ("probe_image_auroc", "test_image_auroc", "probe_pixel_ap", "test_pixel_ap")
 ACRONYMS = {"auroc": "AUROC", "ap": "AP", "aupro": "AUPRO", "f1": "F1"}
@@ -98,6 +106,22 @@ def alarms_table(classes: dict[str, Any], summary: dict[str, Any]) -> Table:
     promised, realized = f"{summary['calibration']['target']:g}", cell(summary["false_alarm_rate"])
     rows.append(["mean", promised, realized, "", *_cells(summary, ALARMS)])
     return Table(["product", "target", "false alarm rate", "95 % interval", *map(title, ALARMS)], rows)
+
+
+def thresholds_table(classes: dict[str, Any], summary: dict[str, Any]) -> Table:
+    """What the thresholds find, each product given, beside what thresholds set on the test labels could find.
+
+    Args:
+        classes: content of metrics/classes.json.
+        summary: content of metrics/summary.json.
+
+    Returns:
+        A line per product and one of their means; shares from 0 to 1.
+    """
+    rows = [
+        [product, *_cells(metrics, tuple(THRESHOLDS))] for product, metrics in [*classes.items(), ("mean", summary)]
+    ]
+    return Table(["product", *THRESHOLDS.values()], rows)
 
 
 def continual_table(summary: dict[str, Any]) -> Table:

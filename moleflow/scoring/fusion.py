@@ -1,56 +1,50 @@
-"""Fusion: several statistics become one, on one scale for all experts; higher is more anomalous."""
-
-from collections.abc import Sequence
+"""Fusion: several statistics of a patch become one; higher is more anomalous."""
 
 import numpy as np
 
 from moleflow.calibration.surprise import Reference
+from moleflow.files.record_file import Statistics
+from moleflow.scoring.scores import Parts
 
 
-def fuse(references: Sequence[Reference], values: list[np.ndarray]) -> np.ndarray:
-    """Fuses several statistics by the sum of their surprises (Fisher's method); one stays as it is.
+def summed(parts: Parts, references: dict[str, Reference], statistics: Statistics) -> np.ndarray:
+    """Sum of statistics, each in standard deviations of normal patches; every kind has the same weight.
+
+    A defect is where statistics agree, and a large one may be very large: so images are judged.
 
     Args:
-        references: of each statistic the values of normal images.
-        values: of each statistic the values to fuse, all of one shape.
+        parts: names of the statistics by kind.
+        references: normal patches by statistic.
+        statistics: values of patches, all of one shape.
 
     Returns:
-        The sum, in nats, or the only statistic; shape of its values.
+        Patch scores, shape of the values.
+    """
+    kinds = [np.mean([references[part].z_scores(statistics[part]) for part in names], axis=0) for names in parts]
+    total: np.ndarray = np.sum(kinds, axis=0)
+    return total
+
+
+def surprises(parts: Parts, references: dict[str, Reference], statistics: Statistics) -> np.ndarray:
+    """Sum of surprises (Fisher's method), which grow ever more slowly: no statistic drowns the others in a map.
+
+    A single statistic is counted in standard deviations, which ranks pixels alike and costs nothing.
+
+    Args:
+        parts: names of the statistics by kind.
+        references: normal patches by statistic.
+        statistics: values of patches, all of one shape.
+
+    Returns:
+        Patch scores in nats, or of a single statistic in standard deviations; shape of the values.
 
     Source: Fisher, "Statistical Methods for Research Workers", 1925, section 21.1.
     """
-    if len(values) == 1:
-        return values[0]
-    return np.sum([normal.surprise(compared) for normal, compared in zip(references, values, strict=True)], axis=0)
-
-
-def scores_among_others(
-    reference: list[np.ndarray], reference_sources: np.ndarray, values: list[np.ndarray], sources: np.ndarray
-) -> np.ndarray:
-    """Image scores, each fused against the reference images of other sources only.
-
-    Scored against themselves, or against images made from them, calibration images would look more ordinary than
-    a new normal image, and there would be more false alarms than promised. With one statistic the promise is
-    exact; with several a new image is compared with one reference more, and the rate stays a little below the
-    promised one (tests/scoring/test_scorer.py).
-
-    Args:
-        reference: of each statistic the aggregated values of the reference images, (m,).
-        reference_sources: number of the calibration image that each reference image is or was made from, (m,).
-        values: of each statistic the aggregated values of the images, (N,).
-        sources: number of the calibration image that each image is or was made from, (N,).
-
-    Returns:
-        Image scores, (N,).
-    """
-    scores = np.empty(len(sources))
-    for source in np.unique(sources):
-        own, others = sources == source, reference_sources != source
-        if not others.any():  # it is the only one
-            others = ~others
-        references = [Reference.of(normal[others]) for normal in reference] if len(values) > 1 else []
-        scores[own] = fuse(references, [compared[own] for compared in values])
-    return scores
+    names = [part for kind in parts for part in kind]
+    if len(names) == 1:
+        return references[names[0]].z_scores(statistics[names[0]])
+    total: np.ndarray = np.sum([references[part].surprise(statistics[part]) for part in names], axis=0)
+    return total
 
 
 def comparable_scores(normal: Reference, scores: np.ndarray) -> np.ndarray:
@@ -67,6 +61,6 @@ def comparable_scores(normal: Reference, scores: np.ndarray) -> np.ndarray:
         (N,), in nats; larger is more anomalous.
     """
     least = normal.ordered[0]
-    below = np.maximum(least - scores, 0) / max(normal.ordered.std(), 1e-6 * (1 + abs(least)))
+    below = np.maximum(least - scores, 0) / max(normal.deviation, 1e-6 * (1 + abs(least)))
     result: np.ndarray = normal.surprise(scores) / (1 + below)
     return result

@@ -1,4 +1,4 @@
-"""From statistics to scores, p-values and thresholds, by means of calibration images.
+"""From statistics to scores, p-values and thresholds, by means of normal images.
 
 The same for the experts and the baselines.
 """
@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from moleflow.calibration.conformal import alarm_threshold, cross_p_values
+from moleflow.calibration.conformal import alarm_threshold, p_values
+from moleflow.calibration.promises import PROMISES
 from moleflow.calibration.surprise import Reference
-from moleflow.config.registry import Settings
-from moleflow.files.record_file import Arrays, Statistics
+from moleflow.config.registry import Settings, choose
+from moleflow.files.record_file import Arrays, Record, Statistics
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.scoring.aggregation import aggregate
-from moleflow.scoring.fusion import comparable_scores, fuse, scores_among_others
+from moleflow.scoring.fusion import comparable_scores, summed, surprises
+from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.scores import Parts, Score, statistics_of
+
+MAPPED_AT_ONCE = 64  # images
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Predictions:
     """Predictions on N images.
 
     Attributes:
-        patch_score: (N, H, W), comparable between experts.
+        patch_score: (N, H, W), comparable between experts: what a map shows.
         image_score: (N,), on its expert's own scale, that of its threshold.
         p_value: (N,), conformal.
         comparable_score: (N,), the image score on one scale for all experts: what image metrics rank.
@@ -38,80 +43,96 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class NormalImages:
+    """What a scorer says of normal images that its expert did not learn from, or is asked about as if it had not.
+
+    Attributes:
+        score: image scores, (n,).
+        peak: largest pixel of their anomaly maps, (n,).
+        fold: number of the fold that each belongs to, (n,).
+        session: 0 as they are, 1, 2, ... after one kind of harmless change each, (n,).
+    """
+
+    score: np.ndarray
+    peak: np.ndarray
+    fold: np.ndarray
+    session: np.ndarray
+
+
+@dataclass(frozen=True)
 class Scorer:
     """Turns patch statistics into predictions.
 
-    Image scores are fused against the calibration images and perturbed ones together, so that a statistic
-    that reacts to perturbations counts little; patch scores against the calibration images alone.
-
     Attributes:
-        parts: names of the statistics to use; several are fused.
-        settings: how patch scores become image scores, see `aggregate`.
-        patches: of each part its values on the calibration images' patches, (n, H, W).
-        images: of each part the aggregated values of the calibration images, followed by those of the
-            perturbed ones, (n + m,).
-        folds: number of the fold that each calibration image belongs to, (n,).
-        sources: row of the calibration image that each perturbed one was made from, (m,).
+        image, map: names of the statistics that judge an image and that draw its map, by kind.
+        settings: keys of params.yaml: how patch scores become image scores, see `aggregate`; `alarm_for`, a name in
+            `PROMISES`; `eval_size` and `map_sigma` of anomaly maps.
+        references: by statistic the normal patches that others are compared with.
+        normal: the normal images that p-values compare with.
     """
 
-    parts: tuple[str, ...]
+    image: Parts
+    map: Parts
     settings: Settings
-    patches: Statistics
-    images: Statistics
-    folds: np.ndarray
-    sources: np.ndarray
+    references: dict[str, Reference]
+    normal: NormalImages
 
     @classmethod
-    def of(cls, parts: tuple[str, ...], settings: Settings, calibration: Arrays, perturbed: Arrays) -> "Scorer":
-        """Makes a scorer from the statistics of calibration images.
+    def of(cls, score: Score, settings: Settings, record: Record) -> "Scorer":
+        """Makes a scorer from the statistics of normal images.
+
+        Where the training images have every statistic as if they had been left out, they count as the calibration
+        images do.
 
         Args:
-            parts: names of the statistics to use.
-            settings: how patch scores become image scores, see `aggregate`.
-            calibration: statistics of the calibration images, (n, H, W) each, and their "fold", (n,).
-            perturbed: statistics of perturbed ones, (m, H, W) each, and their "source", (m,); empty for none.
+            score: kinds of statistic to use.
+            settings: see the class.
+            record: groups "calibration" with "fold", (n,), "perturbed" with "fold" and "session", and "left_out";
+                statistics of images are (n, H, W) each; the last two may be empty.
 
         Returns:
             The scorer.
 
         Raises:
-            ChoiceError: the aggregation is unknown.
+            ScoreError: there is no statistic of one of the kinds.
+            ChoiceError: the aggregation or the promise is unknown.
         """
-        sources = perturbed.get("source", np.empty(0, np.int64))
-        references = [calibration, perturbed] if len(sources) else [calibration]
-        images = {
-            part: np.concatenate([aggregate(statistics[part], settings) for statistics in references]) for part in parts
+        calibration, left_out, perturbed = (record.group(name) for name in ("calibration", "left_out", "perturbed"))
+        image, drawn = statistics_of(score.image, calibration), statistics_of(score.map, calibration)
+        names = {part for kinds in (image, drawn) for kind in kinds for part in kind}
+        groups = [(calibration, calibration["fold"], np.zeros(len(calibration["fold"]), np.int64))]
+        if names <= set(left_out):
+            none = np.zeros(len(left_out[min(names)]), np.int64)
+            groups.append((left_out, none, none))
+        references = {
+            part: Reference.of(np.concatenate([statistics[part] for statistics, *_ in groups]))
+            for part in sorted(names)
         }
-        patches = {part: calibration[part] for part in parts}
-        return cls(parts, settings, patches, images, calibration["fold"], sources)
+        if len(perturbed.get("fold", ())):
+            groups.append((perturbed, perturbed["fold"], perturbed["session"]))
+        empty = np.empty(0)
+        scorer = cls(image, drawn, settings, references, NormalImages(empty, empty, empty, empty))
+        normal = NormalImages(
+            score=np.concatenate([scorer.image_scores(statistics) for statistics, *_ in groups]),
+            peak=np.concatenate([scorer.peaks(statistics) for statistics, *_ in groups]),
+            fold=np.concatenate([fold for _, fold, _ in groups]),
+            session=np.concatenate([session for *_, session in groups]),
+        )
+        return cls(image, drawn, settings, references, normal)
 
-    @cached_property
-    def normal_scores(self) -> np.ndarray:
-        """Image scores of the calibration images, (n,), each among the others."""
-        return self._among_others(self._own(slice(None, len(self.folds))), np.arange(len(self.folds)))
-
-    @cached_property
-    def perturbed_scores(self) -> np.ndarray:
-        """Image scores of the perturbed images, (m,), each among images of other sources."""
-        return self._among_others(self._own(slice(len(self.folds), None)), self.sources)
-
-    def left_out_scores(self, statistics: Statistics, sources: np.ndarray) -> np.ndarray:
-        """Image scores of images that were made from calibration images, each among images of other sources.
+    def image_scores(self, statistics: Arrays) -> np.ndarray:
+        """Image scores by one expert.
 
         Args:
-            statistics: statistics by the density that did not see the calibration image, (N, H, W) each.
-            sources: row of the calibration image that each was made from, (N,).
+            statistics: its statistics, (N, H, W) each.
 
         Returns:
             Image scores, (N,).
         """
-        return self._among_others([aggregate(statistics[part], self.settings) for part in self.parts], sources)
+        return aggregate(summed(self.image, self.references, statistics), self.settings)
 
     def patch_scores(self, statistics: Statistics) -> np.ndarray:
-        """Patch scores by one density, on one scale for all experts.
-
-        Several statistics are fused against the calibration images; a single one is counted in their standard
-        deviations from their mean, which changes a map's unit only.
+        """Patch scores of anomaly maps by one expert, on one scale for all experts.
 
         Args:
             statistics: its statistics, (N, H, W) each.
@@ -119,73 +140,74 @@ class Scorer:
         Returns:
             Patch scores, (N, H, W).
         """
-        values = [statistics[part] for part in self.parts]
-        if len(values) > 1:
-            return fuse(self._patch_references, values)
-        level, spread = self._patch_level
-        scores: np.ndarray = (values[0] - level) / spread
-        return scores
+        return surprises(self.map, self.references, statistics)
+
+    def peaks(self, statistics: Arrays) -> np.ndarray:
+        """Largest pixel of each anomaly map.
+
+        Args:
+            statistics: statistics by one expert, (N, H, W) each.
+
+        Returns:
+            (N,).
+        """
+        patches, size, sigma = self.patch_scores(statistics), self.settings["eval_size"], self.settings["map_sigma"]
+        parts = [patches[start : start + MAPPED_AT_ONCE] for start in range(0, len(patches), MAPPED_AT_ONCE)]
+        return np.concatenate([anomaly_maps(part, size=size, sigma=sigma).max((1, 2)) for part in parts])
+
+    @property
+    def unchanged_scores(self) -> np.ndarray:
+        """Scores of the normal images as they are."""
+        return self.normal.score[self.normal.session == 0]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weight of every normal image in a p-value, (n,)."""
+        return choose(PROMISES, self.settings["alarm_for"], "alarm_for")(self.normal.session)
 
     def threshold(self, alarm_rate: float) -> float:
         """Score above which an image raises an alarm.
 
-        With several folds it is only close to where p-values fall below the rate; alarms are
-        decided by the p-values.
+        With several folds it is only close to where p-values fall below the rate; alarms are decided by the p-values.
 
         Args:
             alarm_rate: tolerated share of false alarms, in (0, 1).
 
         Returns:
-            The threshold; infinite if there are too few calibration images.
+            The threshold; infinite if there are too few normal images.
         """
-        return alarm_threshold(self.normal_scores, alarm_rate)
+        return alarm_threshold(self.normal.score, self.weights, alarm_rate)
+
+    def pixel_threshold(self, alarm_rate: float) -> float:
+        """Value above which a pixel of an anomaly map is marked, so that about `alarm_rate` of normal images have any.
+
+        Args:
+            alarm_rate: tolerated share of normal images with a marked pixel, in (0, 1).
+
+        Returns:
+            The threshold; infinite if there are too few normal images.
+        """
+        return alarm_threshold(self.normal.peak, self.weights, alarm_rate)
 
     def __call__(self, statistics: Statistics) -> Predictions:
         """Predictions on images.
 
         Args:
-            statistics: statistics by the density of every fold, (F, N, H, W) each.
+            statistics: statistics by the expert of every fold, (F, N, H, W) each.
 
         Returns:
             Predictions; scores are the means over the folds.
         """
-        folds = [
-            {part: statistics[part][number] for part in self.parts} for number in range(len(statistics[self.parts[0]]))
-        ]
-        scores = np.stack(
-            [
-                fuse(self._image_references, [aggregate(fold[part], self.settings) for part in self.parts])
-                for fold in folds
-            ]
-        )
+        count = len(statistics[self.image[0][0]])
+        folds = [{part: statistics[part][number] for part in self.references} for number in range(count)]
+        scores = np.stack([self.image_scores(fold) for fold in folds])
+        found = p_values(self.normal.score, self.weights, self.normal.fold, scores)
         maps = np.mean([self.patch_scores(fold) for fold in folds], axis=0)
-        p_values = cross_p_values(self.normal_scores, self.folds, scores)
-        return Predictions(maps, scores.mean(0), p_values, comparable_scores(self._normal_reference, scores.mean(0)))
+        return Predictions(maps, scores.mean(0), found, comparable_scores(self._unchanged, scores.mean(0)))
 
     @cached_property
-    def _normal_reference(self) -> Reference:
-        return Reference.of(self.normal_scores)
-
-    @cached_property
-    def _image_references(self) -> list[Reference]:
-        return [Reference.of(self.images[part]) for part in self.parts]
-
-    @cached_property
-    def _patch_references(self) -> list[Reference]:
-        return [Reference.of(self.patches[part]) for part in self.parts]
-
-    @cached_property
-    def _patch_level(self) -> tuple[float, float]:
-        """Mean and standard deviation of the only statistic."""
-        normal = self.patches[self.parts[0]]
-        return float(normal.mean()), float(normal.std()) or 1.0
-
-    def _own(self, rows: slice) -> list[np.ndarray]:
-        return [self.images[part][rows] for part in self.parts]
-
-    def _among_others(self, values: list[np.ndarray], sources: np.ndarray) -> np.ndarray:
-        made_of = np.concatenate([np.arange(len(self.folds)), self.sources])
-        return scores_among_others([self.images[part] for part in self.parts], made_of, values, sources)
+    def _unchanged(self) -> Reference:
+        return Reference.of(self.unchanged_scores)
 
 
 def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
@@ -194,15 +216,18 @@ def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
     Args:
         path: the file.
         scorer: the scorer.
-        attributes: what to know of it besides: alarm_rate, eval_size, map_sigma, and of the statistics precision,
-            base_digest, expert_digest and prototype_digest.
+        attributes: what to know of it besides: alarm_rate, and of the statistics precision, base_digest, expert_digest
+            and prototype_digest.
     """
-    arrays = {"folds": scorer.folds, "sources": scorer.sources}
-    arrays |= {f"patches/{part}": scorer.patches[part] for part in scorer.parts}
-    arrays |= {f"images/{part}": scorer.images[part] for part in scorer.parts}
+    arrays = {f"normal/{name}": array for name, array in vars(scorer.normal).items()}
+    arrays |= {f"reference/{part}": reference.ordered for part, reference in scorer.references.items()}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    metadata = {"parts": list(scorer.parts), "settings": dict(scorer.settings), "attributes": attributes}
-    save_tensors(path, "scorer", tensors, metadata)
+    numbers = {
+        part: {key: value for key, value in vars(reference).items() if key != "ordered"}
+        for part, reference in scorer.references.items()
+    }
+    metadata = {"image": scorer.image, "map": scorer.map, "settings": dict(scorer.settings), "references": numbers}
+    save_tensors(path, "scorer", tensors, {**metadata, "attributes": attributes})
 
 
 def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
@@ -219,7 +244,10 @@ def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
     """
     tensors, metadata = load_tensors(path, "scorer")
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    parts = tuple(metadata["parts"])
-    patches, images = ({part: arrays[f"{kind}/{part}"] for part in parts} for kind in ("patches", "images"))
-    scorer = Scorer(parts, metadata["settings"], patches, images, arrays["folds"], arrays["sources"])
-    return scorer, metadata["attributes"]
+    references = {
+        part: Reference(ordered=arrays[f"reference/{part}"], **numbers)
+        for part, numbers in metadata["references"].items()
+    }
+    normal = NormalImages(**{name: arrays[f"normal/{name}"] for name in ("score", "peak", "fold", "session")})
+    image, drawn = (tuple(map(tuple, metadata[key])) for key in ("image", "map"))
+    return Scorer(image, drawn, metadata["settings"], references, normal), metadata["attributes"]

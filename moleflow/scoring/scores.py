@@ -1,37 +1,111 @@
 """Scores: which statistics of a patch are used."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
+from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
 
-# A score is the statistics that it uses; several are fused. "memory" stands for the memory distance of each layer.
-SCORES: dict[str, tuple[str, ...]] = {
-    "nll": ("nll",),
-    "latent": ("latent",),
-    "log_det": ("neg_log_det",),
-    "fused": ("nll", "neg_log_det"),
-    "memory": ("memory",),
-    "hybrid": ("nll", "latent", "memory"),
+
+class ScoreError(MoleflowError):
+    """A score reads a statistic that there is none of."""
+
+
+Parts = tuple[tuple[str, ...], ...]
+"""Names of statistics by kind: the memory distances of all layers are one kind."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """The kinds of statistic that judge an image, and those that draw its map.
+
+    Attributes:
+        image: kinds whose sum is an image's score.
+        map: kinds whose surprises are added up in its anomaly map.
+    """
+
+    image: tuple[str, ...]
+    map: tuple[str, ...]
+
+    @classmethod
+    def of(cls, *kinds: str) -> "Score":
+        """The same statistics for both.
+
+        Args:
+            *kinds: of statistic.
+
+        Returns:
+            The score.
+        """
+        return cls(kinds, kinds)
+
+    @property
+    def kinds(self) -> set[str]:
+        """All kinds that it uses."""
+        return {*self.image, *self.map}
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether training images can be judged as if left out, so that all normal images are compared with."""
+        return self.kinds <= NEEDS.keys()
+
+
+# "memory" stands for the memory distance of every layer.
+SCORES: dict[str, Score] = {
+    "nll": Score.of("nll"),
+    "latent": Score.of("latent"),
+    "log_det": Score.of("neg_log_det"),
+    "fused": Score.of("nll", "neg_log_det"),
+    "memory": Score.of("memory"),
+    "gaussian": Score.of("gaussian"),
+    "distances": Score(image=("memory", "gaussian"), map=("memory",)),
+    "hybrid": Score.of("nll", "latent", "memory"),
 }
+NEEDS = {"memory": "memory_size", "gaussian": "gaussian_rank"}  # keys that must be above 0 for a kind
 
 
-def statistics_of(score: str, found: Collection[str]) -> tuple[str, ...]:
-    """The statistics that a score uses.
+def choose_score(name: str) -> Score:
+    """Looks a score up.
 
     Args:
-        score: name in `SCORES`.
+        name: name in `SCORES`.
+
+    Returns:
+        The score.
+
+    Raises:
+        ChoiceError: it is unknown.
+    """
+    return choose(SCORES, name, "score")
+
+
+def needed(score: Score) -> list[str]:
+    """Keys of params.yaml that must be above 0 for a score.
+
+    Args:
+        score: the score.
+
+    Returns:
+        The keys.
+    """
+    return sorted(NEEDS[kind] for kind in score.kinds & NEEDS.keys())
+
+
+def statistics_of(kinds: tuple[str, ...], found: Collection[str]) -> Parts:
+    """The statistics of some kinds.
+
+    Args:
+        kinds: of statistic.
         found: names of the statistics there are.
 
     Returns:
-        Their names; none if one of them is not among `found`.
+        Their names by kind.
 
     Raises:
-        ChoiceError: the score is unknown.
+        ScoreError: there is no statistic of one of the kinds.
     """
-    names: list[str] = []
-    for part in choose(SCORES, score, "score"):
-        matching = sorted(name for name in found if name.rstrip("0123456789") == part)
-        if not matching:
-            return ()
-        names += matching
-    return tuple(names)
+    parts = tuple(tuple(sorted(name for name in found if name.rstrip("0123456789") == kind)) for kind in kinds)
+    for kind, names in zip(kinds, parts, strict=True):
+        if not names:
+            raise ScoreError(f"there is no {kind} statistic to score by; set {NEEDS.get(kind, kind)} above 0")
+    return parts

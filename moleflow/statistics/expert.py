@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from moleflow.compute.precision import matrix_products
 from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
-from moleflow.features.memory_bank import MemoryBank
+from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.prototype import Prototype
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, require_finite
@@ -21,17 +21,17 @@ THROUGH_AT_ONCE = 32  # images
 @torch.inference_mode()
 def patch_statistics(
     density: Density,
-    memory: MemoryBank,
+    normal: NormalPatches,
     features: Float[Tensor, "N H W C"],
     *,
     log_det: float,
     dtype: torch.dtype,
 ) -> dict[str, Float[Tensor, "N H W"]]:
-    """Statistics of patches by a density and a memory bank.
+    """Statistics of patches by a density and the normal patches.
 
     Args:
         density: base and expert, in eval mode; it models the features' first channels.
-        memory: the memory bank; it may be empty.
+        normal: what is kept of the product's normal patches.
         features: standardized patch features on the density's device, (N, H, W, C).
         log_det: log-determinant of the standardization of the channels that are modeled, in nats.
         dtype: arithmetic of the matrix products.
@@ -43,12 +43,12 @@ def patch_statistics(
         likelihood = density(features[..., : density.channels].float())
     likelihood = likelihood._replace(log_det=likelihood.log_det + log_det)
     statistics = {"nll": likelihood.nll, "latent": likelihood.latent, "neg_log_det": -likelihood.log_det}
-    statistics |= {f"memory{layer}": distance for layer, distance in enumerate(memory.distances(features))}
+    statistics |= normal.distances(features)
     return {name: statistic.float() for name, statistic in statistics.items()}
 
 
 class Expert:
-    """A product's densities and memory banks with its prototype.
+    """A product's densities and normal patches with its prototype.
 
     There is one of each, or with `calibration: cross` one per fold of the normal images, learned without that fold.
     """
@@ -68,7 +68,7 @@ class Expert:
         """
         self.name, self.prototype, self.dtype = name, prototype, dtype
         expert, device = paths.expert_of(name, task), prototype.matrix.device
-        self.densities, self.memory_banks = load_expert(paths.base, expert, product=name, device=device)
+        self.densities, self.normal_patches = load_expert(paths.base, expert, product=name, device=device)
         if dtype == torch.float32:  # merged, a small LoRA would be lost in a shorter precision
             self.densities = [for_inference(density) for density in self.densities]
         self.log_det = prototype.log_det(self.densities[0].channels)
@@ -107,14 +107,33 @@ class Expert:
         parts = [self._of_fold(fold, held_out, held_out.images) for fold, held_out in taken.items()]
         return {name: np.concatenate([part[name] for part in parts])[np.argsort(order)] for name in parts[0]}
 
+    def left_out_statistics(self, features: StandardizedFeatures) -> Statistics:
+        """Statistics of the training images, each as if it had not been among them, where that can be told.
+
+        Args:
+            features: standardized patch features of the training images and of their rotated copies.
+
+        Returns:
+            (N, H, W) each, of N training images without copies: the distances to the normal patches. A likelihood is
+            not among them: the density would have to be learned again.
+
+        Raises:
+            ArtifactError: a statistic is not finite; names product, image and statistic.
+        """
+        with torch.inference_mode():
+            found = self.normal_patches[0].left_out_distances(features)
+        statistics = {name: distances.float().cpu().numpy() for name, distances in found.items()}
+        require_finite(statistics, self.name, features.images)
+        return statistics
+
     def _of_fold(self, fold: int, features: ImageFeatures, images: list[str]) -> Statistics:
         """Statistics by one density, of a few images at a time."""
-        density, memory = self.densities[fold], self.memory_banks[fold]
+        density, normal = self.densities[fold], self.normal_patches[fold]
         batches: list[Statistics] = []
         starts = range(0, len(features), THROUGH_AT_ONCE)
         for start in tqdm(starts, desc=f"statistics {self.name}", unit="batch", disable=len(starts) == 1):
             batch = features[start : start + THROUGH_AT_ONCE]
-            found = patch_statistics(density, memory, batch, log_det=self.log_det, dtype=self.dtype)
+            found = patch_statistics(density, normal, batch, log_det=self.log_det, dtype=self.dtype)
             batches.append({name: statistic.cpu().numpy() for name, statistic in found.items()})
         statistics = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         require_finite(statistics, self.name, images)

@@ -43,7 +43,7 @@ def test_knn_with_every_patch_in_memory_knows_its_training_images(features):
     (kept,) = fitted.memory_bank.patches
     assert kept.shape == (64, 6)
     assert fitted.distances(features[:4]).max() < 0.05
-    direct = torch.cdist(features[4:6].float().reshape(2, 16, 6), kept).amin(2).reshape(2, 4, 4)
+    direct = torch.cdist(features[4:6].float().reshape(2, 16, 6), kept.float()).amin(2).reshape(2, 4, 4)
     torch.testing.assert_close(fitted.distances(features[4:6]), direct, rtol=1e-2, atol=1e-2)
 
 

@@ -23,8 +23,10 @@ sys.path.insert(0, str(ROOT))
 
 from moleflow.compute.device import find_device  # noqa: E402
 from moleflow.config.params import read_params  # noqa: E402
-from moleflow.features.memory_bank import MemoryBank, memorize  # noqa: E402
+from moleflow.features.memory_bank import memorize  # noqa: E402
+from moleflow.features.normal_patches import NormalPatches  # noqa: E402
 from moleflow.features.patches import patch_features  # noqa: E402
+from moleflow.features.position_gaussians import PositionGaussians, PositionMoments  # noqa: E402
 from moleflow.files.artifacts import write_json  # noqa: E402
 from moleflow.flow.density import Density, expert_state  # noqa: E402
 from moleflow.learning.training import Recipe, make_optimizer, train, training_step  # noqa: E402
@@ -86,11 +88,17 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
         density, expert, features, [each for _, each in trained], make_optimizer(trained, recipe), recipe
     )
     gradients = torch.cat([tensor.grad.flatten() for _, tensor in trained if tensor.grad is not None])
-    kept = memorize(features_of((16, side, channels)), [channels], size=200, seed=0)  # the same on every device
-    bank = MemoryBank([patches.to(device) for patches in kept])
+    # The same normal patches on every device.
+    kept = NormalPatches(
+        memorize(features_of((16, side, channels)), [channels], size=200, seed=0),
+        PositionGaussians.of(PositionMoments.of(features_of((16, side, channels))), 10),
+    )
+    normal = NormalPatches.from_tensors({name: tensor.to(device) for name, tensor in kept.tensors().items()})
     fresh = density_of(channels, device).eval()
-    found = patch_statistics(fresh, bank, features, log_det=0.0, dtype=torch.float32)
-    own = memorize(features, [channels], size=200, seed=0)
+    found = patch_statistics(fresh, normal, features, log_det=0.0, dtype=torch.float32)
+    own = NormalPatches(
+        memorize(features, [channels], size=200, seed=0), PositionGaussians.of(PositionMoments.of(features), 10)
+    ).distances(features)
     maps = maps_of((4, 24, 2 * side, 2 * side), (4, 40, side, side))
     patches = patch_features(
         [layer.half().to(device) for layer in maps],
@@ -103,7 +111,8 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
         "training step: loss": loss,
         "training step: gradients": gradients,
         **{f"statistics: {name}": values for name, values in found.items()},
-        "memory search: mean distance": torch.stack([MemoryBank(own).distances(features)[0].mean()]),
+        "memory search: mean distance": own["memory0"].mean()[None],
+        "Gaussians: distances": own["gaussian"],
         "patch features": patches,
         "anomaly maps": brought_to_pixels(found["nll"], size=224, sigma=4.0),
     }
@@ -209,7 +218,7 @@ def limits(device: torch.device, small: bool) -> dict[str, float]:
 
 
 def product(size: Size, device: torch.device, precision: str, best: dict[str, float]) -> dict[str, float]:
-    """A whole product: learning its expert, its memory bank, statistics and maps of all its images."""
+    """A whole product: learning its expert, its normal patches, statistics and maps of all its images."""
     images, _, channels = size
     features = features_of(size).to(device)
     recipe = recipe_of(precision=precision)
@@ -225,7 +234,7 @@ def product(size: Size, device: torch.device, precision: str, best: dict[str, fl
 
     def judged() -> Tensor:
         parts = [
-            patch_statistics(trained, bank, batch, log_det=0.0, dtype=recipe.dtype)["nll"]
+            patch_statistics(trained, normal, batch, log_det=0.0, dtype=recipe.dtype)["nll"]
             for batch in features.split(32)
         ]
         return brought_to_pixels(torch.cat(parts), size=224, sigma=4.0)
@@ -248,15 +257,19 @@ def product(size: Size, device: torch.device, precision: str, best: dict[str, fl
     wait(device)
     learning = time.perf_counter() - start
     start = time.perf_counter()
-    (kept,) = memorize(features, [channels], size=2000, seed=0)
+    bank = memorize(features, [channels], size=2000, seed=0)
     wait(device)
     memorizing = time.perf_counter() - start
-    bank = MemoryBank([kept])
+    start = time.perf_counter()
+    normal = NormalPatches(bank, PositionGaussians.of(PositionMoments.of(features), 10))
+    wait(device)
+    fitting = time.perf_counter() - start
     judging = seconds(judged, device, 1)
     operations, moved = counter.get_total_flops() / step_seconds, traffic.bytes / step_seconds
     return {
         "learning_seconds": learning,
         "memory_seconds": memorizing,
+        "gaussians_seconds": fitting,
         "judging_seconds": judging,
         "learned_images_per_s": images * recipe.epochs / learning,
         "judged_images_per_s": images / judging,

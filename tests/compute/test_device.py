@@ -18,6 +18,8 @@ from torch.utils._pytree import tree_leaves
 from moleflow.baselines import KNN, PaDiM
 from moleflow.compute.device import DeviceError, find_device, in_double
 from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.normal_patches import NormalPatches
+from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.flow.alignment import ALIGNMENTS
 from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.flow.positions import POSITIONS
@@ -86,7 +88,8 @@ def test_statistics_are_computed_on_one_device():
     density, features = on_meta(False)
     bank = MemoryBank([torch.randn(20, 3).half().to(META), torch.randn(20, 5).half().to(META)])
     with OneDevice():
-        found = patch_statistics(density.eval(), bank, features, log_det=1.0, dtype=torch.float32)
+        normal = NormalPatches(bank, PositionGaussians.of(PositionMoments.of(features), 3))
+        found = patch_statistics(density.eval(), normal, features, log_det=1.0, dtype=torch.float32)
         maps = brought_to_pixels(found["nll"], size=16, sigma=2.0)
     assert {each.device for each in (*found.values(), maps)} == {META}
     assert maps.shape == (4, 16, 16)
@@ -96,7 +99,7 @@ def test_statistics_are_computed_on_one_device():
 def test_a_memory_is_searched_on_one_device(channels):
     features = torch.randn(12, 4, 4, channels).half().to(META)
     with OneDevice():
-        (kept,) = memorize(features, [channels], size=5, seed=0)
+        (kept,) = memorize(features, [channels], size=5, seed=0).patches
         distances = KNN(features, seed=0, coreset_size=7).distances(features[:2])
     assert kept.shape == (5, channels)
     assert kept.device == distances.device == META

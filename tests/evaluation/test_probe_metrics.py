@@ -2,17 +2,15 @@
 
 import numpy as np
 import pytest
+from samples import TOP, scorer_of
 
 from moleflow.evaluation.probe_metrics import Probe, agreement, probe_metrics, probe_of
-from moleflow.scoring.scorer import Scorer
-
-TOP = {"aggregation": "max", "image_level": 0.0}
+from moleflow.scoring.scores import SCORES
 
 
-def scorer_of(normal, perturbed=None):
-    """By nll alone; every perturbed image is made of the normal one of its row."""
-    changed = {} if perturbed is None else {"nll": perturbed, "source": np.arange(len(perturbed))}
-    return Scorer.of(("nll",), TOP, {"nll": normal, "fold": np.zeros(len(normal), int)}, changed)
+def by_nll(normal, perturbed=None):
+    changed = None if perturbed is None else {"nll": perturbed}
+    return scorer_of(SCORES["nll"], {"nll": normal}, settings=TOP, perturbed=changed)
 
 
 def test_probe_tells_kinds_apart_and_needs_no_label():
@@ -25,7 +23,7 @@ def test_probe_tells_kinds_apart_and_needs_no_label():
     masks[:, 8:12, 8:12] = True
     probe = probe_of(["loud/0"] * 4 + ["silent/0"] * 4, masks, 16)
     assert probe.masks.shape == (8, 16, 16)
-    found = probe_metrics(scorer_of(normal), {"nll": judged}, np.zeros(8, int), probe, 0.0)
+    found = probe_metrics(by_nll(normal), {"nll": judged}, probe, 0.0)
     assert found["kinds"]["loud"]["image_auroc"] == 1
     assert found["kinds"]["silent"]["image_auroc"] < 0.7
     assert found["kinds"]["loud"]["pixel_ap"] > 0.9 > 0.1 > found["kinds"]["silent"]["pixel_ap"]
@@ -41,7 +39,7 @@ def test_defects_have_to_be_told_from_changed_normals_too():
     judged = rng.normal(size=(8, 8, 8))
     judged[:, 2, 2] += 9
     probe = Probe(np.array(["loud"] * 8), np.zeros((8, 16, 16), bool))
-    found = probe_metrics(scorer_of(normal, changed), {"nll": judged}, np.zeros(8, int), probe, 0.0)
+    found = probe_metrics(by_nll(normal, changed), {"nll": judged}, probe, 0.0)
     assert 0.6 < found["probe_image_auroc"] < 0.9
 
 
@@ -49,9 +47,9 @@ def test_order_of_probe_images_changes_nothing():
     rng = np.random.default_rng(0)
     judged, kinds = rng.normal(size=(6, 4, 4)), np.array(["a", "b"] * 3)
     masks, order = rng.random((6, 8, 8)) < 0.2, rng.permutation(6)
-    scorer = scorer_of(rng.normal(size=(9, 4, 4)))
-    straight = probe_metrics(scorer, {"nll": judged}, np.arange(6), Probe(kinds, masks), 1.0)
-    permuted = probe_metrics(scorer, {"nll": judged[order]}, order, Probe(kinds[order], masks[order]), 1.0)
+    scorer = by_nll(rng.normal(size=(9, 4, 4)))
+    straight = probe_metrics(scorer, {"nll": judged}, Probe(kinds, masks), 1.0)
+    permuted = probe_metrics(scorer, {"nll": judged[order]}, Probe(kinds[order], masks[order]), 1.0)
     assert permuted["probe_pixel_ap"] == pytest.approx(straight["probe_pixel_ap"])
     assert permuted["probe_image_auroc"] == pytest.approx(straight["probe_image_auroc"])
 

@@ -1,4 +1,4 @@
-import torch
+from samples import normal_patches
 
 from moleflow.evaluation.records import expert_parameters
 from moleflow.flow.density import expert_state
@@ -9,15 +9,20 @@ def test_an_experts_parameters_are_those_of_all_folds_and_what_it_remembers(make
     density = make_density()
     tensors = sum(tensor.numel() for tensor in expert_state(density).values())
     save_base(tmp_path / "base", density, {})
-    memory_banks = [{"bolt": [torch.ones(2, 5).half(), torch.ones(2, 3).half()]}, {"bolt": [torch.zeros(1, 8).half()]}]
-    links = {"memory_banks": memory_banks, "base": tmp_path / "base", "features": {"bolt": "f"}}
+    normal = normal_patches()
+    kept = sum(tensor.numel() for each in normal for tensor in each.tensors().values() if tensor.is_floating_point())
+    links = {
+        "normal_patches": [{"bolt": each} for each in normal],
+        "base": tmp_path / "base",
+        "features": {"bolt": "f"},
+    }
     save_expert(tmp_path / "bolt", [expert_state(density), expert_state(make_density())], {}, **links)
-    assert expert_parameters(tmp_path / "bolt") == 2 * tensors + 16 + 8
+    assert expert_parameters(tmp_path / "bolt") == 2 * tensors + kept
 
 
 def test_products_that_share_an_expert_share_its_parameters(make_density, tmp_path):
     density = make_density()
     save_base(tmp_path / "base", density, {})
-    links = {"memory_banks": [], "base": tmp_path / "base", "features": {"bolt": "f", "nut": "g"}}
+    links = {"normal_patches": [], "base": tmp_path / "base", "features": {"bolt": "f", "nut": "g"}}
     save_expert(tmp_path / "t1", [expert_state(density)], {}, **links)
     assert expert_parameters(tmp_path / "t1") * 2 == sum(tensor.numel() for tensor in expert_state(density).values())

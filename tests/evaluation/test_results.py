@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from samples import RATE, evaluate, misrouted, outcome, predictions
+from samples import RATE, TOP, evaluate, misrouted, outcome, predictions, scorer_of
 
-from moleflow.calibration.conformal import alarm_threshold
 from moleflow.evaluation import results
+from moleflow.evaluation.metrics import recall_at
 from moleflow.evaluation.outcomes import MEASURED, PROVED, Outcome, routed_predictions
 from moleflow.evaluation.results import calibration_summary, mean_metrics
-from moleflow.scoring.scorer import Predictions, Scorer
+from moleflow.scoring.scorer import Predictions
+from moleflow.scoring.scores import Score
 
 NAN = np.nan
 
@@ -88,7 +89,7 @@ def test_the_same_predictions_are_graded_once(bolt, monkeypatch):
     routed = routed_predictions(bolt.own * 2, others, chosen, 0, ["bolt", "nut"])
     assert routed[0] is routed[3] is bolt.own[0]
     assert routed[1] is routed[2]
-    results.evaluate_product(replace(bolt, own=bolt.own * 2, routed=routed, chosen=chosen), sigma=1.0)
+    results.evaluate_product(replace(bolt, own=bolt.own * 2, routed=routed, chosen=chosen), sigma=1.0, size=8)
     assert len(graded) == 2
 
 
@@ -105,8 +106,8 @@ def test_no_nan_reaches_a_file_where_misrouting_leaves_a_metric_undefined():
 def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
     """A likelihood that lies some hundred nats off for the other expert moves no metric, of images or pixels."""
     rng = np.random.default_rng(0)
-    settings = {"aggregation": "max", "image_level": 0.0}
-    normal = {part: rng.normal(size=(30, 4, 4)) for part in parts} | {"fold": np.zeros(30, int)}
+    score = Score.of(*parts)
+    normal = {part: rng.normal(size=(30, 4, 4)) for part in parts}
     test = {part: rng.normal(size=(1, 6, 4, 4)) for part in parts}
     masks = np.zeros((6, 8, 8), bool)
     masks[3:, 2:4, 2:4] = True
@@ -116,13 +117,13 @@ def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
     chosen[[1, 4], 1] = 1
 
     def metrics(offset, scale):
-        moved = {part: offset + scale * values for part, values in normal.items() if part != "fold"}
-        other = Scorer.of(parts, settings, moved | {"fold": normal["fold"]}, {})
+        moved = {part: offset + scale * values for part, values in normal.items()}
+        other = scorer_of(score, moved, settings=TOP)
         held = other({part: offset + scale * values[:, [1, 4]] for part, values in test.items()})
-        own = Scorer.of(parts, settings, normal, {})(test)
+        own = scorer_of(score, normal, settings=TOP)(test)
         after_each = {"nut": (np.array([1, 4]), [held] * 2)}
         routed = routed_predictions([own] * 2, after_each, chosen, 0, ["bolt", "nut"])
-        bolt = Outcome(nut.labels, masks, [own] * 2, routed, chosen, np.zeros(6, bool), 0, 4.0, RATE, PROVED)
+        bolt = Outcome(nut.labels, masks, [own] * 2, routed, chosen, np.zeros(6, bool), 0, 4.0, 4.0, RATE, PROVED)
         found = evaluate({"bolt": bolt, "nut": nut}).classes["bolt"]
         return {key: found[key] for key in ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")}
 
@@ -153,6 +154,7 @@ def test_order_of_the_images_changes_nothing(bolt, nut):
         rejected=bolt.rejected,
         number=0,
         threshold=4.0,
+        pixel_threshold=4.0,
         alarm_rate=RATE,
         unmoved=PROVED,
     )
@@ -163,7 +165,7 @@ def test_order_of_the_images_changes_nothing(bolt, nut):
 def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
     rejected = np.array([True, False, False, True, True, False])
     own = predictions([9, 1, 2, 10, 11, 12])
-    judged = Outcome(nut.labels, None, [own], [own], np.zeros((6, 1), int), rejected, 0, 4.0, RATE, PROVED)
+    judged = Outcome(nut.labels, None, [own], [own], np.zeros((6, 1), int), rejected, 0, 4.0, 4.0, RATE, PROVED)
     metrics = evaluate({"bolt": judged}).classes["bolt"]
     assert metrics["false_alarm_rate"] == 0
     assert metrics["false_alarm_rate_own_expert"] == pytest.approx(1 / 3)
@@ -175,16 +177,31 @@ def test_too_few_calibration_images_leave_the_rates_undefined(nut):
     changes = {"threshold": np.inf, "number": 0, "chosen": nut.chosen * 0, "alarm_rate": 0.05}
     metrics = evaluate({"nut": replace(nut, **changes)}).classes["nut"]
     assert metrics["false_alarm_rate"] is metrics["f1"] is None
-    assert "19" in metrics["undefined"]["f1"]
+    assert metrics["undefined"]["f1"] == "too few normal images for an alarm_rate of 0.05"
 
 
-@pytest.mark.parametrize(("rate", "images"), [(0.05, 19), (0.03, 33), (0.07, 14), (0.15, 6), (0.3, 3), (0.5, 1)])
-def test_the_number_of_images_that_is_said_is_the_number_that_is_needed(nut, rate, images):
-    assert np.isinf(alarm_threshold(np.arange(images - 1.0), rate))
-    assert np.isfinite(alarm_threshold(np.arange(float(images)), rate))
-    unwarranted = replace(nut, threshold=np.inf, number=0, chosen=nut.chosen * 0, alarm_rate=rate)
-    reason = evaluate({"nut": unwarranted}).classes["nut"]["undefined"]["f1"]
-    assert reason == f"fewer than {images} calibration images"
+def test_a_pixel_threshold_is_judged_by_normal_images_and_by_pixels(nut):
+    """One of three normal images has marked pixels; half of each defect is marked, and nothing beside it."""
+    patches, masks = np.zeros((6, 8, 8)), np.zeros((6, 8, 8), bool)
+    patches[0, 0, 0] = 5
+    masks[3:, 2:4, 2:4] = True
+    patches[3:, 2:4, 2:3] = 5
+    own = replace(predictions([1, 2, 3, 10, 11, 12]), patch_score=patches)
+    judged = replace(nut, own=[own], masks=masks, number=0, chosen=nut.chosen * 0)
+    metrics = evaluate({"nut": judged}, sigma=0.0).classes["nut"]
+    assert metrics["marked_normal_own_expert"] == pytest.approx(1 / 3)
+    assert metrics["pixel_f1_own_expert"] == pytest.approx(2 * 6 / (7 + 12))
+    too_few = evaluate({"nut": replace(judged, pixel_threshold=np.inf)}, sigma=0.0).classes["nut"]
+    assert too_few["marked_normal_own_expert"] is too_few["pixel_f1_own_expert"] is None
+    assert too_few["undefined"]["pixel_f1_own_expert"] == "too few normal images for an alarm_rate of 0.2"
+
+
+def test_recall_beside_that_of_a_threshold_set_on_the_test():
+    """A fifth of the five normal images lies above 4: above it lie two of three defects."""
+    labels, scores = np.array([0, 0, 0, 0, 0, 1, 1, 1]), np.array([1, 2, 3, 4, 8, 3.5, 9, 9.5])
+    assert recall_at(labels, scores, 0.2) == pytest.approx(2 / 3)
+    assert recall_at(labels, scores, 0.4) == 1
+    assert recall_at(labels[:5], scores[:5], 0.2) is None
 
 
 def test_every_product_alarms_at_its_own_rate(bolt, nut):

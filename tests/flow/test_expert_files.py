@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from samples import CPU, SETTINGS, density_arguments
+from samples import CPU, SETTINGS, density_arguments, normal_patches
 
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.tensor_file import load_tensors, save_tensors
@@ -20,8 +20,11 @@ def saved(make_density, tmp_path):
         value.detach().add_(0.1 * torch.randn(value.shape, generator=generator))
     save_base(tmp_path / "base", density, arguments)
     other = {name: value + 1 for name, value in expert.items()}
-    memory_banks = [{"bolt": [torch.ones(2, 5).half(), torch.ones(2, 3).half()]}, {"bolt": [torch.zeros(1, 8).half()]}]
-    links = {"memory_banks": memory_banks, "base": tmp_path / "base", "features": {"bolt": "f"}}
+    links = {
+        "normal_patches": [{"bolt": normal} for normal in normal_patches()],
+        "base": tmp_path / "base",
+        "features": {"bolt": "f"},
+    }
     save_expert(tmp_path / "bolt", [expert, other], arguments, **links)
     return tmp_path, density
 
@@ -38,10 +41,12 @@ def test_base_and_expert_together_are_the_density_that_was_trained(saved):
 def test_every_fold_remembers_its_own_patches_layer_by_layer(saved):
     folder, _ = saved
     _, (first, second) = load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
-    assert [patches.shape for patches in first.patches] == [(2, 5), (2, 3)]
-    assert [patches.shape for patches in second.patches] == [(1, 8)]
+    for loaded, saved_before in zip((first, second), normal_patches(), strict=True):
+        tensors = saved_before.tensors()
+        assert loaded.tensors().keys() == tensors.keys()
+        assert all(tensor.equal(tensors[name]) for name, tensor in loaded.tensors().items())
     _, of_another = load_expert(folder / "base", folder / "bolt", product="nut", device=CPU)
-    assert not any(memory.patches for memory in of_another)
+    assert not any(normal.tensors() for normal in of_another)
 
 
 def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):

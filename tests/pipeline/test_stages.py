@@ -24,7 +24,7 @@ def test_metrics_are_made(done):
     summary, classes = done.summary(), done.metrics("classes")
     assert list(classes) == [*PRODUCTS]
     ends = {f"false_alarm_{end}{suffix}" for end in ("low", "high") for suffix in ("", "_own_expert")}
-    of_all = {"continual", "calibration", "own_experts_after_each_task"}
+    of_all = {"continual", "calibration", "own_experts_after_each_task", "alarm_for"}
     assert set(summary) - of_all == set(classes["nut"]) - {"undefined", "alarm_rate", *ends}
     assert summary["image_auroc"] > 0.8
     assert summary["aupro"] > 0.5
@@ -36,15 +36,15 @@ def test_metrics_are_made(done):
     assert done.metrics("baselines")["pca"]["summary"]["image_auroc"] > 0.8
     probe = done.metrics("probe")
     assert list(probe["nut"]["candidates"]) == [*SCORES, "pca"]
-    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["hybrid"]["probe_image_auroc"]
+    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["distances"]["probe_image_auroc"]
     assert (done.root / "metrics/report/index.html").is_file()
 
 
 def test_experts_remember_all_layers_and_the_flow_models_the_first(done):
     paths = Paths(done.root)
     for product, task in (("bolt", "t0"), ("nut", "t1")):
-        (density,), (bank,) = load_expert(paths.base, paths.expert_of(product, task), product=product, device=CPU)
-        assert [tuple(patches.shape) for patches in bank.patches] == [(20, 40), (20, 112)]
+        (density,), (normal,) = load_expert(paths.base, paths.expert_of(product, task), product=product, device=CPU)
+        assert [tuple(patches.shape) for patches in normal.memory.patches] == [(20, 40), (20, 112)]
         assert density.channels == 40
 
 
@@ -84,7 +84,9 @@ def test_a_product_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert
     assert [path.name for path in (copy.root / "data/experts/t1").iterdir()] == ["t1.safetensors"]
     assert [path.name for path in (copy.root / "data/experts/t0").iterdir()] == ["t0.safetensors"]
     costs = copy.costs()
-    remembered = SMALL["memory_size"] * (40 + 112)  # patches are each product's own, the flow's tensors are shared
+    # Normal patches are each product's own, the flow's tensors are shared.
+    positions, rank = SMALL["grid"] ** 2, copy.params()["gaussian_rank"]
+    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 1) + 1)
     shared = (parameters - remembered) // 2
     assert costs["nut"]["parameters"] == costs["washer"]["parameters"] == shared + remembered
     assert costs["bolt"]["parameters"] == parameters
@@ -149,6 +151,5 @@ def test_cross_calibration_in_another_order(copy):
     found = read_record(copy.root / "data/statistics/nut.h5")
     learned, held_out = (len(open_split(copy.root / "data/features/nut.zarr", split).images) for split in NORMAL[::2])
     assert len(found.group("calibration")["fold"]) == learned + held_out
-    sources = found.group("probe")["source"]
-    assert learned <= sources.min() <= sources.max() < learned + held_out
-    assert len(found.group("perturbed")["source"]) == 0
+    assert found.group("left_out") == {}  # every normal image is judged by a density that did not see it
+    assert len(found.group("perturbed")["fold"]) == 0

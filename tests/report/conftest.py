@@ -54,6 +54,7 @@ def _judged(number: int, *, normal: int = 4, defective: int = 8, masks: bool = T
         rejected=np.arange(count) == count - 1,
         number=number,
         threshold=threshold,
+        pixel_threshold=threshold,
         alarm_rate=RATE,
         unmoved=PROVED,
     )
@@ -62,9 +63,15 @@ def _judged(number: int, *, normal: int = 4, defective: int = 8, masks: bool = T
 def numbers_of(flow: dict[str, Outcome], evaluation: Evaluation, baselines: tuple[str, ...]) -> dict[str, Any]:
     """What evaluate writes into metrics/*.json, with invented probes."""
     rejections = dict.fromkeys(("rejected_normal", "rejected_defective", "unknown_rejected", "open_set_auroc"), 0.1)
-    summary = evaluation.summary | rejections
+    summary = evaluation.summary | rejections | {"alarm_for": "session"}
     classes = {name: each | rejections for name, each in evaluation.classes.items()}
-    candidate = {"probe_image_auroc": 0.9, "probe_pixel_ap": 0.5, "test_image_auroc": 0.8, "test_pixel_ap": None}
+    candidate = {
+        "probe_image_auroc": 0.9,
+        "probe_pixel_ap": 0.5,
+        "test_image_auroc": 0.8,
+        "test_pixel_ap": None,
+        "test_aupro": None,
+    }
     candidate["kinds"] = {"blob": {"image_auroc": 0.9, "pixel_ap": 0.5}}
     undefined = dict.fromkeys(("spearman", "chosen", "best", "cost"))
     ranked = {"spearman": 0.5, "chosen": "nll", "best": "knn", "cost": 0.25}

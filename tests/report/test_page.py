@@ -81,7 +81,7 @@ def test_undefined_metrics_tell_their_reason(make_page):
 def test_too_few_held_out_images_leave_a_page_without_a_threshold(make_page, judged):
     text = make_page(nut=judged(1, threshold=np.inf))
     assert "no alarm threshold can be warranted" in text
-    assert '<abbr title="fewer than 4 calibration images" tabindex="0">–</abbr>' in text
+    assert '<abbr title="too few normal images for an alarm_rate of 0.2" tabindex="0">–</abbr>' in text
 
 
 def test_no_baselines_no_section(make_page):

@@ -6,13 +6,16 @@ import pytest
 
 from moleflow.report.experiments import ExperimentsError, plainly_named, repetition_table
 from moleflow.report.results import results
-from moleflow.report.tables import ACCURACY, ALARMS, COMPARED, Table, accuracy_table, continual_table
+from moleflow.report.tables import ACCURACY, ALARMS, COMPARED, THRESHOLDS, Table, accuracy_table, continual_table
 
-PRODUCT = {**dict.fromkeys([*ACCURACY, *ALARMS, *COMPARED, "false_alarm_low", "false_alarm_high"], 0.5), "aupro": None}
+PRODUCT = {
+    **dict.fromkeys([*ACCURACY, *ALARMS, *COMPARED, *THRESHOLDS, "false_alarm_low", "false_alarm_high"], 0.5),
+    "aupro": None,
+}
 PRODUCT["alarm_rate"] = 0.01
 ACCOUNT = {"total": 0.1, "own_expert": 0.0, "routing": 0.1}
 SUMMARY = {**PRODUCT, "continual": {"image_auroc": {"forgetting": ACCOUNT}}, "calibration": {"target": 0.05}}
-SUMMARY["own_experts_after_each_task"] = "proved by digest"
+SUMMARY |= {"own_experts_after_each_task": "proved by digest", "alarm_for": "shifted"}
 CANDIDATE = {"probe_image_auroc": 0.9, "test_image_auroc": 0.8, "probe_pixel_ap": None, "test_pixel_ap": None}
 AGREEMENT = {"image_auroc": {"spearman": 0.25, "chosen": "nll", "best": "knn", "cost": 0.125}}
 METRICS = {
@@ -57,6 +60,8 @@ def test_results_show_every_product_method_and_cost(unpadded):
     lines = unpadded(results(METRICS))
     assert "| bolt | 0.500 | 0.500 | 0.500 | 0.500 | – | 0.500 | 0.500 |" in lines
     assert "| bolt | 0.01 | 0.500 | 0.500 to 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 |" in lines
+    assert "### The same thresholds, product given; the rate is promised for other days too, as far" in "\n".join(lines)
+    assert "| bolt | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 | 0.500 |" in lines
     assert "| image AUROC | forgetting | 0.100 | 0.000 | 0.100 |" in lines
     assert "| knn | 0.500 | 0.500 | – | 0.250 | 0.500 |" in lines
     assert "| knn | 0.750 |" in lines

@@ -2,41 +2,50 @@
 
 import numpy as np
 import pytest
-from samples import TOP3, image_scores, random_statistics, scorer_of
+from samples import STATISTICS, TOP3, image_scores, random_statistics, scorer_of
 
 from moleflow.config.registry import ChoiceError
+from moleflow.files.record_file import Record
 from moleflow.scoring.aggregation import aggregate
-from moleflow.scoring.scores import SCORES, statistics_of
+from moleflow.scoring.scorer import Scorer
+from moleflow.scoring.scores import SCORES, ScoreError, choose_score, needed, statistics_of
 
 
-@pytest.mark.parametrize("name", SCORES)
-def test_every_score_finds_what_is_unusual_in_all_statistics(name):
-    shift = dict.fromkeys(("nll", "latent", "neg_log_det", "memory0", "memory1"), 6.0)
-    parts = statistics_of(name, shift)
+@pytest.mark.parametrize("score", SCORES.values(), ids=list(SCORES))
+def test_every_score_finds_what_is_unusual_in_all_statistics(score):
+    shift = dict.fromkeys(STATISTICS, 6.0)
     normal, odd = (
-        image_scores(parts, random_statistics(40, 0), random_statistics(20, 1, each)) for each in ({}, shift)
+        image_scores(score, random_statistics(40, 0), random_statistics(20, 1, each)) for each in ({}, shift)
     )
     assert odd.min() > normal.max()
 
 
 def test_a_score_looks_at_the_memory_of_every_layer_there_is():
-    assert statistics_of("hybrid", ["memory1", "fold", "latent", "nll", "memory0"]) == (
-        "nll", "latent", "memory0", "memory1",
-    )  # fmt: skip
-    assert statistics_of("hybrid", ["nll", "latent", "neg_log_det"]) == ()
+    kinds = SCORES["hybrid"].image
+    found = ["memory1", "fold", "latent", "nll", "memory0"]
+    assert statistics_of(kinds, found) == (("nll",), ("latent",), ("memory0", "memory1"))
+    with pytest.raises(ScoreError, match="there is no memory statistic to score by; set memory_size above 0"):
+        statistics_of(kinds, ["nll", "latent", "neg_log_det"])
     with pytest.raises(ChoiceError, match="score: 'sum' is unknown"):
-        statistics_of("sum", ["nll"])
+        choose_score("sum")
+
+
+def test_there_is_no_scorer_without_a_statistic_that_its_score_reads():
+    arrays = {"calibration/memory0": np.zeros((3, 4, 4)), "calibration/fold": np.zeros(3, int)}
+    with pytest.raises(ScoreError, match="there is no gaussian statistic to score by; set gaussian_rank above 0"):
+        Scorer.of(SCORES["distances"], TOP3, Record(arrays, {}))
+    assert needed(SCORES["distances"]) == ["gaussian_rank", "memory_size"]
+    assert needed(SCORES["fused"]) == []
 
 
 def test_single_scores_are_the_statistics_themselves():
     for name in ("nll", "latent", "log_det"):
-        judged, (part,) = random_statistics(3, 1), SCORES[name]
+        judged, ((part,), _) = random_statistics(3, 1), (SCORES[name].image, None)
         normal = random_statistics(9, 0)[part]
         standardized = (judged[part] - normal.mean()) / normal.std()
-        np.testing.assert_allclose(scorer_of(SCORES[name], random_statistics(9, 0)).patch_scores(judged), standardized)
-        np.testing.assert_array_equal(
-            image_scores(SCORES[name], random_statistics(9, 0), judged), aggregate(judged[part], TOP3)
-        )
+        scorer = scorer_of(SCORES[name], random_statistics(9, 0))
+        np.testing.assert_allclose(scorer.patch_scores(judged), standardized)
+        np.testing.assert_allclose(scorer.image_scores(judged), aggregate(standardized, TOP3))
 
 
 @pytest.mark.parametrize("blind", ["nll", "neg_log_det"])
@@ -47,3 +56,14 @@ def test_fused_sees_what_one_half_alone_is_blind_to(blind):
         image_scores(SCORES["fused"], random_statistics(40, 0), random_statistics(20, 1, each)) for each in ({}, shift)
     )
     assert odd.min() > normal.max()
+
+
+def test_the_layers_of_a_memory_weigh_together_as_much_as_the_gaussians():
+    normal = random_statistics(200, 0)
+    scorer = scorer_of(SCORES["distances"], normal)
+    judged = {name: np.full((1, 4, 4), values.mean()) for name, values in normal.items()}
+    before = scorer.image_scores(judged)
+    by_layer = scorer.image_scores(judged | {"memory0": judged["memory0"] + normal["memory0"].std()})
+    by_gaussian = scorer.image_scores(judged | {"gaussian": judged["gaussian"] + normal["gaussian"].std()})
+    assert by_layer - before == pytest.approx(0.5, abs=1e-3)
+    assert by_gaussian - before == pytest.approx(1.0, abs=1e-3)

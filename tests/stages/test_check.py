@@ -41,7 +41,9 @@ def test_the_default_is_right():
         ({"lr": float("inf")}, "lr: Input should be a finite number, not inf"),
         ({"tail_wieght": 0.7}, "tail_wieght: no stage reads this key; did you mean tail_weight?"),
         ({"warmup_epochs": 8.0}, "warmup_epochs: 8 must be below epochs: 8"),
-        ({"memory_size": 0}, "score: hybrid uses a memory bank; set memory_size above 0"),
+        ({"memory_size": 0}, "score: distances reads what memory_size: 0 leaves out; set memory_size above 0"),
+        ({"gaussian_rank": 0}, "score: distances reads what gaussian_rank: 0 leaves out; set gaussian_rank above 0"),
+        ({"alarm_for": "ever"}, "alarm_for: 'ever' is unknown; choose one of session, shifted"),
         ({"backbone": "resnet51"}, "backbone: timm has no model 'resnet51'"),
         ({"backbone": "resnet18.a1_in1k"}, "backbone_weights: no package carries resnet18.a1_in1k, only "),
         ({"backbone_weights": "/no/file"}, "backbone_weights: '/no/file' is not a file; use 'package', 'hub' or"),
@@ -144,7 +146,7 @@ def test_it_writes_what_every_stage_reads(paths):
     assert json.loads(before["order.json"])["tasks"] == ["t00", "t01", "t02", "t03", "t04"]
     score = json.loads(paths.product_params("brick", "score").read_text())
     assert score["alarm_rate"] == 0.05
-    scoring = {"alarm_rate", "score", "image_level", "aggregation", "top_k", "top_percent", "percentile"}
+    scoring = {"alarm_rate", "alarm_for", "score", "image_level", "aggregation", "top_k", "top_percent", "percentile"}
     assert set(score) == scoring | {"eval_size", "map_sigma"}
     assert write(paths, {}) == before
 

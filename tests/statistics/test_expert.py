@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from samples import CPU, density_arguments
+from samples import CPU, TOP, density_arguments, scorer_of
 
-from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.memory_bank import MemoryBank
+from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.prototype import build_prototype, save_prototype
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.flow.lora import LoRALinear
-from moleflow.scoring.scorer import Scorer
+from moleflow.scoring.scores import SCORES
 from moleflow.statistics.expert import Expert, patch_statistics
 
 ARGUMENTS = density_arguments(couplings=2)
-TOP = {"aggregation": "max", "image_level": 0.0}
 
 
 @pytest.fixture
@@ -41,12 +41,13 @@ def load(make_split, states, tmp_path):
     save_base(paths.base, Density(**ARGUMENTS), ARGUMENTS)
 
     def function(states=states):
-        memory_banks = [
-            {"bolt": memorize(prototype.standardized(split), [8], size=5 + number, seed=0)}
+        normal = prototype.standardized(split)
+        normal_patches = [
+            {"bolt": NormalPatches.of(normal, [8], memory_size=5 + number, gaussian_rank=1 + number, seed=0)}
             for number in range(len(states))
         ]
         path, links = paths.experts / "t0/bolt.safetensors", {"base": paths.base, "features": {"bolt": "f"}}
-        save_expert(path, states, ARGUMENTS, memory_banks=memory_banks, **links)
+        save_expert(path, states, ARGUMENTS, normal_patches=normal_patches, **links)
         return Expert(paths, "bolt", "t0", prototype, torch.float32), prototype.standardized(split)
 
     return function
@@ -60,7 +61,7 @@ def test_every_image_is_judged_by_the_density_of_its_fold(load):
     expert, features = load()
     folds = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 0, 1, 2])
     every, own = judged(expert, features), expert.statistics_by_fold(features, folds)
-    for part in ("nll", "latent", "neg_log_det", "memory0"):
+    for part in ("nll", "latent", "neg_log_det", "memory0", "gaussian"):
         assert every[part].shape == (3, 12, 4, 4)
         np.testing.assert_allclose(own[part], every[part][folds, np.arange(12)], rtol=1e-4, atol=1e-4)
         assert not np.allclose(every[part][0], every[part][1])
@@ -75,13 +76,15 @@ def test_likelihoods_are_those_of_the_patch_features_before_standardization(load
 def test_predictions_of_several_folds_are_their_means(load):
     expert, features = load()
     folds = np.arange(12) % 3
-    scorer = Scorer.of(("nll",), TOP, expert.statistics_by_fold(features, folds) | {"fold": folds}, {})
+    held_out = expert.statistics_by_fold(features, folds)
+    scorer = scorer_of(SCORES["nll"], held_out, settings=TOP, fold=folds)
     every = judged(expert, features.take(np.arange(5)))
     predictions = scorer(every)
-    normal = scorer.patches["nll"]
+    normal = held_out["nll"]
     standardized = (every["nll"].mean(0) - normal.mean()) / normal.std()
     np.testing.assert_allclose(predictions.patch_score, standardized, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(predictions.image_score, every["nll"].max((2, 3)).mean(0), rtol=1e-5)
+    highest = (every["nll"].max((2, 3)).mean(0) - normal.mean()) / normal.std()
+    np.testing.assert_allclose(predictions.image_score, highest, rtol=1e-4, atol=1e-5)
     assert ((predictions.p_value > 0) & (predictions.p_value <= 1)).all()
 
 
@@ -94,7 +97,7 @@ def test_likelihoods_that_are_not_finite_name_product_image_and_statistic(load, 
 
 def test_every_statistic_is_checked_not_the_likelihood_alone(load):
     expert, features = load()
-    expert.memory_banks[1].centered[0][:] = torch.nan
+    expert.normal_patches[1].memory.centered[0][:] = torch.nan
     with pytest.raises(ArtifactError, match=r"bolt: memory0 of 004\.png is not finite"):
         judged(expert, features.take(np.arange(4, 9)))
     with pytest.raises(ArtifactError, match=r"bolt: memory0 of 007\.png is not finite"):
@@ -113,7 +116,8 @@ def test_patch_statistics_count_the_standardization(make_density):
     features = torch.randn(5, 3, 3, 10).half()
     memory = MemoryBank([features[0, 0, :, :8], features[0, 0, :, 8:]])
     plain, shifted = (
-        patch_statistics(density, memory, features, log_det=log_det, dtype=torch.float32) for log_det in (0.0, 3.0)
+        patch_statistics(density, NormalPatches(memory, None), features, log_det=log_det, dtype=torch.float32)
+        for log_det in (0.0, 3.0)
     )
     np.testing.assert_allclose(shifted["nll"], plain["nll"] - 3, rtol=1e-5)
     np.testing.assert_allclose(shifted["neg_log_det"], plain["neg_log_det"] - 3, rtol=1e-5)

@@ -1,0 +1,127 @@
+"""What is kept of a product's normal patches beside the flow, and how far others are from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from moleflow.features.folds import fold_numbers
+from moleflow.features.image_features import StandardizedFeatures
+from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
+
+FOLDS = 5  # of the training images, whose Gaussians must not have seen them; a memory bank leaves out a single image
+
+Distances = dict[str, Float[Tensor, "N H W"]]
+
+
+@dataclass(frozen=True)
+class NormalPatches:
+    """A memory bank of patches, and a Gaussian per position.
+
+    Attributes:
+        memory: without layers if `memory_size` was 0.
+        gaussians: None if `gaussian_rank` was 0.
+    """
+
+    memory: MemoryBank
+    gaussians: PositionGaussians | None
+
+    @classmethod
+    def of(
+        cls, features: StandardizedFeatures, layers: list[int], *, memory_size: int, gaussian_rank: int, seed: int
+    ) -> "NormalPatches":
+        """Learns from a product's training images.
+
+        Args:
+            features: their standardized patch features, (N, H, W, C).
+            layers: channels of each layer, C in sum.
+            memory_size: patches to keep of each layer; 0 for none.
+            gaussian_rank: directions of a position's covariance; 0 for no Gaussians.
+            seed: of the patches that are searched for the memory bank.
+
+        Returns:
+            The normal patches, on the features' device.
+        """
+        gaussians = PositionGaussians.of(PositionMoments.of(features), gaussian_rank) if gaussian_rank else None
+        return cls(memorize(features, layers, size=memory_size, seed=seed), gaussians)
+
+    def distances(self, features: Float[Tensor, "N H W C"]) -> Distances:
+        """How far patches are from the normal ones.
+
+        Args:
+            features: standardized patch features, (N, H, W, C).
+
+        Returns:
+            memory0, memory1, ...: to the nearest kept patch of each layer; gaussian: to the mean of the position, in
+            its standard deviations; (N, H, W) each.
+        """
+        found = _named(self.memory.distances(features))
+        if self.gaussians:
+            found["gaussian"] = self.gaussians.distances(features)
+        return found
+
+    def left_out_distances(self, features: StandardizedFeatures) -> Distances:
+        """The same of the training images that these were learned from, each as if it had not been among them.
+
+        A memory bank does without the image's own patches; the Gaussians are those of the other folds' images, for a
+        fold of the training images at a time.
+
+        Args:
+            features: what `of` was given.
+
+        Returns:
+            Of the images, without rotated copies, what `distances` returns.
+        """
+        originals = len(features.splits[0].images)
+        folds = fold_numbers(originals, min(FOLDS, originals))
+        every = PositionMoments.of(features) if self.gaussians else None
+        layers: dict[str, list[Tensor]] = {}
+        for fold in np.unique(folds):
+            gaussians = every and self._gaussians_without(features, every, np.flatnonzero(folds == fold))
+            for image in np.flatnonzero(folds == fold).tolist():
+                patches = features[image : image + 1]
+                own = [images % originals == image for images in self.memory.images]
+                found = _named(self.memory.left_out_distances(patches, own))
+                if gaussians:
+                    found["gaussian"] = gaussians.distances(patches)
+                for name, distances in found.items():
+                    layers.setdefault(name, [distances] * originals)[image] = distances
+        return {name: torch.cat(distances) for name, distances in layers.items()}
+
+    def _gaussians_without(
+        self, features: StandardizedFeatures, every: PositionMoments, held: np.ndarray
+    ) -> PositionGaussians:
+        """The Gaussians of all images but some and what was made of them."""
+        rank = self.gaussians.directions.shape[3] if self.gaussians else 0
+        copies = np.isin(np.arange(len(features)) % len(features.splits[0].images), held)
+        return PositionGaussians.of(every.without(PositionMoments.of(features.take(np.flatnonzero(copies)))), rank)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything, by name, to be written to a file."""
+        tensors = {f"memory/{layer}": patches for layer, patches in enumerate(self.memory.patches)}
+        tensors |= {f"image/{layer}": images for layer, images in enumerate(self.memory.images)}
+        if self.gaussians:
+            tensors |= {f"gaussian/{name}": tensor for name, tensor in vars(self.gaussians).items()}
+        return tensors
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor]) -> "NormalPatches":
+        """Reads what `tensors` gave.
+
+        Args:
+            tensors: by name.
+
+        Returns:
+            The normal patches, on the tensors' device.
+        """
+        layers = sum(name.startswith("memory/") for name in tensors)
+        patches, images = ([tensors[f"{kind}/{layer}"] for layer in range(layers)] for kind in ("memory", "image"))
+        gaussians = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "gaussian" in name}
+        return cls(MemoryBank(patches, images), PositionGaussians(**gaussians) if gaussians else None)
+
+
+def _named(layers: list[Float[Tensor, "N H W"]]) -> Distances:
+    return {f"memory{layer}": distances for layer, distances in enumerate(layers)}

@@ -1,0 +1,144 @@
+"""One Gaussian for every position of a patch: how a product's normal patches vary at their place."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from moleflow.features.image_features import ImageFeatures
+from moleflow.files.feature_store import READ_AT_ONCE
+
+RIDGE = 0.1  # added to every variance; standardized channels vary by 1 over all positions
+
+
+class PositionMoments:
+    """Sums over images, position by position, from which means and covariances follow."""
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        """Starts with no image.
+
+        Args:
+            shape: of an image's patch features, (H, W, C).
+            device: where they lie.
+        """
+        self.count = 0
+        self.total = torch.zeros(shape, device=device)
+        self.products = torch.zeros(*shape, shape[-1], device=device)
+
+    @classmethod
+    def of(cls, features: ImageFeatures) -> "PositionMoments":
+        """Sums over all images, a few at a time.
+
+        Args:
+            features: patch features, (N, H, W, C).
+
+        Returns:
+            The moments.
+        """
+        moments = cls(features.shape[1:], features.device)
+        for start in range(0, features.shape[0], READ_AT_ONCE):
+            moments.add(features[start : start + READ_AT_ONCE])
+        return moments
+
+    def add(self, features: Float[Tensor, "N H W C"]) -> None:
+        """Adds images.
+
+        Args:
+            features: their patch features, (N, H, W, C).
+        """
+        self.count += len(features)
+        for row, patches in enumerate(features.float().permute(1, 2, 0, 3)):  # (W, N, C), a row at a time
+            self.total[row] += patches.sum(1)
+            self.products[row].baddbmm_(patches.transpose(1, 2), patches)
+
+    def without(self, others: "PositionMoments") -> "PositionMoments":
+        """The moments of the images that are not among others.
+
+        Args:
+            others: moments of some of the images.
+
+        Returns:
+            Moments of the rest.
+        """
+        rest = PositionMoments(self.total.shape, self.total.device)
+        rest.count = self.count - others.count
+        rest.total, rest.products = self.total - others.total, self.products - others.products
+        return rest
+
+    @property
+    def mean(self) -> Float[Tensor, "H W C"]:
+        """Mean patch of every position, (H, W, C)."""
+        return self.total / self.count
+
+    def covariance(self, row: int) -> Float[Tensor, "W C C"]:
+        """Covariance of every position of a row.
+
+        Args:
+            row: the row.
+
+        Returns:
+            Covariances, (W, C, C).
+        """
+        mean = self.mean[row]
+        outer = mean[:, :, None] * mean[:, None]
+        return (self.products[row] - self.count * outer) / max(1, self.count - 1)
+
+
+class PositionGaussians:
+    """Mahalanobis distance of a patch under the Gaussian of its position, with a covariance of low rank.
+
+    d² = (‖u‖² − ‖Vᵀu‖²)/(ρ + 0.1) + Σ_k (v_kᵀu)²/(λ_k + 0.1), u = x − μ: λ_k and v_k are the largest variances of a
+    position and their directions, ρ is the mean of the others; 0.1 is `RIDGE`. It is kept as d² = a·‖u‖² − ‖Wᵀu‖².
+
+    Source: Defard et al., "PaDiM", ICPR 2020, sections III-B and III-C, for a Gaussian per position; Tipping and
+    Bishop, "Probabilistic Principal Component Analysis", 1999, for a covariance of low rank and equal rest.
+    """
+
+    def __init__(
+        self, mean: Float[Tensor, "H W C"], scale: Float[Tensor, "H W"], directions: Float[Tensor, "H W C R"]
+    ) -> None:
+        """Keeps what describes the Gaussians.
+
+        Args:
+            mean: μ of every position, (H, W, C).
+            scale: a, (H, W).
+            directions: W, (H, W, C, R).
+        """
+        self.mean, self.scale, self.directions = mean, scale, directions
+
+    @classmethod
+    def of(cls, moments: PositionMoments, rank: int) -> "PositionGaussians":
+        """Makes the Gaussians of images.
+
+        Args:
+            moments: of the images.
+            rank: R, directions kept of every covariance; all if there are fewer channels.
+
+        Returns:
+            The Gaussians; their tensors are fp16, scale apart.
+        """
+        height, width, channels = moments.total.shape
+        rank = min(rank, channels - 1)
+        scale = moments.total.new_empty(height, width)
+        directions = moments.total.new_empty(height, width, channels, rank, dtype=torch.float16)
+        for row in range(height):
+            variances, vectors = torch.linalg.eigh(moments.covariance(row))  # ascending
+            variances = variances.clamp_min(0)
+            scale[row] = 1 / (variances[:, :-rank].mean(1) + RIDGE)
+            less = scale[row][:, None] - 1 / (variances[:, -rank:] + RIDGE)
+            directions[row] = (vectors[:, :, -rank:] * less.clamp_min(0).sqrt()[:, None]).half()
+        return cls(moments.mean.half(), scale, directions)
+
+    def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
+        """Distance of every patch to the mean of its position, in standard deviations.
+
+        Args:
+            features: standardized patch features, (N, H, W, C).
+
+        Returns:
+            Distances, (N, H, W).
+        """
+        positions = self.mean.flatten(0, 1).float()
+        offset = features.flatten(1, 2).transpose(0, 1).float() - positions[:, None]  # (H·W, N, C)
+        along = torch.bmm(offset, self.directions.flatten(0, 1).float()).square().sum(2)
+        squared = self.scale.flatten()[:, None] * offset.square().sum(2) - along
+        return squared.clamp_min(0).sqrt().T.reshape(features.shape[:3])
