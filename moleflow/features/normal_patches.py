@@ -11,6 +11,7 @@ from moleflow.features.folds import fold_numbers
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
+from moleflow.files.feature_store import READ_AT_ONCE
 
 FOLDS = 5  # of the training images, whose Gaussians must not have seen them; a memory bank leaves out a single image
 
@@ -78,18 +79,27 @@ class NormalPatches:
         originals = len(features.splits[0].images)
         folds = fold_numbers(originals, min(FOLDS, originals))
         every = PositionMoments.of(features) if self.gaussians else None
-        layers: dict[str, list[Tensor]] = {}
+        left_out: Distances = {}
         for fold in np.unique(folds):
-            gaussians = every and self._gaussians_without(features, every, np.flatnonzero(folds == fold))
-            for image in np.flatnonzero(folds == fold).tolist():
-                patches = features[image : image + 1]
-                own = [images % originals == image for images in self.memory.images]
-                found = _named(self.memory.left_out_distances(patches, own))
+            held = np.flatnonzero(folds == fold)
+            gaussians = every and self._gaussians_without(features, every, held)
+            for rows in np.array_split(held, -(-len(held) // READ_AT_ONCE)):
+                patches = features[rows]
+                found = self._memory_without_own(patches, rows, originals)
                 if gaussians:
                     found["gaussian"] = gaussians.distances(patches)
                 for name, distances in found.items():
-                    layers.setdefault(name, [distances] * originals)[image] = distances
-        return {name: torch.cat(distances) for name, distances in layers.items()}
+                    whole = left_out.setdefault(name, distances.new_empty(originals, *distances.shape[1:]))
+                    whole[torch.from_numpy(rows).to(whole.device)] = distances
+        return left_out
+
+    def _memory_without_own(self, patches: Float[Tensor, "N H W C"], rows: np.ndarray, originals: int) -> Distances:
+        """Distances to the memory bank without each image's own patches, those of its copies included."""
+        images = [
+            self.memory.left_out_distances(own, [kept % originals == row for kept in self.memory.images])
+            for own, row in zip(patches.split(1), rows.tolist(), strict=True)
+        ]
+        return _named([torch.cat(layer) for layer in zip(*images, strict=True)])
 
     def _gaussians_without(
         self, features: StandardizedFeatures, every: PositionMoments, held: np.ndarray
