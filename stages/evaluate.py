@@ -70,7 +70,12 @@ def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
     evaluations = {method: summarize(products) for method, products in results.items()}
     flow = evaluations.pop("flow")
     own = {
-        product: {**unknown[product], **_probe(metrics[scoring.score]), **_flow_alone(metrics)}
+        product: {
+            "suspects": float(len(records.suspects(product))),
+            **unknown[product],
+            **_probe(metrics[scoring.score]),
+            **_flow_alone(metrics),
+        }
         for product, metrics in probed.items()
     }
     _add(flow, own)

@@ -13,7 +13,7 @@ from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, load_params
 from moleflow.files.artifacts import written_whole
 from moleflow.files.costs import measured
-from moleflow.files.feature_store import SPLITS, write_split
+from moleflow.files.feature_store import SPLITS, TURNED, write_split
 from moleflow.files.paths import Paths
 from moleflow.images.index_table import read_index, white_of
 from moleflow.images.reading import image_pixels, rotated
@@ -43,7 +43,7 @@ def main(name: str) -> None:
     output = paths.features.of(name)
     groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}
     turned = _turned(list(groups["train"]), config.rotation_degrees)
-    groups["rotated"] = {f"{path} turned by {degrees}": degrees for path, degrees in turned}
+    groups["rotated"] = {f"{path}{TURNED}{degrees}": degrees for path, degrees in turned}
     files = {image: path for image, (path, _) in zip(groups["rotated"], turned, strict=True)}
 
     with (

@@ -3,6 +3,9 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Above, Config, OpenFraction, load_params
@@ -21,6 +24,7 @@ class IndexConfig(Config):
     unreadable: str
     bit_depth: BitDepth
     max_megapixels: Above
+    contamination: Annotated[float, Field(ge=0, lt=1)]
 
 
 @told_plainly

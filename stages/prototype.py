@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, Count, Odd, Positive, load_params
 from moleflow.features.prototype import build_prototype, save_prototype
+from moleflow.features.suspects import find_suspects
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import NORMAL, open_split
 from moleflow.files.paths import Paths
@@ -26,6 +30,7 @@ class PrototypeConfig(Config):
 
     standardize: str
     router_rank: Count
+    suspects: Annotated[float, Field(ge=0, lt=0.5)]
 
 
 @told_plainly
@@ -41,13 +46,18 @@ def main(name: str, task: str) -> None:
     config, patching = load_params(PrototypeConfig, params), load_params(PatchConfig, params)
     output = paths.prototype_of(name, task)
     with measured(paths.costs, "prototype", name, [output]):
-        prototype = build_prototype(
-            *(open_split(paths.features.of(name), split) for split in NORMAL),
-            patching=patching.model_dump(),
-            standardize=config.standardize,
-            router_rank=config.router_rank,
-            device=load_params(DeviceConfig, params).found,
-        )
+        splits = [open_split(paths.features.of(name), split) for split in NORMAL]
+        settings: dict[str, Any] = {
+            "patching": patching.model_dump(),
+            "standardize": config.standardize,
+            "router_rank": config.router_rank,
+            "device": load_params(DeviceConfig, params).found,
+        }
+        prototype = build_prototype(*splits, **settings)
+        suspects = find_suspects(prototype, splits[0], config.suspects)
+        if suspects:
+            prototype = build_prototype(*splits, **settings, suspects=suspects)
+            print(f"{name}: {len(suspects)} training images left out as suspects: {', '.join(suspects)}")
         save_prototype(output, prototype)
 
 

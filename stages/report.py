@@ -75,7 +75,9 @@ def _data(paths: Paths, product: str, records: Records, alarm_rate: float) -> Da
         "alarm_rate": alarm_needs(alarm_rate, compared, normal, drawn=seen["drawn"], changed=changed),
         "reject_rate": rejection_needs(records.training_images[product], records.reject_rate),
     }
-    return Data(seen["facts"] | needs, seen["notes"])
+    suspects = records.suspects(product)
+    left_out = [f"{len(suspects)} training images took no part, as suspects: {', '.join(suspects)}"] if suspects else []
+    return Data(seen["facts"] | needs, seen["notes"] + left_out)
 
 
 def commit_line() -> str:

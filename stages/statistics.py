@@ -66,6 +66,7 @@ def main(name: str, task: str) -> None:
             "expert_digest": digest(paths.expert_of(name, task)),
             "prototype_digest": digest(paths.prototype_of(name, task)),
             "resize": prototype.origin.resize,
+            "suspects": "\n".join(prototype.suspects),
             "precision": config.precision,
         }
         write_record(output, Record(arrays, attributes))

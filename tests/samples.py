@@ -75,7 +75,7 @@ def prototype_with(images: torch.Tensor, rank: int = 8) -> Prototype:
     none = torch.zeros(channels)
     left_out = left_out_distances(images)
     gaussian = fit_gaussian(images, rank)
-    return Prototype(gaussian, images, left_out, none, none.diag(), none, [channels], PATCHING, ORIGIN, "")
+    return Prototype(gaussian, images, left_out, none, none.diag(), none, [channels], [], PATCHING, ORIGIN, "")
 
 
 def normal_patches() -> list[NormalPatches]:

@@ -12,6 +12,7 @@ SETTINGS = {
     "unreadable": "refuse",
     "bit_depth": "auto",
     "max_megapixels": 200.0,
+    "contamination": 0.0,
 }
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
+from moleflow.datasets.contamination import contaminated
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.mistakes import all_alike, linked_folders, too_few, wrong_masks, wrong_numbers, wrong_paths
 from moleflow.datasets.oddities import left_out, oddities
@@ -49,6 +50,7 @@ def build_index(
     unreadable: str,
     bit_depth: BitDepth,
     max_megapixels: float,
+    contamination: float,
 ) -> Index:
     """Lists a product's images after reading every one of them.
 
@@ -61,6 +63,7 @@ def build_index(
         unreadable: what to do with images and masks that cannot be read, a name in `UNREADABLE`.
         bit_depth: bits of images that hold more than 8, see `moleflow.images.bit_depth.find_white`.
         max_megapixels: larger files count as unreadable.
+        contamination: share of the training images that defective test images take the place of.
 
     Returns:
         The index.
@@ -82,6 +85,7 @@ def build_index(
     readable = found.sieve(choose(UNREADABLE, unreadable, "unreadable")(_without_white(pictures, white)))
     found.mistakes += wrong_masks(readable) + all_alike(root, readable)
     used = found.sieve(choose(DUPLICATES, duplicates, "duplicates")(readable))
+    used = found.sieve(contaminated(used, contamination))
     found.mistakes += too_few(root, used, pictures, len(normal), calibration_fraction)
     _refuse(root, found.mistakes)
     others = left_out(root, normal + test)

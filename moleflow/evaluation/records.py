@@ -74,6 +74,17 @@ class Records:
         """
         return str(self.attributes[name]["resize"])
 
+    def suspects(self, name: str) -> list[str]:
+        """A product's training images that took no part.
+
+        Args:
+            name: the product.
+
+        Returns:
+            Their paths.
+        """
+        return [path for path in str(self.attributes[name]["suspects"]).split("\n") if path]
+
     def routes(self, name: str) -> Arrays:
         """What route found for a product's test images.
 

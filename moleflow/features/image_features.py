@@ -1,5 +1,6 @@
 """Standardized patch features of images, read from the store on demand."""
 
+from collections.abc import Collection
 from itertools import accumulate
 from typing import Any, Protocol, runtime_checkable
 
@@ -82,6 +83,25 @@ class StandardizedFeatures:
         """Name of every image, as its store has it."""
         names = [image for split in self.splits for image in split.images]
         return [names[row] for row in self.rows]
+
+    @property
+    def originals(self) -> np.ndarray:
+        """Number of the image that each was made from, itself or that of a rotated copy, (N,)."""
+        names = [image for split in self.splits for image in split.originals]
+        first: dict[str, int] = {}
+        return np.array([first.setdefault(names[row], number) for number, row in enumerate(self.rows)], np.int64)
+
+    def without(self, images: Collection[str]) -> "StandardizedFeatures":
+        """The features of the other images only; still nothing is read.
+
+        Args:
+            images: names of images that are not to take part, nor rotated copies of them.
+
+        Returns:
+            Features, (n, H, W, D).
+        """
+        names = [image for split in self.splits for image in split.originals]
+        return self.take(np.flatnonzero([names[row] not in images for row in self.rows]))
 
     def __getitem__(self, rows: Any) -> Float[Tensor, "n H W D"]:
         """Features of some images in the order asked for, fp16; `rows` is a slice or row numbers, repeats included."""

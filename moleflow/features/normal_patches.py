@@ -76,38 +76,39 @@ class NormalPatches:
         Returns:
             Of the images, without rotated copies, what `distances` returns.
         """
-        originals = len(features.splits[0].images)
-        folds = fold_numbers(originals, min(FOLDS, originals))
+        originals = features.originals
+        count = len(np.unique(originals))  # the copies come after all of them
+        folds = fold_numbers(count, min(FOLDS, count))
         every = PositionMoments.of(features) if self.gaussians else None
         left_out: Distances = {}
         for fold in np.unique(folds):
             held = np.flatnonzero(folds == fold)
-            gaussians = every and self._gaussians_without(features, every, held)
+            copies = np.flatnonzero(np.isin(originals, held))
+            gaussians = every and self._gaussians_without(PositionMoments.of(features.take(copies)), every)
             for rows in np.array_split(held, -(-len(held) // READ_AT_ONCE)):
                 patches = features[rows]
                 found = self._memory_without_own(patches, rows, originals)
                 if gaussians:
                     found["gaussian"] = gaussians.distances(patches)
                 for name, distances in found.items():
-                    whole = left_out.setdefault(name, distances.new_empty(originals, *distances.shape[1:]))
+                    whole = left_out.setdefault(name, distances.new_empty(count, *distances.shape[1:]))
                     whole[torch.from_numpy(rows).to(whole.device)] = distances
         return left_out
 
-    def _memory_without_own(self, patches: Float[Tensor, "N H W C"], rows: np.ndarray, originals: int) -> Distances:
+    def _memory_without_own(
+        self, patches: Float[Tensor, "N H W C"], rows: np.ndarray, originals: np.ndarray
+    ) -> Distances:
         """Distances to the memory bank without each image's own patches, those of its copies included."""
+        made_of = torch.from_numpy(originals).to(patches.device)
         images = [
-            self.memory.left_out_distances(own, [kept % originals == row for kept in self.memory.images])
+            self.memory.left_out_distances(own, [made_of[kept] == row for kept in self.memory.images])
             for own, row in zip(patches.split(1), rows.tolist(), strict=True)
         ]
         return _named([torch.cat(layer) for layer in zip(*images, strict=True)])
 
-    def _gaussians_without(
-        self, features: StandardizedFeatures, every: PositionMoments, held: np.ndarray
-    ) -> PositionGaussians:
-        """The Gaussians of all images but some and what was made of them."""
+    def _gaussians_without(self, held: PositionMoments, every: PositionMoments) -> PositionGaussians:
         rank = self.gaussians.directions.shape[3] if self.gaussians else 0
-        copies = np.isin(np.arange(len(features)) % len(features.splits[0].images), held)
-        return PositionGaussians.of(every.without(PositionMoments.of(features.take(np.flatnonzero(copies)))), rank)
+        return PositionGaussians.of(every.without(held), rank)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything, by name, to be written to a file."""

@@ -1,10 +1,12 @@
 """A product's prototype: how its images become standardized patch features, and how it is recognized."""
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -32,6 +34,7 @@ class Prototype:
             the device on which features are computed.
         deviation: standard deviation of every channel, (C,); likewise.
         layers: channels of a patch feature that come from each layer.
+        suspects: names of training images that take no part in anything.
         patching: arguments of `patch_features`.
         origin: backbone, layers and view of the features.
         features_digest: SHA-256 of the features of all normal images, the link from experts to data.
@@ -44,6 +47,7 @@ class Prototype:
     matrix: Float[Tensor, "C C"]
     deviation: Float[Tensor, " C"]
     layers: list[int]
+    suspects: list[str]
     patching: dict[str, Any]
     origin: Origin
     features_digest: str
@@ -122,10 +126,10 @@ class Prototype:
         return standardized(features, self.shift, self.matrix)
 
     def standardized(self, *splits: Split) -> StandardizedFeatures:
-        """Standardized patch features of the images of one or several splits of a store.
+        """Standardized patch features of the images of one or several splits of a store, suspects left out.
 
         Args:
-            *splits: the splits, N images in sum.
+            *splits: the splits, N images in sum without suspects.
 
         Returns:
             Features, (N, H, W, C), read when rows are taken.
@@ -134,7 +138,7 @@ class Prototype:
             StoreError: a split has features of another backbone, layer set or image size.
         """
         self.require_origin(*splits)
-        return StandardizedFeatures(splits, self.patching, self.shift, self.matrix)
+        return StandardizedFeatures(splits, self.patching, self.shift, self.matrix).without(self.suspects)
 
     def require_origin(self, *splits: Split) -> None:
         """Refuses features that this prototype cannot be compared with.
@@ -152,7 +156,7 @@ class Prototype:
         """Patch features with every channel at unit variance, whatever `standardize`: what baselines are given.
 
         Args:
-            *splits: splits of a store, N images in sum.
+            *splits: splits of a store, N images in sum without suspects.
 
         Returns:
             (x − shift)/deviation, (N, H, W, C), read as those of `standardized` are.
@@ -161,7 +165,8 @@ class Prototype:
             StoreError: as there.
         """
         self.require_origin(*splits)
-        return StandardizedFeatures(splits, self.patching, self.shift, (1 / self.deviation).diag())
+        scaled = StandardizedFeatures(splits, self.patching, self.shift, (1 / self.deviation).diag())
+        return scaled.without(self.suspects)
 
 
 def build_prototype(
@@ -171,6 +176,7 @@ def build_prototype(
     standardize: str,
     router_rank: int,
     device: torch.device,
+    suspects: Collection[str] = (),
 ) -> Prototype:
     """Learns a prototype from the training split of a product, shard by shard.
 
@@ -181,6 +187,7 @@ def build_prototype(
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
         device: where features are computed.
+        suspects: names of training images that are to take no part.
 
     Returns:
         The prototype.
@@ -190,19 +197,20 @@ def build_prototype(
         StoreError: there are fewer than two training images, or all are alike; names the store.
     """
     store = train.path
-    if len(train.images) < 2:
+    rows = np.flatnonzero([image not in suspects for image in train.images])
+    if len(rows) < 2:
         raise StoreError(
-            f"{store} has {len(train.images)} training images; 2 different ones are needed, 100 or more are good: "
+            f"{store} has {len(rows)} training images; 2 different ones are needed, 100 or more are good: "
             "add images or lower calibration_fraction"
         )
     sample = train.maps(slice(0, 1))
     grid, channels = patch_features(sample, **patching).shape[2:]
     layers = layer_channels(sample, embed_dim=patching["embed_dim"], layer_merge=patching["layer_merge"])
     # Filled in place: small results kept between large temporary ones would fragment the heap.
-    embedded = torch.empty(len(train.images), channels)
+    embedded = torch.empty(len(rows), channels)
     moments = Moments(channels, device)
     done = 0
-    for maps in train.batches():
+    for maps in train.batches(rows):
         features = patch_features([layer.to(device, non_blocking=True) for layer in maps], **patching)
         embedded[done : done + len(features)] = embeddings(features)
         done += len(features)
@@ -225,6 +233,7 @@ def build_prototype(
         matrix=matrix.float().to(device),
         deviation=std.float().to(device),
         layers=layers,
+        suspects=sorted(suspects),
         patching={**patching, "grid": grid},
         origin=train.origin,
         features_digest=_digest(train, *others),
@@ -252,6 +261,7 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
     }
     metadata = {
         "layers": prototype.layers,
+        "suspects": prototype.suspects,
         "patching": prototype.patching,
         "origin": vars(prototype.origin),
         "features_digest": prototype.features_digest,
@@ -282,6 +292,7 @@ def load_prototype(path: Path, device: torch.device) -> Prototype:
         matrix=tensors["matrix"].to(device),
         deviation=tensors["deviation"].to(device),
         layers=metadata["layers"],
+        suspects=metadata["suspects"],
         patching=metadata["patching"],
         origin=Origin(**metadata["origin"]),
         features_digest=metadata["features_digest"],

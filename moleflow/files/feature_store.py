@@ -21,6 +21,7 @@ from moleflow.files.artifacts import FORMAT, require_format
 
 SPLITS = ("train", "calibration", "test")
 NORMAL = ("train", "rotated", "calibration")  # rotated: copies of the training images, in their order; often none
+TURNED = " turned by "  # a rotated copy is called <path of its image> turned by <degrees>
 SHARD = 64  # images per shard: about 10 MB each, few enough files for DVC to hash
 READ_AT_ONCE = 16  # images: patch features of more leave the processor's caches
 
@@ -127,6 +128,12 @@ class Split:
     group: zarr.Group
     origin: Origin
     images: list[str]
+
+    @property
+    def originals(self) -> list[str]:
+        """Of every image the one that it was made from: itself, or the training image of a rotated copy."""
+        rotated = self.path.name == "rotated"
+        return [image.rsplit(TURNED, 1)[0] for image in self.images] if rotated else self.images
 
     def maps(self, rows: slice = slice(None)) -> list[Tensor]:
         """Reads raw maps of some images.

@@ -58,9 +58,7 @@ def cross(paths: Paths, prototypes: dict[str, Prototype], folds: int) -> list[di
     every, numbers = {}, {}
     for product, prototype in prototypes.items():
         every[product] = normal_features(paths, product, prototype, "train", "calibration", "rotated")
-        number = fold_numbers(len(normal[product]), count)
-        copies = np.arange(len(every[product]) - len(number)) % normal[product].starts[1]  # row in train of each copy
-        numbers[product] = np.concatenate([number, number[copies]])
+        numbers[product] = fold_numbers(len(normal[product]), count)[every[product].originals]
     return [
         {product: features.take(np.flatnonzero(numbers[product] != fold)) for product, features in every.items()}
         for fold in range(count)
