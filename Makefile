@@ -10,7 +10,7 @@ TORCH_FLAGS ?=
 SOURCE_ONLY := FrEIA antlr4-python3-runtime
 BIN := .venv/bin
 
-.PHONY: repro test lint bench device-check device-packages lock resolve
+.PHONY: repro test lint bench quality device-check device-packages lock resolve
 
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -27,6 +27,11 @@ lint: .venv/ready
 bench: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest -q -o addopts= tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.bench.json
 	$(BIN)/python tests/benchmarks/bench_table.py .bench.json
+
+# The tables of docs/quality.md about routing, unknown products, alarms and contaminated training images; hours for several
+# commits and seeds. QUALITY_FLAGS="--root FOLDER --commits e03b841 HEAD --seeds 0 1 2"; runs are kept in .quality.
+quality: .venv/ready
+	$(BIN)/python tests/benchmarks/quality.py .quality $(QUALITY_FLAGS)
 
 # Whether an accelerator computes what the processor does, and how fast it is; with the torch of DEVICE_PYTHON, and no
 # network. Packages that this Python lacks may lie in .device-packages.

@@ -16,7 +16,7 @@ from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.learning.tasks import load_task, normal_features
 from moleflow.learning.training import Recipe, train
 from stages.device_keys import DeviceConfig
-from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig
+from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig, relatives
 
 
 class BaseConfig(Config):
@@ -64,11 +64,14 @@ def main(task: str) -> None:
         save_base(paths.base, density, arguments)
         with written_whole(folder) as partial:
             for group, names in groups.items():
+                own = {product: features[product] for product in names}
+                kept = normal.learn(own, prototypes)
                 save_expert(
                     partial / f"{group}.safetensors",
                     [experts[group]],
                     arguments,
-                    normal_patches=[normal.learn({product: features[product] for product in names}, prototypes)],
+                    normal_patches=[kept],
+                    relatives=[relatives(density, experts[group], own, kept, recipe)],
                     base=paths.base,
                     features={product: prototypes[product].features_digest for product in names},
                 )

@@ -4,12 +4,17 @@ what it keeps of normal patches.
 How to train is `moleflow.learning.training.Recipe`.
 """
 
+from torch import Tensor
+
 from moleflow.config.params import Config, Count, NonNegative
 from moleflow.config.registry import choose
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.prototype import Prototype
+from moleflow.flow.density import Density
+from moleflow.flow.relative import RelativeLikelihood
 from moleflow.learning.tasks import EXPERT_GROUPS
+from moleflow.learning.training import Recipe
 
 
 class GroupConfig(Config):
@@ -64,3 +69,29 @@ class NormalConfig(Config):
             product: NormalPatches.of(product_features, prototypes[product].layers, **self.model_dump())
             for product, product_features in features.items()
         }
+
+
+def relatives(
+    density: Density,
+    expert: dict[str, Tensor],
+    features: dict[str, StandardizedFeatures],
+    normal: dict[str, NormalPatches],
+    recipe: Recipe,
+) -> dict[str, RelativeLikelihood]:
+    """How unlikely the normal patches of the products are that share an expert; see `RelativeLikelihood.of`.
+
+    Args:
+        density: base and expert, as training left it.
+        expert: the expert's tensors by name.
+        features: standardized patch features that it learned from, by product, (N, H, W, C).
+        normal: what is kept of them, by product.
+        recipe: how it was trained.
+
+    Returns:
+        References by product; none without a memory bank.
+    """
+    found = {
+        product: RelativeLikelihood.of(density, expert, features[product], kept, recipe.dtype)
+        for product, kept in normal.items()
+    }
+    return {product: relative for product, relative in found.items() if relative}

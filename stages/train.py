@@ -19,7 +19,7 @@ from moleflow.learning.tasks import load_task
 from moleflow.learning.training import Recipe, train
 from moleflow.learning.training_images import CALIBRATIONS
 from stages.device_keys import DeviceConfig
-from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig
+from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig, relatives
 
 
 class TrainConfig(Config):
@@ -51,7 +51,7 @@ def main(task: str) -> None:
         partial_curves.mkdir()
         prototypes = load_task(paths, task, device)
         for group, names in grouping.groups(task, list(prototypes)).items():
-            folds, normal_patches, curve = [], [], []
+            folds, normal_patches, references, curve = [], [], [], []
             shared_by = {product: prototypes[product] for product in names}
             for features in left_for_learning(paths, shared_by, config.calibration_folds):
                 density, arguments = load_base(paths.base, size.model_dump(), recipe.seed, device)
@@ -63,11 +63,13 @@ def main(task: str) -> None:
                 curve += train(density, experts, modeled, list(expert.items()), recipe, label=group)
                 folds.append(expert)
                 normal_patches.append(normal.learn(features, prototypes))
+                references.append(relatives(density, expert, features, normal_patches[-1], recipe))
             save_expert(
                 partial / f"{group}.safetensors",
                 folds,
                 arguments,
                 normal_patches=normal_patches,
+                relatives=references,
                 base=paths.base,
                 features={product: prototypes[product].features_digest for product in names},
             )

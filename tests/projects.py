@@ -20,7 +20,7 @@ SMALL = {
     "router_rank": 4, "couplings": 2, "lora_rank": 4,
     "lora_alpha": 4.0, "epochs": 2, "warmup_epochs": 1.0, "batch_size": 8, "precision": "fp32", "alarm_rate": 0.2,
     "eval_size": 32, "map_sigma": 1.0, "top_k": 1, "tail_weight": 0.7, "baselines": ["pca"], "coreset_size": 50,
-    "probe_images": 2, "reject_rate": 0.1, "calibration_folds": 2,
+    "probe_images": 2, "reject_rate": 0.1, "calibration": "split", "calibration_folds": 2, "gaussian_rank": 4,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.overview import Overview
 from moleflow.files.paths import Paths
 from moleflow.files.tracked import is_made_by_dvc, travels
+from moleflow.learning.training_images import crosses
 from moleflow.routing.rejection import rejection_needs
 from moleflow.scoring.scores import choose_score
 from stages.index import IndexConfig
@@ -80,7 +81,7 @@ def _check_product(
         return [str(error)]
     print(f"{product}\n{seen}")
     if whole:
-        cross = content["calibration"] == "cross" and line.task != content["first_task"]
+        cross = line.task != content["first_task"] and crosses(content["calibration"], seen.calibration)
         _print_needs(seen, content, every=cross or choose_score(content["score"]).leaves_out)
     if not travels(line.path, paths.root):
         print(

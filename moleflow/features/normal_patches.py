@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from moleflow.features.folds import fold_numbers
@@ -59,10 +59,22 @@ class NormalPatches:
             memory0, memory1, ...: to the nearest kept patch of each layer; gaussian: to the mean of the position, in
             its standard deviations; (N, H, W) each.
         """
-        found = _named(self.memory.distances(features))
+        return self.search(features)[0]
+
+    def search(self, features: Float[Tensor, "N H W C"]) -> tuple[Distances, Int64[Tensor, "N H W"]]:
+        """The same, and which kept patch of the deepest layer is the nearest.
+
+        Args:
+            features: standardized patch features, (N, H, W, C).
+
+        Returns:
+            What `distances` returns, and numbers of kept patches, (N, H, W).
+        """
+        layers, nearest = self.memory.search(features)
+        found = _named(layers)
         if self.gaussians:
             found["gaussian"] = self.gaussians.distances(features)
-        return found
+        return found, nearest
 
     def left_out_distances(self, features: StandardizedFeatures) -> Distances:
         """The same of the training images that these were learned from, each as if it had not been among them.
@@ -101,7 +113,7 @@ class NormalPatches:
         """Distances to the memory bank without each image's own patches, those of its copies included."""
         made_of = torch.from_numpy(originals).to(patches.device)
         images = [
-            self.memory.left_out_distances(own, [made_of[kept] == row for kept in self.memory.images])
+            self.memory.search(own, [made_of[kept] == row for kept in self.memory.images])[0]
             for own, row in zip(patches.split(1), rows.tolist(), strict=True)
         ]
         return _named([torch.cat(layer) for layer in zip(*images, strict=True)])

@@ -11,6 +11,7 @@ from moleflow.features.normal_patches import NormalPatches
 from moleflow.files.artifacts import ArtifactError, digest
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.flow.density import Density, base_state, expert_names
+from moleflow.flow.relative import RelativeLikelihood
 
 
 def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:
@@ -30,6 +31,7 @@ def save_expert(
     arguments: dict[str, Any],
     *,
     normal_patches: list[dict[str, NormalPatches]],
+    relatives: list[dict[str, RelativeLikelihood]],
     base: Path,
     features: dict[str, str],
 ) -> None:
@@ -40,6 +42,7 @@ def save_expert(
         folds: the expert's tensors by name; once, or once per fold of cross-calibration.
         arguments: of `Density`.
         normal_patches: for each fold, per product that the expert serves, what is kept of its normal patches.
+        relatives: likewise how unlikely these are, where that is known.
         base: file of the base.
         features: per product that the expert serves, the prototype's digest of its features.
     """
@@ -48,6 +51,9 @@ def save_expert(
     for number, products in enumerate(normal_patches):
         for product, normal in products.items():
             tensors |= {f"normal/{number}/{product}/{name}": tensor for name, tensor in normal.tensors().items()}
+    for number, references in enumerate(relatives):
+        for product, relative in references.items():
+            tensors |= {f"relative/{number}/{product}/{name}": tensor for name, tensor in vars(relative).items()}
     save_tensors(path, "expert", tensors, {"arguments": arguments, **links})
 
 
@@ -76,7 +82,7 @@ def load_base(path: Path, settings: Settings, seed: int, device: torch.device) -
 
 def load_expert(
     base: Path, expert: Path, *, product: str, device: torch.device
-) -> tuple[list[Density], list[NormalPatches]]:
+) -> tuple[list[Density], list[NormalPatches], list[RelativeLikelihood | None]]:
     """Loads an expert over the stored base.
 
     Args:
@@ -86,7 +92,7 @@ def load_expert(
         device: where they are to run.
 
     Returns:
-        The densities in eval mode, one per fold, and the normal patches of each.
+        The densities in eval mode, one per fold, with the normal patches of each and how unlikely these are.
 
     Raises:
         ArtifactError: a file is missing or broken, or the expert was learned over another base.
@@ -95,15 +101,22 @@ def load_expert(
     if metadata["base_digest"] != digest(base):
         raise ArtifactError(f"{expert} was learned over another base than {base}; run `dvc repro`")
     shared = load_tensors(base, "base")[0]
-    densities, normal_patches = [], []
+    densities: list[Density] = []
+    normal_patches: list[NormalPatches] = []
+    relatives: list[RelativeLikelihood | None] = []
     for number in range(metadata["folds"]):
-        own, kept = (_below(prefix, tensors) for prefix in (f"{number}/", f"normal/{number}/{product}/"))
+        own = _below(f"{number}/", tensors)
+        kept, references = (
+            {name: tensor.to(device) for name, tensor in _below(f"{kind}/{number}/{product}/", tensors).items()}
+            for kind in ("normal", "relative")
+        )
         density = Density(**metadata["arguments"])
         _load(density, shared, set(base_state(density)), base)
         _load(density, own, set(expert_names(density)), expert)
         densities.append(density.requires_grad_(False).eval().to(device))
-        normal_patches.append(NormalPatches.from_tensors({name: tensor.to(device) for name, tensor in kept.items()}))
-    return densities, normal_patches
+        normal_patches.append(NormalPatches.from_tensors(kept))
+        relatives.append(RelativeLikelihood(**references) if references else None)
+    return densities, normal_patches, relatives
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -7,8 +7,11 @@ import numpy as np
 from moleflow.features.folds import fold_numbers
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.prototype import Prototype
+from moleflow.files.feature_store import open_split
 from moleflow.files.paths import Paths
 from moleflow.learning.tasks import normal_features
+
+FEW = 19  # calibration images: with fewer, no p-value reaches 0.05
 
 # A member maps the products that share an expert, each with its prototype, and a number of folds to the features that
 # the density of each fold learns from, by product.
@@ -65,4 +68,35 @@ def cross(paths: Paths, prototypes: dict[str, Prototype], folds: int) -> list[di
     ]
 
 
-CALIBRATIONS: dict[str, Calibration] = {"split": split, "cross": cross}
+def auto(paths: Paths, prototypes: dict[str, Prototype], folds: int) -> list[dict[str, StandardizedFeatures]]:
+    """`cross` if one of the products has too few calibration images for an alarm rate of 0.05, else `split`.
+
+    Args:
+        paths: the repository's paths.
+        prototypes: prototypes of the products that share the expert.
+        folds: as in `cross`.
+
+    Returns:
+        What `split` or `cross` returns.
+
+    Raises:
+        StoreError: a store is missing or holds features of another backbone.
+    """
+    held_out = [len(open_split(paths.features.of(product), "calibration").images) for product in prototypes]
+    return (cross if crosses("auto", min(held_out)) else split)(paths, prototypes, folds)
+
+
+CALIBRATIONS: dict[str, Calibration] = {"auto": auto, "split": split, "cross": cross}
+
+
+def crosses(calibration: str, held_out: int) -> bool:
+    """Whether a later task's expert is calibrated fold by fold.
+
+    Args:
+        calibration: name in `CALIBRATIONS`.
+        held_out: calibration images of the product that has the fewest.
+
+    Returns:
+        True for several folds.
+    """
+    return calibration == "cross" or (calibration == "auto" and held_out < FEW)

@@ -21,7 +21,7 @@ LITE0: Preset = {
     "flow_layers": 2,
     "memory_size": 2000,
     "gaussian_rank": 10,
-    "score": "distances",
+    "score": "combined",
     "image_level": 25.0,
     "couplings": 6,
     "dia_blocks": 2,

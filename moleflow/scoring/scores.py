@@ -47,7 +47,7 @@ class Score:
     @property
     def leaves_out(self) -> bool:
         """Whether training images can be judged as if left out, so that all normal images are compared with."""
-        return self.kinds <= NEEDS.keys()
+        return self.kinds <= LEFT_OUT
 
 
 # "memory" stands for the memory distance of every layer.
@@ -58,10 +58,17 @@ SCORES: dict[str, Score] = {
     "fused": Score.of("nll", "neg_log_det"),
     "memory": Score.of("memory"),
     "gaussian": Score.of("gaussian"),
+    "relative": Score.of("relative"),
     "distances": Score(image=("memory", "gaussian"), map=("memory",)),
+    "combined": Score(image=("memory", "gaussian", "relative"), map=("memory",)),
     "hybrid": Score.of("nll", "latent", "memory"),
 }
-NEEDS = {"memory": "memory_size", "gaussian": "gaussian_rank"}  # keys that must be above 0 for a kind
+NEEDS = {  # keys that must be above 0 for a kind
+    "memory": "memory_size",
+    "gaussian": "gaussian_rank",
+    "relative": "memory_size",
+}
+LEFT_OUT = {"memory", "gaussian"}  # kinds that are known of training images as if these had been left out
 
 
 def choose_score(name: str) -> Score:
@@ -88,7 +95,7 @@ def needed(score: Score) -> list[str]:
     Returns:
         The keys.
     """
-    return sorted(NEEDS[kind] for kind in score.kinds & NEEDS.keys())
+    return sorted({NEEDS[kind] for kind in score.kinds & NEEDS.keys()})
 
 
 def statistics_of(kinds: tuple[str, ...], found: Collection[str]) -> Parts:

@@ -14,6 +14,7 @@ from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, require_finite
 from moleflow.flow.density import Density, for_inference
 from moleflow.flow.expert_files import load_expert
+from moleflow.flow.relative import RelativeLikelihood
 
 THROUGH_AT_ONCE = 32  # images
 
@@ -22,6 +23,7 @@ THROUGH_AT_ONCE = 32  # images
 def patch_statistics(
     density: Density,
     normal: NormalPatches,
+    relative: RelativeLikelihood | None,
     features: Float[Tensor, "N H W C"],
     *,
     log_det: float,
@@ -32,6 +34,7 @@ def patch_statistics(
     Args:
         density: base and expert, in eval mode; it models the features' first channels.
         normal: what is kept of the product's normal patches.
+        relative: how unlikely these are; None without a memory bank.
         features: standardized patch features on the density's device, (N, H, W, C).
         log_det: log-determinant of the standardization of the channels that are modeled, in nats.
         dtype: arithmetic of the matrix products.
@@ -41,10 +44,12 @@ def patch_statistics(
     """
     with matrix_products(features.device, dtype):
         likelihood = density(features[..., : density.channels].float())
+    distances, nearest = normal.search(features)
+    if relative:
+        distances["relative"] = relative(likelihood.nll.float(), nearest)
     likelihood = likelihood._replace(log_det=likelihood.log_det + log_det)
     statistics = {"nll": likelihood.nll, "latent": likelihood.latent, "neg_log_det": -likelihood.log_det}
-    statistics |= normal.distances(features)
-    return {name: statistic.float() for name, statistic in statistics.items()}
+    return {name: statistic.float() for name, statistic in (statistics | distances).items()}
 
 
 class Expert:
@@ -68,7 +73,9 @@ class Expert:
         """
         self.name, self.prototype, self.dtype = name, prototype, dtype
         expert, device = paths.expert_of(name, task), prototype.matrix.device
-        self.densities, self.normal_patches = load_expert(paths.base, expert, product=name, device=device)
+        self.densities, self.normal_patches, self.relatives = load_expert(
+            paths.base, expert, product=name, device=device
+        )
         if dtype == torch.float32:  # merged, a small LoRA would be lost in a shorter precision
             self.densities = [for_inference(density) for density in self.densities]
         self.log_det = prototype.log_det(self.densities[0].channels)
@@ -128,12 +135,12 @@ class Expert:
 
     def _of_fold(self, fold: int, features: ImageFeatures, images: list[str]) -> Statistics:
         """Statistics by one density, of a few images at a time."""
-        density, normal = self.densities[fold], self.normal_patches[fold]
+        density, normal, relative = self.densities[fold], self.normal_patches[fold], self.relatives[fold]
         batches: list[Statistics] = []
         starts = range(0, len(features), THROUGH_AT_ONCE)
         for start in tqdm(starts, desc=f"statistics {self.name}", unit="batch", disable=len(starts) == 1):
             batch = features[start : start + THROUGH_AT_ONCE]
-            found = patch_statistics(density, normal, batch, log_det=self.log_det, dtype=self.dtype)
+            found = patch_statistics(density, normal, relative, batch, log_det=self.log_det, dtype=self.dtype)
             batches.append({name: statistic.cpu().numpy() for name, statistic in found.items()})
         statistics = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         require_finite(statistics, self.name, images)

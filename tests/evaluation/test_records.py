@@ -13,6 +13,7 @@ def test_an_experts_parameters_are_those_of_all_folds_and_what_it_remembers(make
     kept = sum(tensor.numel() for each in normal for tensor in each.tensors().values() if tensor.is_floating_point())
     links = {
         "normal_patches": [{"bolt": each} for each in normal],
+        "relatives": [{}, {}],
         "base": tmp_path / "base",
         "features": {"bolt": "f"},
     }
@@ -23,6 +24,6 @@ def test_an_experts_parameters_are_those_of_all_folds_and_what_it_remembers(make
 def test_products_that_share_an_expert_share_its_parameters(make_density, tmp_path):
     density = make_density()
     save_base(tmp_path / "base", density, {})
-    links = {"normal_patches": [], "base": tmp_path / "base", "features": {"bolt": "f", "nut": "g"}}
+    links = {"normal_patches": [], "relatives": [], "base": tmp_path / "base", "features": {"bolt": "f", "nut": "g"}}
     save_expert(tmp_path / "t1", [expert_state(density)], {}, **links)
     assert expert_parameters(tmp_path / "t1") * 2 == sum(tensor.numel() for tensor in expert_state(density).values())

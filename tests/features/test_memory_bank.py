@@ -70,10 +70,18 @@ def test_an_image_is_judged_as_if_it_had_not_been_memorized(features):
             (part[image].flatten(0, 1) == patch).all(1).any() for patch, image in zip(patches, images, strict=True)
         )
     own = [images == 3 for images in kept.images]
-    found = kept.left_out_distances(features[3:4], own)
+    found, nearest = kept.search(features[3:4], own)
     for distance, part, patches, mine in zip(
         found, features[3:4].float().split([6, 4], -1), kept.patches, own, strict=True
     ):
         direct = torch.cdist(part.flatten(1, 2), patches[~mine].float()).amin(2).reshape(1, 4, 4)
         torch.testing.assert_close(distance, direct, rtol=1e-2, atol=2e-2)
         assert mine.any()
+    assert not own[-1][nearest].any()
+
+
+def test_the_nearest_patch_of_the_deepest_layer_is_known(features):
+    kept = memorize(features, [6, 4], size=30, seed=0)
+    distances, nearest = kept.search(features[:2])
+    found = kept.patches[1][nearest].float() - features[:2, ..., 6:].float()
+    torch.testing.assert_close(found.norm(dim=-1), distances[1], rtol=1e-2, atol=2e-2)

@@ -8,6 +8,9 @@ from moleflow.files.artifacts import ArtifactError
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.flow.density import base_state, expert_state
 from moleflow.flow.expert_files import load_base, load_expert, save_base, save_expert
+from moleflow.flow.relative import RelativeLikelihood
+
+RELATIVE = RelativeLikelihood(torch.arange(4.0), torch.ones(4))
 
 
 @pytest.fixture
@@ -22,6 +25,7 @@ def saved(make_density, tmp_path):
     other = {name: value + 1 for name, value in expert.items()}
     links = {
         "normal_patches": [{"bolt": normal} for normal in normal_patches()],
+        "relatives": [{"bolt": RELATIVE}, {}],
         "base": tmp_path / "base",
         "features": {"bolt": "f"},
     }
@@ -31,7 +35,7 @@ def saved(make_density, tmp_path):
 
 def test_base_and_expert_together_are_the_density_that_was_trained(saved):
     folder, density = saved
-    (first, second), _ = load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
+    (first, second), *_ = load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
     x = torch.randn(12, 3, 3, 8, generator=torch.Generator().manual_seed(0))
     assert first(x).nll.equal(density(x).nll)
     assert not second(x).nll.equal(density(x).nll)
@@ -40,13 +44,16 @@ def test_base_and_expert_together_are_the_density_that_was_trained(saved):
 
 def test_every_fold_remembers_its_own_patches_layer_by_layer(saved):
     folder, _ = saved
-    _, (first, second) = load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
+    _, (first, second), relatives = load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
     for loaded, saved_before in zip((first, second), normal_patches(), strict=True):
         tensors = saved_before.tensors()
         assert loaded.tensors().keys() == tensors.keys()
         assert all(tensor.equal(tensors[name]) for name, tensor in loaded.tensors().items())
-    _, of_another = load_expert(folder / "base", folder / "bolt", product="nut", device=CPU)
+    assert relatives[0].mean.equal(RELATIVE.mean)
+    assert relatives[1] is None
+    _, of_another, relatives = load_expert(folder / "base", folder / "bolt", product="nut", device=CPU)
     assert not any(normal.tensors() for normal in of_another)
+    assert relatives == [None, None]
 
 
 def test_a_new_expert_over_a_stored_base_may_have_another_size(saved):

@@ -69,7 +69,7 @@ def test_12_rejection_says_what_it_needs(training, rate):
 
 def test_12_check_and_report_say_it(tmp_path, monkeypatch, capsys):
     project = Project.of_small_products(tmp_path)
-    project.edit(alarm_rate=0.01, reject_rate=0.0)
+    project.edit(alarm_rate=0.01, reject_rate=0.0, score="distances")
     project.run()
     page = (tmp_path / "metrics/report/index.html").read_text()
     said = (

@@ -14,6 +14,7 @@ from moleflow.files.record_file import read_record
 from moleflow.files.tensor_file import load_tensors
 from moleflow.flow.expert_files import load_expert
 from moleflow.images.reading import image_pixels
+from moleflow.learning.training_images import FEW
 from moleflow.probe.defects import paint
 from moleflow.scoring.scores import SCORES
 
@@ -36,14 +37,14 @@ def test_metrics_are_made(done):
     assert done.metrics("baselines")["pca"]["summary"]["image_auroc"] > 0.8
     probe = done.metrics("probe")
     assert list(probe["nut"]["candidates"]) == [*SCORES, "pca"]
-    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["distances"]["probe_image_auroc"]
+    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["combined"]["probe_image_auroc"]
     assert (done.root / "metrics/report/index.html").is_file()
 
 
 def test_experts_remember_all_layers_and_the_flow_models_the_first(done):
     paths = Paths(done.root)
     for product, task in (("bolt", "t0"), ("nut", "t1")):
-        (density,), (normal,) = load_expert(paths.base, paths.expert_of(product, task), product=product, device=CPU)
+        (density,), (normal,), _ = load_expert(paths.base, paths.expert_of(product, task), product=product, device=CPU)
         assert [tuple(patches.shape) for patches in normal.memory.patches] == [(20, 40), (20, 112)]
         assert density.channels == 40
 
@@ -86,7 +87,7 @@ def test_a_product_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert
     costs = copy.costs()
     # Normal patches are each product's own, the flow's tensors are shared.
     positions, rank = SMALL["grid"] ** 2, copy.params()["gaussian_rank"]
-    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 1) + 1)
+    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 1) + 1) + 2 * SMALL["memory_size"]
     shared = (parameters - remembered) // 2
     assert costs["nut"]["parameters"] == costs["washer"]["parameters"] == shared + remembered
     assert costs["bolt"]["parameters"] == parameters
@@ -136,6 +137,21 @@ def test_rotated_copies_of_the_training_images_are_learned(done, copy):
     unturned, after = (load_prototype(each.root / "data/tasks/t0/bolt.safetensors", CPU) for each in (done, copy))
     assert torch.equal(after.gaussian.center, unturned.gaussian.center)
     assert after.features_digest != unturned.features_digest
+
+
+def test_few_calibration_images_are_crossed_by_themselves(copy):
+    """So that every normal image calibrates; but those of the first task, on which the base was learned."""
+    copy.edit(calibration="auto", baselines=[])
+    copy.run(*LEARNING)
+    folds = {
+        name: read_record(copy.root / f"data/statistics/{name}.h5").arrays["calibration/fold"] for name in PRODUCTS
+    }
+    normal = {name: len(fold) for name, fold in folds.items()}
+    held_out = len(open_split(copy.root / "data/features/bolt.zarr", "calibration").images)
+    assert held_out < FEW
+    assert normal["bolt"] == held_out
+    assert normal["nut"] > 2 * held_out
+    assert [int(fold.max()) for fold in folds.values()] == [0, 1, 1]
 
 
 def test_cross_calibration_in_another_order(copy):

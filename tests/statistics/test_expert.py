@@ -13,6 +13,7 @@ from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.flow.lora import LoRALinear
+from moleflow.flow.relative import RelativeLikelihood
 from moleflow.scoring.scores import SCORES
 from moleflow.statistics.expert import Expert, patch_statistics
 
@@ -46,8 +47,13 @@ def load(make_split, states, tmp_path):
             {"bolt": NormalPatches.of(normal, [8], memory_size=5 + number, gaussian_rank=1 + number, seed=0)}
             for number in range(len(states))
         ]
+        density = Density(**ARGUMENTS)
+        relatives = [
+            {"bolt": RelativeLikelihood.of(density, state, normal, kept["bolt"], torch.float32)}
+            for state, kept in zip(states, normal_patches, strict=True)
+        ]
         path, links = paths.experts / "t0/bolt.safetensors", {"base": paths.base, "features": {"bolt": "f"}}
-        save_expert(path, states, ARGUMENTS, normal_patches=normal_patches, **links)
+        save_expert(path, states, ARGUMENTS, normal_patches=normal_patches, relatives=relatives, **links)
         return Expert(paths, "bolt", "t0", prototype, torch.float32), prototype.standardized(split)
 
     return function
@@ -61,7 +67,7 @@ def test_every_image_is_judged_by_the_density_of_its_fold(load):
     expert, features = load()
     folds = np.array([2, 0, 1, 1, 0, 2, 2, 1, 0, 0, 1, 2])
     every, own = judged(expert, features), expert.statistics_by_fold(features, folds)
-    for part in ("nll", "latent", "neg_log_det", "memory0", "gaussian"):
+    for part in ("nll", "latent", "neg_log_det", "memory0", "gaussian", "relative"):
         assert every[part].shape == (3, 12, 4, 4)
         np.testing.assert_allclose(own[part], every[part][folds, np.arange(12)], rtol=1e-4, atol=1e-4)
         assert not np.allclose(every[part][0], every[part][1])
@@ -116,7 +122,7 @@ def test_patch_statistics_count_the_standardization(make_density):
     features = torch.randn(5, 3, 3, 10).half()
     memory = MemoryBank([features[0, 0, :, :8], features[0, 0, :, 8:]])
     plain, shifted = (
-        patch_statistics(density, NormalPatches(memory, None), features, log_det=log_det, dtype=torch.float32)
+        patch_statistics(density, NormalPatches(memory, None), None, features, log_det=log_det, dtype=torch.float32)
         for log_det in (0.0, 3.0)
     )
     np.testing.assert_allclose(shifted["nll"], plain["nll"] - 3, rtol=1e-5)

@@ -1,0 +1,162 @@
+"""`make quality`: routing, unknown products, alarms and contaminated training images on the dev set, as tables.
+
+Every run is a clone of a commit, whose params.yaml gets the products of `moleflow scenario dev` and the changes of the
+run, and then `dvc repro`. Its metrics are kept in the folder, so that the command goes on where it was cut off, and
+only prints tables once all runs are there. Minutes a run. Without --root the products are the defaults and narrow.
+
+    python tests/benchmarks/quality.py FOLDER --root ../shared/data --commits e03b841 HEAD --seeds 0 1 2
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from moleflow.config.products import ProductClass  # noqa: E402
+from moleflow.files.params_file import write_params, write_products  # noqa: E402
+from moleflow.protocols.scenarios import scenario  # noqa: E402
+from moleflow.report.tables import Table, cell  # noqa: E402
+
+Classes = dict[str, dict[str, Any]]
+VARIANTS: dict[str, dict[str, Any]] = {"shifted": {"alarm_for": "shifted"}}  # of the newest commit
+VARIANTS |= {
+    f"{contaminated} contaminated, {suspected} suspects": {"contamination": contaminated, "suspects": suspected}
+    for contaminated in (0.0, 0.05, 0.1)
+    for suspected in (0.0, 0.1)
+}
+
+
+def products_of(root: str | None, narrow: Path) -> dict[str, ProductClass]:
+    """The dev set, with absolute paths where images are not the commit's own."""
+    products = scenario("dev", "1-1", root=root and str(Path(root).absolute()), order=None)
+    missing = [name for name, line in products.items() if line.path.startswith("/") and not Path(line.path).is_dir()]
+    if missing or root is None:
+        print(f"left out, since their folders are missing: {', '.join(missing) or 'all of --root'}\n")
+    products["narrow"] = products["narrow"].model_copy(update={"path": str(narrow)})
+    return {name: line for name, line in products.items() if name not in missing}
+
+
+def shell(folder: Path, *command: str) -> str:
+    """Runs a command in a clone, with the clone's own code."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} in {folder} failed:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def metrics_of(
+    folder: Path, commit: str, name: str, changes: dict[str, Any], products: dict[str, ProductClass]
+) -> Classes:
+    """Metrics by product of a commit with some values changed; runs the pipeline unless it ran before."""
+    kept = folder / "metrics" / commit / f"{name}.json"
+    if not kept.is_file():
+        clone = folder / commit
+        if not clone.is_dir():
+            shell(ROOT, "git", "clone", "-q", str(ROOT), str(clone))
+            shell(clone, "git", "checkout", "-q", commit)
+        shell(clone, "git", "checkout", "-q", ".")
+        write_products(products, clone / "params.yaml")
+        write_params(changes, clone / "params.yaml")
+        print(f"{commit}, {name}: dvc repro", file=sys.stderr)
+        shell(clone, "dvc", "repro")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clone / "metrics/classes.json", kept)
+    return json.loads(kept.read_text().replace('_oracle"', '_own_expert"'))
+
+
+def spread(values: list[float | None]) -> str:
+    """Mean ± standard deviation over seeds; the value alone if there is one."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2 or np.std(known, ddof=1) == 0:
+        return cell(known[0] if known else None)
+    return f"{np.mean(known):.3f} ± {np.std(known, ddof=1):.3f}"
+
+
+def table(columns: dict[str, Callable[[str], list[float | None]]], names: list[str]) -> str:
+    """A line per product and one of their means; a column gives a product's values, one per seed."""
+    rows = [[name, *(spread(values(name)) for values in columns.values())] for name in names]
+    means = []
+    for values in columns.values():
+        found = [value for name in names for value in values(name) if value is not None]
+        means.append(cell(float(np.mean(found)) if found else None))
+    return Table(["product", *columns], [*rows, ["mean", *means]]).markdown()
+
+
+def main() -> None:
+    """Runs what is missing, and prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--root")
+    parser.add_argument("--commits", nargs="+", default=["HEAD"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    arguments = parser.parse_args()
+    folder = arguments.folder.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    commits = [shell(ROOT, "git", "rev-parse", "--short=7", commit).strip() for commit in arguments.commits]
+    narrow = folder / "demo/data/raw/demo/narrow"
+    if not narrow.is_dir():
+        shell(ROOT, "git", "clone", "-q", str(ROOT), str(folder / "demo"))
+        shell(folder / "demo", sys.executable, "-m", "stages.check")
+        shell(folder / "demo", sys.executable, "-m", "stages.demo")
+    products = products_of(arguments.root, narrow)
+    seeds = {
+        commit: [metrics_of(folder, commit, f"seed {seed}", {"seed": seed}, products) for seed in arguments.seeds]
+        for commit in commits
+    }
+    last = commits[-1]
+    variants = {name: metrics_of(folder, last, name, changes, products) for name, changes in VARIANTS.items()}
+
+    def by_commit(metric: str, title: str) -> dict[str, Callable[[str], list[float | None]]]:
+        return {
+            f"{title}, {commit}": lambda name, commit=commit: [run[name].get(metric) for run in seeds[commit]]
+            for commit in commits
+        }
+
+    def of_variant(variant: str, metric: str) -> Callable[[str], list[float | None]]:
+        return lambda name: [variants[variant][name].get(metric)]
+
+    names = list(products)
+    print(f"Seeds {', '.join(map(str, arguments.seeds))}.\n\n### Router\n")
+    print(table({**by_commit("routing_accuracy", "right"), **by_commit("open_set_auroc", "open set AUROC")}, names))
+    print("\n### Unknown products\n")
+    shares = ("rejected_normal", "rejected_defective", "unknown_rejected")
+    print(table({key: column for share in shares for key, column in by_commit(share, share).items()}, names))
+    print(f"\n### Alarms, product given; `alarm_for: shifted` at {last}, one seed\n")
+    false, recall = "false_alarm_rate_own_expert", "recall_own_expert"
+    print(
+        table(
+            {
+                **by_commit(false, "false alarms"),
+                "shifted": of_variant("shifted", false),
+                "its 95 % interval from": of_variant("shifted", "false_alarm_low_own_expert"),
+                **by_commit(recall, "recall"),
+                "recall, shifted": of_variant("shifted", recall),
+                "recall at that rate on the test": of_variant("shifted", "recall_at_alarm_rate_on_test_own_expert"),
+                "normal images with a marked pixel": of_variant("shifted", "marked_normal_own_expert"),
+            },
+            names,
+        )
+    )
+    for metric in ("image_auroc_own_expert", "pixel_ap_own_expert", recall):
+        title = metric.removesuffix("_own_expert")
+        print(f"\n### Contaminated training images: {title}, product given, {last}, one seed\n")
+        print(table({name: of_variant(name, metric) for name in VARIANTS if "suspects" in name}, names))
+
+
+if __name__ == "__main__":
+    main()
