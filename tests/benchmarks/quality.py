@@ -75,6 +75,7 @@ def metrics_of(
         print(f"{commit}, {name}: dvc repro", file=sys.stderr)
         shell(clone, "dvc", "repro")
         kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clone / "metrics/probe.json", kept.with_suffix(".probe.json"))
         shutil.copy(clone / "metrics/classes.json", kept)
     return json.loads(kept.read_text().replace('_oracle"', '_own_expert"'))
 
@@ -95,6 +96,31 @@ def table(columns: dict[str, Callable[[str], list[float | None]]], names: list[s
         found = [value for name in names for value in values(name) if value is not None]
         means.append(cell(float(np.mean(found)) if found else None))
     return Table(["product", *columns], [*rows, ["mean", *means]]).markdown()
+
+
+def left_out_choices(probes: list[dict[str, Any]], metric: str) -> str:
+    """For each product the score or baseline that is best on the mean of the others, and what it is worth here.
+
+    Args:
+        probes: content of metrics/probe.json, one per seed.
+        metric: image_auroc or pixel_ap.
+
+    Returns:
+        Markdown, with the best candidate of the product itself beside it.
+    """
+    values: dict[str, dict[str, float]] = {}
+    for product in probes[0]:
+        found = [probe[product]["candidates"] for probe in probes]
+        means = {name: [each[name][f"test_{metric}"] for each in found] for name in found[0]}
+        values[product] = {name: float(np.mean(each)) for name, each in means.items() if None not in each}
+    values = {product: candidates for product, candidates in values.items() if candidates}
+    rows = []
+    for product, own in values.items():
+        others = [candidates for other, candidates in values.items() if other != product]
+        chosen = max(own, key=lambda name: np.mean([candidates[name] for candidates in others]))
+        best = max(own, key=lambda name: own[name])
+        rows.append([product, chosen, cell(own[chosen]), best, cell(own[best])])
+    return Table(["product", "chosen on the others", metric, "best here", metric], rows).markdown()
 
 
 def main() -> None:
@@ -152,6 +178,10 @@ def main() -> None:
             names,
         )
     )
+    for metric in ("image_auroc", "pixel_ap"):
+        print(f"\n### Scores and baselines, leave-one-product-out: {metric}, product given, {last}\n")
+        files = [folder / "metrics" / last / f"seed {seed}.probe.json" for seed in arguments.seeds]
+        print(left_out_choices([json.loads(file.read_text()) for file in files], metric))
     for metric in ("image_auroc_own_expert", "pixel_ap_own_expert", recall):
         title = metric.removesuffix("_own_expert")
         print(f"\n### Contaminated training images: {title}, product given, {last}, one seed\n")
