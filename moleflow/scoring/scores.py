@@ -60,7 +60,7 @@ SCORES: dict[str, Score] = {
     "gaussian": Score.of("gaussian"),
     "relative": Score.of("relative"),
     "distances": Score(image=("memory", "gaussian"), map=("memory",)),
-    "combined": Score(image=("memory", "gaussian", "relative"), map=("memory",)),
+    "combined": Score(image=("memory", "gaussian", "relative"), map=("memory", "latent")),
     "hybrid": Score.of("nll", "latent", "memory"),
 }
 NEEDS = {  # keys that must be above 0 for a kind

@@ -7,23 +7,24 @@ import numpy as np
 import pytest
 import torch
 from projects import ROOT
-from samples import CPU, own_images_of
+from samples import CPU, TOP3, own_images_of, scorer_of
 
 from moleflow.backbones.backbone import Backbone
 from moleflow.config.params import read_params
-from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.prototype import build_prototype, save_prototype
 from moleflow.files.artifacts import digest
 from moleflow.files.feature_store import Origin, open_split, write_split
 from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
+from moleflow.flow.relative import RelativeLikelihood
 from moleflow.images.reading import image_pixels
 from moleflow.inspector import Inspector
 from moleflow.routing.router_file import RouterFile, write_router
 from moleflow.scoring.maps import anomaly_maps
-from moleflow.scoring.scorer import Scorer, save_scorer
-from moleflow.scoring.scores import statistics_of
+from moleflow.scoring.scorer import save_scorer
+from moleflow.scoring.scores import SCORES
 from moleflow.statistics.expert import patch_statistics
 
 PARAMS = read_params(ROOT / "params.yaml")
@@ -52,23 +53,29 @@ def write_artifacts(root, products):
     settings = {"patching": PATCHING, "standardize": "whiten", "router_rank": 32, "device": CPU}
     prototype = build_prototype(split, **settings)
     normal = prototype.standardized(split)
-    patches = memorize(normal, prototype.layers, size=PARAMS["memory_size"], seed=0)
+    sizes = {key: PARAMS[key] for key in ("memory_size", "gaussian_rank", "seed")}
+    patches = NormalPatches.of(normal, prototype.layers, **sizes)
     arguments = {"channels": prototype.modeled(PARAMS["flow_layers"]), "settings": PARAMS, "first": False, "seed": 0}
     density = Density(**arguments)
     save_base(paths.base, density, arguments)
-    found = patch_statistics(
-        density.eval(), MemoryBank(patches), normal[:], log_det=prototype.log_det(density.channels), dtype=torch.float32
-    )
-    calibration = {name: values.numpy() for name, values in found.items()} | {"fold": np.zeros(NORMAL, np.int64)}
-    scorer = Scorer.of(statistics_of(PARAMS["score"], found), PARAMS_OF_SCORES, calibration, {})
+    relative = RelativeLikelihood.of(density, expert_state(density), normal, patches, torch.float32)
+    log_det = prototype.log_det(density.channels)
+    found = patch_statistics(density.eval(), patches, relative, normal[:], log_det=log_det, dtype=torch.float32)
+    calibration = {name: values.numpy() for name, values in found.items()}
+    scorer = scorer_of(SCORES[PARAMS["score"]], calibration, settings=PARAMS_OF_SCORES)
     names = [f"p{number:03d}" for number in range(products)]
     for number, name in enumerate(names):
         images = prototype.images + 10 * number
         save_prototype(paths.prototype_of(name, name), replace(prototype, images=images))
         path = paths.experts / name / f"{name}.safetensors"
-        links = {"memory_banks": [{name: patches}], "base": paths.base, "features": {name: "f"}}
+        links = {
+            "normal_patches": [{name: patches}],
+            "relatives": [{name: relative}],
+            "base": paths.base,
+            "features": {name: "f"},
+        }
         save_expert(path, [expert_state(density)], arguments, **links)
-        attributes = {"alarm_rate": 0.05, "eval_size": 224, "map_sigma": 4.0, "precision": "fp32"}
+        attributes = {"alarm_rate": 0.05, "precision": "fp32"}
         attributes |= {"base_digest": digest(paths.base), "expert_digest": digest(path)}
         attributes["prototype_digest"] = digest(paths.prototype_of(name, name))
         save_scorer(paths.scorers.of(name), scorer, attributes)
@@ -86,7 +93,7 @@ def write_artifacts(root, products):
     )
 
 
-PARAMS_OF_SCORES = {"aggregation": "top_k", "top_k": 3, "image_level": 25.0}
+PARAMS_OF_SCORES = TOP3 | {"image_level": 25.0, "eval_size": 224, "map_sigma": 4.0}
 
 
 @pytest.fixture(autouse=True)
@@ -109,14 +116,14 @@ def inspector(request, tmp_path_factory):
 
 WAYS = (
     "one backbone pass", "the same in batches of 4", "decode", "patch features, standardized", "routing", "flow",
-    "memory", "scores", "maps", "all but decoding",
+    "normal patches", "scores", "maps", "all but decoding",
 )  # fmt: skip
 
 
 def parts_of(inspector, images):
     """The parts of `inspect` in their order, each on what the one before it gave."""
     judge, prototype = inspector._judge("p000"), inspector._first_prototype
-    density, bank = judge.expert.densities[0], judge.expert.memory_banks[0]
+    density, bank = judge.expert.densities[0], judge.expert.normal_patches[0]
     views = [
         image_pixels(image, 224, "stretch", white=None).transpose(1, 2, 0) for image in images
     ]  # nothing is left to decode or to resize

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from projects import ROOT
 from ruamel.yaml import YAML
+from samples import TOP3
 
 from moleflow.files.artifacts import digest, write_json, write_text
 from moleflow.files.feature_store import Origin, write_masks, write_split
@@ -19,11 +20,11 @@ from moleflow.files.record_file import Record, write_record
 from moleflow.files.tensor_file import save_tensors
 from moleflow.routing.router_file import RouterFile, write_router
 from moleflow.scoring.scorer import Scorer, save_scorer
-from moleflow.scoring.scores import statistics_of
+from moleflow.scoring.scores import LEFT_OUT, SCORES
 from stages.check import write_resolved
 
 NORMAL, PAINTED, PERTURBED, TEST = 32, 14, 8, 100  # images of a product
-PARTS = ("nll", "latent", "neg_log_det", "memory0", "memory1", "memory2")
+PARTS = ("nll", "latent", "neg_log_det", "memory0", "memory1", "memory2", "gaussian", "relative")
 PEAK = """
 import resource
 from stages import {0}
@@ -41,8 +42,10 @@ def write_product(paths, name, task, settings):
     rng = np.random.default_rng(0)
     groups = {
         "calibration": statistics(rng, NORMAL) | {"fold": np.zeros(NORMAL, np.int64)},
-        "probe": statistics(rng, PAINTED) | {"source": np.arange(PAINTED)},
-        "perturbed": statistics(rng, PERTURBED) | {"source": np.arange(PERTURBED)},
+        "left_out": {part: values for part, values in statistics(rng, NORMAL).items() if part in LEFT_OUT},
+        "probe": statistics(rng, PAINTED),
+        "perturbed": statistics(rng, PERTURBED)
+        | {"fold": np.zeros(PERTURBED, int), "session": np.ones(PERTURBED, int)},
         "test": statistics(rng, 1, TEST),
     }
     arrays = {f"{split}/{key}": array for split, group in groups.items() for key, array in group.items()}
@@ -54,12 +57,13 @@ def write_product(paths, name, task, settings):
         "base_digest": digest(paths.base),
         "expert_digest": expert,
         "resize": "stretch",
+        "suspects": "",
         "prototype_digest": name,
     }
     write_record(paths.statistics.of(name), Record(arrays, attributes))
-    scorer = Scorer.of(statistics_of("hybrid", PARTS), settings, groups["calibration"], groups["perturbed"])
+    scorer = Scorer.of(SCORES["combined"], settings, Record(arrays, {}))
     scores = {f"test/{key}": array for key, array in vars(scorer(groups["test"])).items()}
-    rates = {"alarm_rate": 0.05, "threshold": scorer.threshold(0.05)}
+    rates = {"alarm_rate": 0.05, "threshold": scorer.threshold(0.05), "pixel_threshold": scorer.pixel_threshold(0.05)}
     write_record(paths.scores.of(name), Record(scores, attributes | rates))
     save_scorer(paths.scorers.of(name), scorer, {})
     origin = Origin("synthetic", "0" * 64, [1], 224, "stretch")
@@ -93,7 +97,7 @@ def products(request, tmp_path_factory):
     mask[40:90, 60:120] = 255
     Image.fromarray(mask).save(root / "mask.png")
     for name in names:
-        write_product(paths, name, name, {"aggregation": "top_k", "top_k": 3, "image_level": 0.0})
+        write_product(paths, name, name, TOP3 | {"eval_size": 224, "map_sigma": 4.0})
     routes, rows = {}, np.ones((TEST, count))
     for number, name in enumerate(names):
         routes |= {f"{name}/distance": rows, f"{name}/known_p_value": rows, f"{name}/strangeness": rows}

@@ -7,18 +7,21 @@ import pytest
 import torch
 from FrEIA.framework import SequenceINN
 from FrEIA.modules import AllInOneBlock
+from samples import scorer_of
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from moleflow.compute.precision import PRECISIONS
-from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.memory_bank import memorize
+from moleflow.features.normal_patches import NormalPatches
+from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.flow.context import ScaleContext
 from moleflow.flow.density import Density, expert_state
+from moleflow.flow.relative import RelativeLikelihood
 from moleflow.flow.subnets import zero_mlp
 from moleflow.learning.losses import tail_aware_loss
 from moleflow.learning.training import Recipe, train
-from moleflow.scoring.scorer import Scorer
-from moleflow.scoring.scores import statistics_of
+from moleflow.scoring.scores import SCORES
 from moleflow.statistics.expert import patch_statistics
 
 IMAGES, RANK = 16, 64
@@ -177,7 +180,9 @@ def test_epoch(benchmark, way, run):
     benchmark.pedantic(run, (features,), rounds=5, warmup_rounds=1)
 
 
-@pytest.mark.benchmark(group="a product of 300 images of 16×16×384: 8 epochs, memory, predictions on 75 held-out ones")
+@pytest.mark.benchmark(
+    group="a product of 300 images of 16×16×384: 8 epochs, normal patches, predictions on 75 held-out ones"
+)
 @pytest.mark.parametrize("way", ["moleflow"])
 def test_product(benchmark, way):
     features = torch.randn(300, 16, 16, 384).half()
@@ -186,14 +191,15 @@ def test_product(benchmark, way):
         density = density_of(384)
         expert = expert_state(density)
         train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe_of(8, 2.0), label="x")
-        memory_bank = MemoryBank(memorize(features, [384], size=2000, seed=0))
+        normal = NormalPatches(
+            memorize(features, [384], size=2000, seed=0), PositionGaussians.of(PositionMoments.of(features), 10)
+        )
+        relative = RelativeLikelihood.of(density, expert, features, normal, torch.bfloat16)
         batches = [
-            patch_statistics(density.eval(), memory_bank, batch, log_det=0.0, dtype=torch.bfloat16)
+            patch_statistics(density.eval(), normal, relative, batch, log_det=0.0, dtype=torch.bfloat16)
             for batch in features[:75].split(32)
         ]
         found = {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
-        parts = statistics_of("hybrid", found)
-        settings = {"aggregation": "top_k", "top_k": 3, "image_level": 0.0}
-        return Scorer.of(parts, settings, found | {"fold": np.zeros(75, int)}, {}).threshold(0.05)
+        return scorer_of(SCORES["combined"], found).threshold(0.05)
 
     benchmark.pedantic(learn, rounds=1)
