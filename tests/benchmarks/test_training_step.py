@@ -180,9 +180,7 @@ def test_epoch(benchmark, way, run):
     benchmark.pedantic(run, (features,), rounds=5, warmup_rounds=1)
 
 
-@pytest.mark.benchmark(
-    group="a product of 300 images of 16×16×384: 8 epochs, normal patches, predictions on 75 held-out ones"
-)
+@pytest.mark.benchmark(group="a product of 300 images of 16×16×384: 8 epochs, normal patches, 75 held-out ones judged")
 @pytest.mark.parametrize("way", ["moleflow"])
 def test_product(benchmark, way):
     features = torch.randn(300, 16, 16, 384).half()
