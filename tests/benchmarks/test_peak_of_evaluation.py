@@ -25,7 +25,6 @@ from stages.check import write_resolved
 
 NORMAL, PAINTED, PERTURBED, TEST = 32, 14, 8, 100  # images of a product
 PARTS = ("nll", "latent", "neg_log_det", "memory0", "memory1", "memory2", "gaussian", "relative")
-NUMBERS = ("fold", "session")
 PEAK = """
 import resource
 from stages import {0}
