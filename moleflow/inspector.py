@@ -276,7 +276,7 @@ class Inspector:
                 **vars(route),
                 image_score=float(predicted.image_score[row]),
                 threshold=threshold,
-                pixel_threshold=pixel_threshold,
+                pixel_threshold=pixel_threshold + float(predicted.level[row]),
                 p_value=float(predicted.p_value[row]),
                 alarm=bool(raised[row]) and route.product != UNKNOWN,
                 anomaly_map=maps[row],

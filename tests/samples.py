@@ -134,7 +134,7 @@ Others = dict[str, tuple[np.ndarray, Predictions]]
 def predictions(scores: Any) -> Predictions:
     """Predictions of images whose patches all have the image's score."""
     scores = np.asarray(scores, float)
-    return Predictions(scores[:, None, None].repeat(2, 1).repeat(2, 2), scores, 1 / (1 + scores), scores)
+    return Predictions(scores[:, None, None].repeat(2, 1).repeat(2, 2), 0 * scores, scores, 1 / (1 + scores), scores)
 
 
 def outcome(number: int, chosen: Any, others: Others, masks: np.ndarray | None = None) -> Outcome:

@@ -28,7 +28,7 @@ class Outcome:
         rejected: images that the router rejects after the last task, as showing no known product, (N,), bool.
         number: the product's own index.
         threshold: alarm above this image score of its own expert; infinite if it cannot be warranted.
-        pixel_threshold: pixels of an anomaly map above it are marked; infinite likewise.
+        pixel_threshold: pixels of an anomaly map so far above their image's level are marked; infinite likewise.
         alarm_rate: p-values up to this raise an alarm.
         unmoved: how it is known that `own` is the same after each task; empty if it was predicted anew.
     """

@@ -115,7 +115,8 @@ def marking_metrics(outcome: Outcome, sigma: float, size: int) -> tuple[Metrics,
     if np.isinf(outcome.pixel_threshold):
         return dict.fromkeys(names), dict.fromkeys(names, TOO_FEW.format(outcome.alarm_rate))
     maps = anomaly_maps(outcome.own[-1].patch_score, size=size, sigma=sigma)
-    marked, defective = maps > outcome.pixel_threshold, outcome.labels.astype(bool)
+    above = maps - outcome.own[-1].level[:, None, None]
+    marked, defective = above > outcome.pixel_threshold, outcome.labels.astype(bool)
     metrics: Metrics = dict.fromkeys(names)
     reasons = dict.fromkeys(names, "no normal test image")
     if not defective.all():

@@ -120,9 +120,24 @@ def aggregate(scores: np.ndarray, settings: Settings) -> np.ndarray:
     Raises:
         ChoiceError: the aggregation is unknown.
     """
-    if settings["image_level"]:
-        scores = scores - np.percentile(scores, settings["image_level"], axis=(1, 2), keepdims=True)
+    scores = scores - levels(scores, settings)[:, None, None]
     return call(choose(AGGREGATIONS, settings["aggregation"], "aggregation"), settings, scores)
+
+
+def levels(scores: np.ndarray, settings: Settings) -> np.ndarray:
+    """The level of each image's own patches, above which they count.
+
+    Args:
+        scores: patch scores, (N, H, W).
+        settings: `image_level`, the percentile of an image's patch scores, or 0 for none.
+
+    Returns:
+        Levels, (N,); 0 for none.
+    """
+    if not settings["image_level"]:
+        return np.zeros(len(scores), scores.dtype)
+    found: np.ndarray = np.percentile(_flat(scores), settings["image_level"], axis=1).astype(scores.dtype)
+    return found
 
 
 def _flat(scores: np.ndarray) -> np.ndarray:

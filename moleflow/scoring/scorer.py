@@ -17,7 +17,7 @@ from moleflow.calibration.surprise import Reference
 from moleflow.config.registry import Settings, choose
 from moleflow.files.record_file import Arrays, Record, Statistics
 from moleflow.files.tensor_file import load_tensors, save_tensors
-from moleflow.scoring.aggregation import aggregate
+from moleflow.scoring.aggregation import aggregate, levels
 from moleflow.scoring.fusion import comparable_scores, summed, surprises
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scores import Parts, Score, statistics_of
@@ -31,12 +31,14 @@ class Predictions:
 
     Attributes:
         patch_score: (N, H, W), comparable between experts: what a map shows.
+        level: (N,), level of the image's own patch scores, above which pixels are marked.
         image_score: (N,), on its expert's own scale, that of its threshold.
         p_value: (N,), conformal.
         comparable_score: (N,), the image score on one scale for all experts: what image metrics rank.
     """
 
     patch_score: np.ndarray
+    level: np.ndarray
     image_score: np.ndarray
     p_value: np.ndarray
     comparable_score: np.ndarray
@@ -48,7 +50,7 @@ class NormalImages:
 
     Attributes:
         score: image scores, (n,).
-        peak: largest pixel of their anomaly maps, (n,).
+        peak: largest pixel of their anomaly maps above the level of the image's own patches, (n,).
         fold: number of the fold that each belongs to, (n,).
         session: 0 as they are, 1, 2, ... after one kind of harmless change each, (n,).
     """
@@ -143,7 +145,7 @@ class Scorer:
         return surprises(self.map, self.references, statistics)
 
     def peaks(self, statistics: Arrays) -> np.ndarray:
-        """Largest pixel of each anomaly map.
+        """Largest pixel of each anomaly map, above the level of the image's own patches.
 
         Args:
             statistics: statistics by one expert, (N, H, W) each.
@@ -153,7 +155,9 @@ class Scorer:
         """
         patches, size, sigma = self.patch_scores(statistics), self.settings["eval_size"], self.settings["map_sigma"]
         parts = [patches[start : start + MAPPED_AT_ONCE] for start in range(0, len(patches), MAPPED_AT_ONCE)]
-        return np.concatenate([anomaly_maps(part, size=size, sigma=sigma).max((1, 2)) for part in parts])
+        largest = np.concatenate([anomaly_maps(part, size=size, sigma=sigma).max((1, 2)) for part in parts])
+        above: np.ndarray = largest - levels(patches, self.settings)
+        return above
 
     @property
     def unchanged_scores(self) -> np.ndarray:
@@ -179,7 +183,7 @@ class Scorer:
         return alarm_threshold(self.normal.score, self.weights, alarm_rate)
 
     def pixel_threshold(self, alarm_rate: float) -> float:
-        """Value above which a pixel of an anomaly map is marked, so that about `alarm_rate` of normal images have any.
+        """How far above its image's level a pixel of a map is marked, some of about `alarm_rate` of normal images.
 
         Args:
             alarm_rate: tolerated share of normal images with a marked pixel, in (0, 1).
@@ -203,7 +207,8 @@ class Scorer:
         scores = np.stack([self.image_scores(fold) for fold in folds])
         found = p_values(self.normal.score, self.weights, self.normal.fold, scores)
         maps = np.mean([self.patch_scores(fold) for fold in folds], axis=0)
-        return Predictions(maps, scores.mean(0), found, comparable_scores(self._unchanged, scores.mean(0)))
+        level = levels(maps, self.settings)
+        return Predictions(maps, level, scores.mean(0), found, comparable_scores(self._unchanged, scores.mean(0)))
 
     @cached_property
     def _unchanged(self) -> Reference:

@@ -95,7 +95,7 @@ def test_the_same_predictions_are_graded_once(bolt, monkeypatch):
 
 def test_no_nan_reaches_a_file_where_misrouting_leaves_a_metric_undefined():
     """All scores are equal after the second task."""
-    flat = Predictions(np.ones((6, 2, 2)), np.ones(6), np.ones(6), np.ones(6))
+    flat = Predictions(np.ones((6, 2, 2)), np.zeros(6), np.ones(6), np.ones(6), np.ones(6))
     bolt = outcome(0, [[0, 1]] * 6, {"nut": (np.arange(6), flat)})
     summary = evaluate({"bolt": bolt, "nut": outcome(1, [[1]] * 6, {})}).summary
     json.dumps(summary, allow_nan=False)
@@ -186,7 +186,10 @@ def test_a_pixel_threshold_is_judged_by_normal_images_and_by_pixels(nut):
     patches[0, 0, 0] = 5
     masks[3:, 2:4, 2:4] = True
     patches[3:, 2:4, 2:3] = 5
-    own = replace(predictions([1, 2, 3, 10, 11, 12]), patch_score=patches)
+    level = np.zeros(6)
+    patches[1] += 7  # all of it, as another day's light does
+    level[1] = 7
+    own = replace(predictions([1, 2, 3, 10, 11, 12]), patch_score=patches, level=level)
     judged = replace(nut, own=[own], masks=masks, number=0, chosen=nut.chosen * 0)
     metrics = evaluate({"nut": judged}, sigma=0.0).classes["nut"]
     assert metrics["marked_normal_own_expert"] == pytest.approx(1 / 3)

@@ -89,7 +89,7 @@ def test_09_masks_for_some_defects_leave_the_others_out_of_the_pixel_metrics(tre
     labels, masks = np.array([0, 0, 1, 1, 1]), np.zeros((5, 8, 8), bool)
     masks[2, :3], masks[4, 5:] = True, True  # image 3 is defective, nobody says where
     scores = rng.normal(size=(5, 4, 4))
-    predictions = Predictions(scores, scores.max((1, 2)), np.ones(5), scores.max((1, 2)))
+    predictions = Predictions(scores, np.zeros(5), scores.max((1, 2)), np.ones(5), scores.max((1, 2)))
     others = np.array([0, 1, 2, 4])
     fewer = Predictions(*(value[others] for value in vars(predictions).values()))
     found, expected = grade(predictions, labels, masks, 1.0), grade(fewer, labels[others], masks[others], 1.0)

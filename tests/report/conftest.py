@@ -40,7 +40,7 @@ def _judged(number: int, *, normal: int = 4, defective: int = 8, masks: bool = T
     count = normal + defective
     scores = np.arange(count) * (1.0 + number)
     patches = scores[:, None, None] + np.arange(16.0).reshape(4, 4)
-    predictions = Predictions(patches, scores, 1 / (1 + scores), scores)
+    predictions = Predictions(patches, 0 * scores, scores, 1 / (1 + scores), scores)
     labels = np.repeat([0, 1], [normal, defective])
     marked = np.zeros((count, SIZE, SIZE), bool)
     marked[labels == 1, 4:9, :6] = True

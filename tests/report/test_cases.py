@@ -63,7 +63,7 @@ def test_contours_close_around_regions_and_none_is_drawn_without_one():
 
 
 def test_heat_is_common_to_a_product_and_survives_equal_scores(judged):
-    flat = Predictions(np.ones((12, 4, 4)), np.ones(12), np.ones(12), np.ones(12))
+    flat = Predictions(np.ones((12, 4, 4)), np.zeros(12), np.ones(12), np.ones(12), np.ones(12))
     low, high = heat_scale(Outcome(**{**vars(judged(0)), "routed": [flat]}))
     assert high > low
     assert heat_colors(np.array([-1.0, 0.0, 1.0, 2.0])).tolist() == [[0, 0, 4]] * 2 + [[252, 255, 164]] * 2

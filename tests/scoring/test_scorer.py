@@ -62,6 +62,18 @@ def test_the_promise_for_other_days_needs_no_more_than_that_for_the_session_with
     assert one.threshold(0.05) == other.threshold(0.05)
 
 
+def test_marks_do_not_mind_what_lifts_a_whole_map():
+    rng = np.random.default_rng(0)
+    settings = {**TOP, "image_level": 25.0}
+    scorer = scorer_of(Score.of("a"), {"a": rng.normal(size=(40, 4, 4))}, settings=settings)
+    judged = fresh(rng, 50)
+    found, lifted = scorer(judged), scorer({"a": judged["a"] + 3})
+    np.testing.assert_allclose(
+        lifted.patch_score - lifted.level[:, None, None], found.patch_score - found.level[:, None, None]
+    )
+    np.testing.assert_allclose(scorer.peaks({"a": judged["a"][0] + 3}), scorer.peaks({"a": judged["a"][0]}), atol=1e-5)
+
+
 def test_each_fold_compares_with_its_own_images():
     rng = np.random.default_rng(0)
     held = {"a": rng.normal(size=(40, 4, 4)) + np.repeat([0, 5], 20)[:, None, None]}  # the second fold's scale is off
