@@ -1,8 +1,9 @@
 """`make quality`: routing, unknown products, alarms and contaminated training images on the dev set, as tables.
 
 Every run is a clone of a commit, whose params.yaml gets the products of `moleflow scenario dev` and the changes of the
-run, and then `dvc repro`. Its metrics are kept in the folder, so that the command goes on where it was cut off, and
-only prints tables once all runs are there. Minutes a run. Without --root the products are the defaults and narrow.
+run, and then `dvc repro`; all of them share DVC's cache. Its metrics are kept in the folder, so that the command goes
+on where it was cut off, and only prints tables once all runs are there; with --print it runs nothing. Minutes a run.
+Without --root the products are the defaults and narrow.
 
     python tests/benchmarks/quality.py FOLDER --root ../shared/data --commits e03b841 HEAD --seeds 0 1 2
 """
@@ -30,8 +31,12 @@ from moleflow.report.tables import Table, cell  # noqa: E402
 Classes = dict[str, dict[str, Any]]
 VARIANTS: dict[str, dict[str, Any]] = {"shifted": {"alarm_for": "shifted"}}  # of the newest commit
 VARIANTS |= {
-    f"{contaminated} contaminated, {suspected} suspects": {"contamination": contaminated, "suspects": suspected}
-    for contaminated in (0.0, 0.05, 0.1)
+    f"{contaminated} contaminated, {suspected} suspects": {
+        "contamination": contaminated,
+        "suspects": suspected,
+        "baselines": [],
+    }
+    for contaminated in (0.0, 0.1, 0.05)
     for suspected in (0.0, 0.1)
 }
 
@@ -60,15 +65,18 @@ def shell(folder: Path, *command: str) -> str:
 
 
 def metrics_of(
-    folder: Path, commit: str, name: str, changes: dict[str, Any], products: dict[str, ProductClass]
+    folder: Path, commit: str, name: str, changes: dict[str, Any], products: dict[str, ProductClass], *, run: bool
 ) -> Classes:
     """Metrics by product of a commit with some values changed; runs the pipeline unless it ran before."""
     kept = folder / "metrics" / commit / f"{name}.json"
+    if not kept.is_file() and not run:
+        return {product: {} for product in products}
     if not kept.is_file():
         clone = folder / commit
         if not clone.is_dir():
             shell(ROOT, "git", "clone", "-q", str(ROOT), str(clone))
             shell(clone, "git", "checkout", "-q", commit)
+            shell(clone, "dvc", "cache", "dir", "--local", str(folder / "cache"))
         shell(clone, "git", "checkout", "-q", ".")
         write_products(products, clone / "params.yaml")
         write_params(changes, clone / "params.yaml")
@@ -130,7 +138,9 @@ def main() -> None:
     parser.add_argument("--root")
     parser.add_argument("--commits", nargs="+", default=["HEAD"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--print", action="store_true", help="only print the tables of the runs that are there")
     arguments = parser.parse_args()
+    run = not arguments.print
     folder = arguments.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     commits = [shell(ROOT, "git", "rev-parse", "--short=7", commit).strip() for commit in arguments.commits]
@@ -141,20 +151,22 @@ def main() -> None:
         shell(folder / "demo", sys.executable, "-m", "stages.demo")
     products = products_of(arguments.root, narrow)
     seeds = {
-        commit: [metrics_of(folder, commit, f"seed {seed}", {"seed": seed}, products) for seed in arguments.seeds]
+        commit: [
+            metrics_of(folder, commit, f"seed {seed}", {"seed": seed}, products, run=run) for seed in arguments.seeds
+        ]
         for commit in commits
     }
     last = commits[-1]
-    variants = {name: metrics_of(folder, last, name, changes, products) for name, changes in VARIANTS.items()}
+    variants = {name: metrics_of(folder, last, name, changes, products, run=run) for name, changes in VARIANTS.items()}
 
     def by_commit(metric: str, title: str) -> dict[str, Callable[[str], list[float | None]]]:
         return {
-            f"{title}, {commit}": lambda name, commit=commit: [run[name].get(metric) for run in seeds[commit]]
+            f"{title}, {commit}": lambda name, commit=commit: [found[name].get(metric) for found in seeds[commit]]
             for commit in commits
         }
 
     def of_variant(variant: str, metric: str) -> Callable[[str], list[float | None]]:
-        return lambda name: [variants[variant][name].get(metric)]
+        return lambda name: [variants[variant].get(name, {}).get(metric)]
 
     names = list(products)
     print(f"Seeds {', '.join(map(str, arguments.seeds))}.\n\n### Router\n")
@@ -181,7 +193,7 @@ def main() -> None:
     for metric in ("image_auroc", "pixel_ap"):
         print(f"\n### Scores and baselines, leave-one-product-out: {metric}, product given, {last}\n")
         files = [folder / "metrics" / last / f"seed {seed}.probe.json" for seed in arguments.seeds]
-        print(left_out_choices([json.loads(file.read_text()) for file in files], metric))
+        print(left_out_choices([json.loads(file.read_text()) for file in files if file.is_file()], metric))
     for metric in ("image_auroc_own_expert", "pixel_ap_own_expert", recall):
         title = metric.removesuffix("_own_expert")
         print(f"\n### Contaminated training images: {title}, product given, {last}, one seed\n")
