@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 from moleflow.config.products import ProductClass  # noqa: E402
 from moleflow.files.params_file import write_params, write_products  # noqa: E402
 from moleflow.protocols.scenarios import scenario  # noqa: E402
+from moleflow.report.comparison import spread  # noqa: E402
 from moleflow.report.tables import Table, cell  # noqa: E402
 
 Classes = dict[str, dict[str, Any]]
@@ -86,14 +87,6 @@ def metrics_of(
         shutil.copy(clone / "metrics/probe.json", kept.with_suffix(".probe.json"))
         shutil.copy(clone / "metrics/classes.json", kept)
     return json.loads(kept.read_text().replace('_oracle"', '_own_expert"'))
-
-
-def spread(values: list[float | None]) -> str:
-    """Mean ± standard deviation over seeds; the value alone if there is one."""
-    known = [value for value in values if value is not None]
-    if len(known) < 2 or np.std(known, ddof=1) == 0:
-        return cell(known[0] if known else None)
-    return f"{np.mean(known):.3f} ± {np.std(known, ddof=1):.3f}"
 
 
 def table(columns: dict[str, Callable[[str], list[float | None]]], names: list[str]) -> str:
