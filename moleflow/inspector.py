@@ -51,7 +51,7 @@ class Inspection:
         routing_margin: 1 − distance to the nearest product/distance to the second nearest, from 0 (a tie) to 1; None if
             the product was given or only one is known.
         image_score: higher is more anomalous, on its expert's own scale.
-        threshold: image scores above it raise an alarm; infinite if there are too few calibration images. With several
+        threshold: image scores above it raise an alarm; infinite if there are too few normal images. With several
             folds (`calibration: cross`) it is only close to where the p-value falls below the alarm rate.
         pixel_threshold: pixels of the anomaly map above it are marked: some of about alarm_rate of normal images.
         p_value: share of normal images that would look as anomalous, in (0, 1], conformal.

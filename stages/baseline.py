@@ -16,7 +16,7 @@ from moleflow.files.costs import measured
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
-from moleflow.files.probe_names import sessions_of
+from moleflow.files.probe_names import sessions_of, sources_of
 from moleflow.files.record_file import Arrays, Record, Statistics, read_record, require_finite, write_record
 from moleflow.files.tidying import tidy
 from stages.device_keys import DeviceConfig
@@ -62,7 +62,11 @@ def main(baseline: str) -> None:
             by_split["calibration"]["fold"] = np.zeros(len(splits["calibration"].images), np.int64)
             for split in ("probe", "perturbed"):
                 made = splits[split].images
-                numbers = {"fold": np.zeros(len(made), np.int64), "session": sessions_of(made)}
+                numbers = {
+                    "fold": np.zeros(len(made), np.int64),
+                    "session": sessions_of(made),
+                    "source": sources_of(made),
+                }
                 by_split[split] = by_split.get(split, {}) | numbers
             by_split["test"] = {key: array[None] for key, array in by_split["test"].items()}  # of a single fold
             for other in order.products:

@@ -48,7 +48,10 @@ def main() -> None:
     stems = ("summary", "classes", "baselines", "probe")
     numbers = {stem: read_json(paths.metrics / f"{stem}.json", "dvc repro evaluate") for stem in stems}
     rates = {product: metrics["alarm_rate"] for product, metrics in numbers["classes"].items()}
-    data = {product: _data(paths, product, records, rates[product]) for product in records.names}
+    data = {
+        product: _data(paths, product, records, rates[product], may_cross=task != order.tasks[0])
+        for product, task in order.products.items()
+    }
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")
     text = page(
         numbers,
@@ -65,14 +68,15 @@ def main() -> None:
     )
 
 
-def _data(paths: Paths, product: str, records: Records, alarm_rate: float) -> Data:
+def _data(paths: Paths, product: str, records: Records, alarm_rate: float, *, may_cross: bool) -> Data:
     """What there is of a product, and what its rates need."""
     seen = read_json(paths.overviews.of(product), "dvc repro index")
     scorer, _ = load_scorer(paths.scorers.of(product))
-    compared, *changed = np.bincount(scorer.normal.session[scorer.weights > 0]).tolist()
-    normal = seen["train"] + seen["calibration"]
+    normal, kinds = seen["train"] + seen["calibration"], len(np.unique(scorer.normal.session[scorer.weights > 0])) - 1
     needs = {
-        "alarm_rate": alarm_needs(alarm_rate, compared, normal, drawn=seen["drawn"], changed=changed),
+        "alarm_rate": alarm_needs(
+            alarm_rate, round(scorer.weights.sum()), normal, drawn=seen["drawn"], may_cross=may_cross, kinds=kinds
+        ),
         "reject_rate": rejection_needs(records.training_images[product], records.reject_rate),
     }
     suspects = records.suspects(product)

@@ -14,7 +14,7 @@ class ScoringConfig(Config):
 
     score: str
     alarm_for: str
-    image_level: Annotated[float, Field(ge=0, le=100)]
+    image_level: Annotated[float, Field(ge=0, lt=100)]
     aggregation: str
     top_k: Positive
     top_percent: Percent

@@ -48,14 +48,17 @@ def main(name: str, task: str) -> None:
             normal = prototype.standardized(open_split(store, "train"), open_split(store, "calibration"))
             folds = fold_numbers(len(normal), len(expert.densities))
             first = len(normal) - held_out  # row of the first calibration image
+        if prototype.suspects:  # the others are screened, as new images are not: they must not stand for these
+            normal, folds, first = normal.take(np.arange(first, len(normal))), folds[first:], 0
         groups: dict[str, Arrays] = {"calibration": expert.statistics_by_fold(normal, folds) | {"fold": folds}}
-        if len(expert.densities) == 1:
+        if len(expert.densities) == 1 and not prototype.suspects:
             learned = prototype.standardized(open_split(store, "train"), open_split(store, "rotated"))
             groups["left_out"] = expert.left_out_statistics(learned)
         for split in ("probe", "perturbed"):
             made = open_split(paths.probes.of(name), split)
-            fold = folds[first + sources_of(made.images)]  # as that of the calibration image that each was made from
-            groups[split] = {"fold": fold, "session": sessions_of(made.images)}
+            sources = first + sources_of(made.images)
+            fold = folds[sources]
+            groups[split] = {"fold": fold, "session": sessions_of(made.images), "source": sources}
             if made.images:
                 groups[split] |= expert.statistics_by_fold(prototype.standardized(made), fold)
         test = prototype.standardized(open_split(store, "test"))

@@ -117,7 +117,7 @@ def scorer_of(
     if perturbed:
         changed = len(next(iter(perturbed.values())))
         numbers = {"fold": np.zeros(changed, int), "session": np.ones(changed, int) if session is None else session}
-        groups["perturbed"] = perturbed | numbers
+        groups["perturbed"] = perturbed | numbers | {"source": np.arange(changed) % count}
     arrays = {f"{group}/{name}": array for group, held in groups.items() for name, array in held.items()}
     return Scorer.of(score, settings, Record(arrays, {}))
 

@@ -52,18 +52,20 @@ def run(arguments: argparse.Namespace) -> None:
             raise ParamsError("a folder needs its layout, as in: moleflow check /data/bottle --layout mvtec")
         given = {"task": content.get("first_task"), "layout": arguments.layout, "path": arguments.folder}
         content |= {"classes": {"folder": given}, "later_tasks": []}
+    later = arguments.folder is not None  # a new product would come after those that are listed
     wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
     if not mistakes(Products, content) and not mistakes(IndexConfig, content):
         products = Products(**{key: content[key] for key in Products.model_fields})
         for product, line in products.classes.items():
             name = product if arguments.folder is None else Path(arguments.folder).resolve().name
-            wrong += _check_product(paths, name, line, content | line.overrides, whole=not wrong)
+            may_cross = later or line.task != products.first_task
+            wrong += _check_product(paths, name, line, content | line.overrides, whole=not wrong, may_cross=may_cross)
     if wrong:
         raise MoleflowError(f"{len(wrong)} mistakes:\n" + "\n".join(wrong) if len(wrong) > 1 else wrong[0])
 
 
 def _check_product(
-    paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, whole: bool
+    paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, whole: bool, may_cross: bool
 ) -> list[str]:
     """Prints what there is of a product and returns what is wrong; `whole` says that params.yaml is right."""
     folder = paths.root / line.path
@@ -81,8 +83,7 @@ def _check_product(
         return [str(error)]
     print(f"{product}\n{seen}")
     if whole:
-        cross = line.task != content["first_task"] and crosses(content["calibration"], seen.calibration)
-        _print_needs(seen, content, every=cross or choose_score(content["score"]).leaves_out)
+        _print_needs(seen, content, may_cross=may_cross)
     if not travels(line.path, paths.root):
         print(
             f"  note: neither Git nor DVC tracks {line.path}: experiments with --queue or --temp run in a copy of the "
@@ -91,9 +92,17 @@ def _check_product(
     return []
 
 
-def _print_needs(seen: Overview, content: dict[str, Any], *, every: bool) -> None:
+def _print_needs(seen: Overview, content: dict[str, Any], *, may_cross: bool) -> None:
+    """How many images the rates need; of a task's products that share an expert, each is taken as if it were alone."""
     normal = seen.train + seen.calibration
-    kinds = content["probe_perturbations"] if content["alarm_for"] == "shifted" else []
-    compared, changed = normal if every else seen.calibration, [content["probe_images"]] * len(kinds)
-    needs = alarm_needs(content["alarm_rate"], compared, normal, drawn=seen.drawn, changed=changed)
-    print(f"  alarm_rate: {needs}\n  reject_rate: {rejection_needs(seen.train, content['reject_rate'])}")
+    every = choose_score(content["score"]).leaves_out or (
+        may_cross and crosses(content["calibration"], seen.calibration)
+    )
+    compared = normal if every and not content["suspects"] else seen.calibration
+    kinds = len(content["probe_perturbations"]) if content["alarm_for"] == "shifted" else 0
+    if kinds:
+        compared = min(seen.calibration, kinds * content["probe_images"])
+    rate = content["alarm_rate"]
+    needs = alarm_needs(rate, compared, normal, drawn=seen.drawn, may_cross=may_cross, kinds=kinds)
+    trained = seen.train - round(content["suspects"] * seen.train)
+    print(f"  alarm_rate: {needs}\n  reject_rate: {rejection_needs(trained, content['reject_rate'])}")

@@ -50,7 +50,7 @@ def overview(
         The overview.
     """
     count = Counter(picture.split for picture in used)
-    defective = [picture.sample for picture in used if picture.sample.label]
+    defective = [picture.sample for picture in used if picture.sample.label and picture.split == "test"]
     dropped = len(all_pictures) - len(used)
     copies = groups_of_copies([picture for picture in all_pictures if not picture.unreadable])
     masked = sum(sample.mask is not None for sample in defective)

@@ -121,7 +121,7 @@ def marking_metrics(outcome: Outcome, sigma: float, size: int) -> tuple[Metrics,
     reasons = dict.fromkeys(names, "no normal test image")
     if not defective.all():
         metrics[names[0]] = float(marked[~defective].any((1, 2)).mean())
-    reasons[names[1]] = "no pixel is marked as defective"
+    reasons[names[1]] = "the product has no masks" if outcome.masks is None else "no pixel is marked as defective"
     if outcome.masks is not None and outcome.masks.any():
         counted = ~unmarked(outcome.labels, outcome.masks)
         found = int((marked & outcome.masks).sum())

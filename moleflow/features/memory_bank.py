@@ -59,7 +59,8 @@ class MemoryBank:
 
         Args:
             features: standardized patch features, (N, H, W, C).
-            unused: of each layer the kept patches that do not count, (M,); None if all do.
+            unused: of each layer the kept patches that do not count, (M,); None if all do, as in a layer where no other
+                would be left.
 
         Returns:
             Distances, (N, H, W) for each layer, and numbers of kept patches, (N, H, W); of no layer all numbers are 0.
@@ -70,7 +71,9 @@ class MemoryBank:
         for layer, (center, kept, norms) in enumerate(zip(self.centers, self.centered, self.norms, strict=True)):
             end = start + kept.shape[1]
             rows = features[..., start:end].flatten(0, 2) - center
-            counted = norms if unused is None else norms.masked_fill(unused[layer], torch.inf)
+            counted = norms
+            if unused is not None:
+                counted = norms.masked_fill(unused[layer] & ~unused[layer].all(), torch.inf)
             found, places = _nearest(rows, kept, counted, which=layer == deepest)
             distances.append(found.reshape(features.shape[:3]))
             if places is not None:

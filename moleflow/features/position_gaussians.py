@@ -1,9 +1,12 @@
 """One Gaussian for every position of a patch: how a product's normal patches vary at their place."""
 
+from copy import copy
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from moleflow.compute.device import in_double
 from moleflow.features.image_features import ImageFeatures
 from moleflow.files.feature_store import READ_AT_ONCE
 
@@ -60,7 +63,7 @@ class PositionMoments:
         Returns:
             Moments of the rest.
         """
-        rest = PositionMoments(self.total.shape, self.total.device)
+        rest = copy(self)
         rest.count = self.count - others.count
         rest.total, rest.products = self.total - others.total, self.products - others.products
         return rest
@@ -122,9 +125,9 @@ class PositionGaussians:
         scale = moments.total.new_empty(height, width)
         directions = moments.total.new_empty(height, width, channels, rank, dtype=torch.float16)
         for row in range(height):
-            covariance = moments.covariance(row)
-            variances, vectors = _widest(covariance, rank)
-            whole = covariance.diagonal(dim1=1, dim2=2).sum(1)
+            covariance = moments.covariance(row).to(in_double(scale.device))  # mps finds no eigenvectors
+            variances, vectors = (found.to(scale.device) for found in _widest(covariance, rank))
+            whole = covariance.diagonal(dim1=1, dim2=2).sum(1).to(scale.device)
             scale[row] = 1 / ((whole - variances.sum(1)).clamp_min(0) / (channels - rank) + RIDGE)
             less = scale[row][:, None] - 1 / (variances + RIDGE)
             directions[row] = (vectors * less.clamp_min(0).sqrt()[:, None]).half()
@@ -158,4 +161,5 @@ def _widest(covariances: Float[Tensor, "B C C"], rank: int) -> tuple[Float[Tenso
         basis, _ = torch.linalg.qr(torch.bmm(covariances, basis))
     within = torch.bmm(basis.transpose(1, 2), torch.bmm(covariances, basis))
     variances, vectors = torch.linalg.eigh((within + within.transpose(1, 2)) / 2)  # ascending
-    return variances[:, -rank:].clamp_min(0), torch.bmm(basis, vectors[:, :, -rank:])
+    first = basis.shape[2] - rank
+    return variances[:, first:].clamp_min(0), torch.bmm(basis, vectors[:, :, first:])

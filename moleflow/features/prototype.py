@@ -200,8 +200,8 @@ def build_prototype(
     rows = np.flatnonzero([image not in suspects for image in train.images])
     if len(rows) < 2:
         raise StoreError(
-            f"{store} has {len(rows)} training images; 2 different ones are needed, 100 or more are good: "
-            "add images or lower calibration_fraction"
+            f"{store} has {len(rows)} training images{' besides suspects' if suspects else ''}; 2 different ones are "
+            "needed, 100 or more are good: add images or lower calibration_fraction" + (" or suspects" * bool(suspects))
         )
     sample = train.maps(slice(0, 1))
     grid, channels = patch_features(sample, **patching).shape[2:]

@@ -7,15 +7,14 @@ from moleflow.features.prototype import Prototype
 from moleflow.files.feature_store import Split
 
 HIGHEST = 3  # patches of an image that count
-MEMORY_SIZE, GAUSSIAN_RANK = 2000, 10  # of the search alone
+MEMORY_SIZE = 2000  # patches of each layer, of the search alone
 
 
 def find_suspects(prototype: Prototype, train: Split, share: float) -> list[str]:
     """Finds the training images that are the most isolated when each is compared with all others.
 
-    An image's isolation is the mean of its highest patches, a patch's the sum of its distances to the others' patches
-    (`NormalPatches.left_out_distances`): to the nearest of a memory bank, averaged over layers, and to the mean of its
-    position, both in standard deviations over all training patches.
+    An image's isolation is the mean of its highest patches, a patch's the mean over layers of its distance to the
+    nearest patch of the others (`NormalPatches.left_out_distances`), in standard deviations over all training patches.
 
     Args:
         prototype: made from all training images.
@@ -29,11 +28,9 @@ def find_suspects(prototype: Prototype, train: Split, share: float) -> list[str]
     if not count:
         return []
     features = prototype.standardized(train)
-    sizes = {"memory_size": MEMORY_SIZE, "gaussian_rank": GAUSSIAN_RANK}
-    distances = NormalPatches.of(features, prototype.layers, **sizes, seed=0).left_out_distances(features)
-    scores = {name: (each - each.mean()) / each.std().clamp_min(1e-6) for name, each in distances.items()}
-    memory = torch.stack([score for name, score in scores.items() if name.startswith("memory")]).mean(0)
-    patches = (memory + scores["gaussian"]).flatten(1)
+    normal = NormalPatches.of(features, prototype.layers, memory_size=MEMORY_SIZE, gaussian_rank=0, seed=0)
+    distances = normal.left_out_distances(features).values()
+    patches = torch.stack([(each - each.mean()) / each.std().clamp_min(1e-6) for each in distances]).mean(0).flatten(1)
     isolation = patches.topk(min(HIGHEST, patches.shape[1]), dim=1).values.mean(1)
     rows = isolation.topk(count).indices.sort().values
     return [train.images[row] for row in rows.tolist()]

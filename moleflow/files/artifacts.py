@@ -11,7 +11,7 @@ from typing import Any
 
 from moleflow.config.errors import MoleflowError
 
-FORMAT = 1  # of what the stages write; raised whenever other code could misread it
+FORMAT = 2  # of what the stages write; raised whenever other code could misread it
 
 
 class ArtifactError(MoleflowError):

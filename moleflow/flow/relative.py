@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.func import functional_call
 
+from moleflow.compute.device import in_double
 from moleflow.compute.precision import matrix_products
 from moleflow.features.image_features import ImageFeatures
 from moleflow.features.normal_patches import NormalPatches
@@ -57,24 +58,24 @@ class RelativeLikelihood:
         if not normal.memory.patches:
             return None
         kept = len(normal.memory.patches[-1])
-        sums = torch.zeros(3, kept, device=features.device)  # number, sum and sum of squares
-        level = torch.zeros((), device=features.device)  # about the mean: squares of what is left round less
+        # Number, sum and sum of squares: millions of patches may be alike.
+        sums = torch.zeros(3, kept, dtype=torch.float64, device=in_double(features.device))
         for start in range(0, len(features), READ_AT_ONCE):
             batch = features[start : start + READ_AT_ONCE]
             with matrix_products(features.device, dtype):
                 nll = functional_call(density, expert, (batch[..., : density.channels].float(),)).nll.flatten().float()
-            level = nll.mean() if start == 0 else level
-            nll -= level
             _, nearest = normal.memory.search(batch)
-            for row, values in enumerate((torch.ones_like(nll), nll, nll.square())):
-                sums[row].index_add_(0, nearest.flatten(), values)
+            group, values = nearest.flatten().to(sums.device), nll.to(sums)
+            for row, added in enumerate((torch.ones_like(values), values, values.square())):
+                sums[row].index_add_(0, group, added)
         count, total, squares = sums
         mean = total.sum() / count.sum()
         variance = (squares.sum() / count.sum() - mean.square()).clamp_min(0)
         own = (total + LEANING * mean) / (count + LEANING)
         around = (squares - 2 * own * total + count * own.square()).clamp_min(0)
         deviation = ((around + LEANING * variance) / (count + LEANING)).sqrt()
-        return cls(own + level, deviation.clamp_min(1e-6 * (1 + level.abs())))
+        deviation = deviation.clamp_min(1e-6 * (1 + mean.abs()))
+        return cls(own.float().to(features.device), deviation.float().to(features.device))
 
     def __call__(self, nll: Float[Tensor, "N H W"], nearest: Int64[Tensor, "N H W"]) -> Float[Tensor, "N H W"]:
         """How unlikely patches are for their kind.

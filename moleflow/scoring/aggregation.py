@@ -134,7 +134,7 @@ def levels(scores: np.ndarray, settings: Settings) -> np.ndarray:
     Returns:
         Levels, (N,); 0 for none.
     """
-    if not settings["image_level"]:
+    if not settings["image_level"] or scores[:1].size == 1:  # a single patch is no level of others
         return np.zeros(len(scores), scores.dtype)
     found: np.ndarray = np.percentile(_flat(scores), settings["image_level"], axis=1).astype(scores.dtype)
     return found

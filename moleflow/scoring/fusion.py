@@ -54,7 +54,7 @@ def comparable_scores(normal: Reference, scores: np.ndarray) -> np.ndarray:
     score, where `surprise` is constant, it goes on falling toward 0.
 
     Args:
-        normal: image scores of the calibration images by one expert.
+        normal: scores of the normal images that one expert is calibrated by.
         scores: image scores by the same expert, (N,).
 
     Returns:

@@ -53,12 +53,14 @@ class NormalImages:
         peak: largest pixel of their anomaly maps above the level of the image's own patches, (n,).
         fold: number of the fold that each belongs to, (n,).
         session: 0 as they are, 1, 2, ... after one kind of harmless change each, (n,).
+        source: number of the image that each was made from, (n,).
     """
 
     score: np.ndarray
     peak: np.ndarray
     fold: np.ndarray
     session: np.ndarray
+    source: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class Scorer:
         Args:
             score: kinds of statistic to use.
             settings: see the class.
-            record: groups "calibration" with "fold", (n,), "perturbed" with "fold" and "session", and "left_out";
-                statistics of images are (n, H, W) each; the last two may be empty.
+            record: groups "calibration" with "fold", (n,), "perturbed" with "fold", "session" and "source", the row in
+                calibration, and "left_out"; statistics of images are (n, H, W) each; the last two may be empty.
 
         Returns:
             The scorer.
@@ -102,23 +104,24 @@ class Scorer:
         calibration, left_out, perturbed = (record.group(name) for name in ("calibration", "left_out", "perturbed"))
         image, drawn = statistics_of(score.image, calibration), statistics_of(score.map, calibration)
         names = {part for kinds in (image, drawn) for kind in kinds for part in kind}
-        groups = [(calibration, calibration["fold"], np.zeros(len(calibration["fold"]), np.int64))]
+        held_out = len(calibration["fold"])
+        groups = [(calibration, calibration["fold"], np.zeros(held_out, np.int64), np.arange(held_out))]
         if names <= set(left_out):
             none = np.zeros(len(left_out[min(names)]), np.int64)
-            groups.append((left_out, none, none))
+            groups.append((left_out, none, none, held_out + np.arange(len(none))))
         references = {
             part: Reference.of(np.concatenate([statistics[part] for statistics, *_ in groups]))
             for part in sorted(names)
         }
         if len(perturbed.get("fold", ())):
-            groups.append((perturbed, perturbed["fold"], perturbed["session"]))
-        empty = np.empty(0)
-        scorer = cls(image, drawn, settings, references, NormalImages(empty, empty, empty, empty))
+            groups.append((perturbed, perturbed["fold"], perturbed["session"], perturbed["source"]))
+        scorer = cls(image, drawn, settings, references, NormalImages(*np.empty((5, 0))))
         normal = NormalImages(
             score=np.concatenate([scorer.image_scores(statistics) for statistics, *_ in groups]),
             peak=np.concatenate([scorer.peaks(statistics) for statistics, *_ in groups]),
-            fold=np.concatenate([fold for _, fold, _ in groups]),
-            session=np.concatenate([session for *_, session in groups]),
+            fold=np.concatenate([fold for _, fold, *_ in groups]),
+            session=np.concatenate([session for *_, session, _ in groups]),
+            source=np.concatenate([source for *_, source in groups]),
         )
         return cls(image, drawn, settings, references, normal)
 
@@ -167,7 +170,7 @@ class Scorer:
     @property
     def weights(self) -> np.ndarray:
         """Weight of every normal image in a p-value, (n,)."""
-        return choose(PROMISES, self.settings["alarm_for"], "alarm_for")(self.normal.session)
+        return choose(PROMISES, self.settings["alarm_for"], "alarm_for")(self.normal.session, self.normal.source)
 
     def threshold(self, alarm_rate: float) -> float:
         """Score above which an image raises an alarm.
@@ -253,6 +256,6 @@ def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
         part: Reference(ordered=arrays[f"reference/{part}"], **numbers)
         for part, numbers in metadata["references"].items()
     }
-    normal = NormalImages(**{name: arrays[f"normal/{name}"] for name in ("score", "peak", "fold", "session")})
+    normal = NormalImages(**{name: arrays[f"normal/{name}"] for name in ("score", "peak", "fold", "session", "source")})
     image, drawn = (tuple(map(tuple, metadata[key])) for key in ("image", "map"))
     return Scorer(image, drawn, metadata["settings"], references, normal), metadata["attributes"]

@@ -25,6 +25,9 @@ def test_defective_test_images_take_the_place_of_training_images(tree):
     assert (table.split == "calibration").sum() == 4
     assert (table[table.split == "calibration"].label == 0).all()
     assert "contamination: 2 of 16 training images are defective test images" in mixed.overview.notes
+    assert (
+        mixed.overview.facts["images"] == "16 to learn from, 4 for calibration, 4 normal and 2 defective ones to test"
+    )
     assert table.equals(built(tree, contamination=0.125).table)
 
 

@@ -85,3 +85,13 @@ def test_the_nearest_patch_of_the_deepest_layer_is_known(features):
     distances, nearest = kept.search(features[:2])
     found = kept.patches[1][nearest].float() - features[:2, ..., 6:].float()
     torch.testing.assert_close(found.norm(dim=-1), distances[1], rtol=1e-2, atol=2e-2)
+
+
+def test_where_no_other_patch_is_left_an_image_meets_its_own(features):
+    kept = memorize(features, [10], size=1, seed=0)
+    own = [images == 0 for images in kept.images]
+    found, _ = kept.search(features[:1], own)
+    torch.testing.assert_close(found[0], kept.distances(features[:1])[0])
+    alike = memorize(torch.ones(5, 2, 2, 4).half(), [4], size=3, seed=0)  # the first patch again and again
+    distances, _ = alike.search(torch.ones(1, 2, 2, 4).half(), [images == 0 for images in alike.images])
+    assert distances[0].isfinite().all()

@@ -60,3 +60,10 @@ def test_images_without_any_variation_give_finite_distances():
     found = PositionGaussians.of(PositionMoments.of(alike), 3).distances(torch.stack([alike[0], alike[0] + 1]))
     torch.testing.assert_close(found[1], torch.full((2, 2), (6 / RIDGE) ** 0.5), rtol=1e-2, atol=1e-2)
     assert found[0].max() < 1e-2
+
+
+def test_a_single_channel_has_its_own_variance():
+    features = 3 * torch.randn(200, 2, 2, 1, generator=torch.Generator().manual_seed(0))
+    found = PositionGaussians.of(PositionMoments.of(features), 10).distances(features)
+    expected = (features - features.mean(0)).abs() / (features.var(0) + RIDGE).sqrt()
+    torch.testing.assert_close(found, expected[..., 0], rtol=1e-2, atol=1e-2)

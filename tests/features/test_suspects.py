@@ -44,5 +44,5 @@ def test_suspects_take_no_part_nor_do_their_copies(split, tmp_path):
 
 
 def test_all_but_one_image_cannot_be_suspects(split):
-    with pytest.raises(StoreError, match="has 1 training images; 2 different ones are needed"):
+    with pytest.raises(StoreError, match="has 1 training images besides suspects; 2 different ones are needed"):
         prototype_of(split, suspects=split.images[1:])

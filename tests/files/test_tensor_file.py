@@ -50,7 +50,7 @@ def test_files_of_another_version_are_refused(tmp_path, monkeypatch, make_split)
     split = make_split()
     assert read_router(tmp_path / "router") == router
     assert read_attributes(tmp_path / "record") == {"b": 2}
-    with pytest.raises(ArtifactError, match="tensors has the format 'thing 1' instead of 'scorer 1': another file, or"):
+    with pytest.raises(ArtifactError, match="tensors has the format 'thing 2' instead of 'scorer 2': another file, or"):
         load_tensors(tmp_path / "tensors", "scorer")
     for module in (tensor_file, record_file, feature_store, router_file):
         monkeypatch.setattr(module, "FORMAT", FORMAT + 1)

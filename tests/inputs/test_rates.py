@@ -11,17 +11,16 @@ from moleflow.calibration.needs import alarm_needs
 from moleflow.routing.rejection import can_reject, rejection_needs
 
 
-def warranted(each, rate, sessions=1):
-    """Whether a threshold can be set with so many images of every session."""
-    scores = np.arange(each * sessions, dtype=float)
-    return np.isfinite(alarm_threshold(scores, np.full(len(scores), 1 / max(each, 1)), rate))
+def warranted(images, rate):
+    """Whether a threshold can be set with so many images."""
+    return np.isfinite(alarm_threshold(np.arange(images, dtype=float), np.ones(images), rate))
 
 
 @pytest.mark.parametrize("alarm_rate", [0.5, 0.05, 0.03, 0.01, 0.001])
 @pytest.mark.parametrize("normal", [10, 50, 160, 2000])
 def test_12_what_is_said_to_help_helps(alarm_rate, normal):
     calibration = round(0.2 * normal)
-    said = alarm_needs(alarm_rate, calibration, normal, drawn=True, changed=[])
+    said = alarm_needs(alarm_rate, calibration, normal, drawn=True, may_cross=True)
     assert ("what helps" in said) != warranted(calibration, alarm_rate)
     if warranted(calibration, alarm_rate):
         needed = images_needed(alarm_rate)
@@ -31,6 +30,7 @@ def test_12_what_is_said_to_help_helps(alarm_rate, normal):
     assert warranted(round(0.2 * (normal + more)), alarm_rate)
     rate = float(re.search(r"alarm_rate: (\S+) or more", said)[1])
     assert warranted(calibration, rate)
+    assert ("calibration: cross" in said) == warranted(normal, alarm_rate)
     fraction = re.search(r"calibration_fraction: ([\d.]+)", said)
     assert (fraction is not None) == (images_needed(alarm_rate) <= normal - 2)
     if fraction:
@@ -40,24 +40,22 @@ def test_12_what_is_said_to_help_helps(alarm_rate, normal):
 
 @pytest.mark.parametrize(("alarm_rate", "normal"), [(0.05, 10), (0.01, 50), (0.001, 160)])
 def test_12_where_all_normal_images_are_compared_with_only_more_of_them_help(alarm_rate, normal):
-    said = alarm_needs(alarm_rate, normal, normal, drawn=True, changed=[])
+    said = alarm_needs(alarm_rate, normal, normal, drawn=True, may_cross=True)
     more = int(re.search(r"(\d+) more normal images", said)[1])
     assert warranted(normal + more, alarm_rate)
     assert not warranted(normal + more - 1, alarm_rate)
     assert "calibration_fraction" not in said
 
 
-@pytest.mark.parametrize(("alarm_rate", "painted"), [(0.05, 16), (0.01, 16), (0.01, 25), (0.001, 16)])
-def test_12_a_promise_for_other_days_asks_for_changed_images_too(alarm_rate, painted):
-    said = alarm_needs(alarm_rate, 300, 300, drawn=True, changed=[painted] * 4)
-    assert ("what helps" in said) != warranted(painted, alarm_rate, 5)
-    if "what helps" in said:
-        assert warranted(int(re.search(r"probe_images: (\d+)", said)[1]), alarm_rate, 5)
-        assert warranted(painted, float(re.search(r"alarm_rate: (\S+) or more", said)[1]), 5)
+def test_12_a_promise_for_other_days_asks_for_changed_images_too():
+    said = alarm_needs(0.01, 64, 300, drawn=True, may_cross=True, kinds=4)
+    assert (
+        "there are 64: no alarm can be raised; what helps: 165 more normal images with probe_images: 25 or more" in said
+    )
 
 
 def test_12_a_data_sets_own_calibration_images_must_grow():
-    assert alarm_needs(0.01, 30, 200, drawn=False, changed=[]).endswith(
+    assert alarm_needs(0.01, 30, 200, drawn=False, may_cross=True).endswith(
         "no alarm can be raised; what helps: 69 more calibration images, or alarm_rate: 0.033 or more"
     )
 

@@ -139,6 +139,24 @@ def test_rotated_copies_of_the_training_images_are_learned(done, copy):
     assert after.features_digest != unturned.features_digest
 
 
+@pytest.mark.parametrize("calibration", ["split", "cross"])
+def test_with_suspects_only_calibration_images_are_compared_with(copy, calibration):
+    """Training images are screened, and new ones are not."""
+    copy.edit(suspects=0.2, calibration=calibration, score="distances", baselines=[])
+    copy.run("prototype", *LEARNING)
+    found = read_record(copy.root / "data/statistics/nut.h5")
+    held_out = len(open_split(copy.root / "data/features/nut.zarr", "calibration").images)
+    assert len(found.group("calibration")["fold"]) == held_out
+    assert found.group("left_out") == {}
+    assert found.group("probe")["source"].max() < held_out
+    learned = len(open_split(copy.root / "data/features/nut.zarr", "train").images)
+    assert (
+        copy.metrics("classes")["nut"]["suspects"] == len(found.attributes["suspects"].split()) == round(0.2 * learned)
+    )
+    page = (copy.root / "metrics/report/index.html").read_text()
+    assert "training images took no part, as suspects: " in page
+
+
 def test_few_calibration_images_are_crossed_by_themselves(copy):
     """So that every normal image calibrates; but those of the first task, on which the base was learned."""
     copy.edit(calibration="auto", baselines=[])
@@ -167,5 +185,7 @@ def test_cross_calibration_in_another_order(copy):
     found = read_record(copy.root / "data/statistics/nut.h5")
     learned, held_out = (len(open_split(copy.root / "data/features/nut.zarr", split).images) for split in NORMAL[::2])
     assert len(found.group("calibration")["fold"]) == learned + held_out
+    sources = found.group("probe")["source"]
+    assert learned <= sources.min() <= sources.max() < learned + held_out
     assert found.group("left_out") == {}  # every normal image is judged by a density that did not see it
     assert len(found.group("perturbed")["fold"]) == 0

@@ -49,3 +49,8 @@ def test_spatial_cluster_prefers_a_block_to_scattered_patches():
 def test_unknown_aggregation_lists_the_choices():
     with pytest.raises(ChoiceError, match=", ".join(AGGREGATIONS)):
         aggregated("median", np.zeros((1, 2, 2)))
+
+
+def test_a_single_patch_has_no_level():
+    settings = {"aggregation": "max", "image_level": 25.0}
+    assert aggregate(np.array([[[7.0]], [[9.0]]]), settings).tolist() == [7, 9]
