@@ -10,11 +10,12 @@ from tqdm import tqdm
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, load_params
+from moleflow.evaluation.grades import CONTINUAL
 from moleflow.evaluation.open_set import open_set_metrics
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.probe_metrics import agreement
 from moleflow.evaluation.records import Records, expert_parameters
-from moleflow.evaluation.results import CONTINUAL, Evaluation, evaluate_product, mean_metrics, summarize
+from moleflow.evaluation.results import Evaluation, evaluate_product, mean_metrics, summarize
 from moleflow.files.artifacts import write_json, write_text, written_whole
 from moleflow.files.costs import measured, summarize_costs
 from moleflow.files.order import Order, read_order

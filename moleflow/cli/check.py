@@ -15,7 +15,7 @@ from moleflow.files.paths import Paths
 from moleflow.files.tracked import is_made_by_dvc, travels
 from moleflow.learning.training_images import crosses
 from moleflow.routing.rejection import rejection_needs
-from moleflow.scoring.scores import choose_score
+from moleflow.scoring.scores import SCORES
 from stages.index import IndexConfig
 
 
@@ -95,9 +95,7 @@ def _check_product(
 def _print_needs(seen: Overview, content: dict[str, Any], *, may_cross: bool) -> None:
     """How many images the rates need; of a task's products that share an expert, each is taken as if it were alone."""
     normal = seen.train + seen.calibration
-    every = choose_score(content["score"]).leaves_out or (
-        may_cross and crosses(content["calibration"], seen.calibration)
-    )
+    every = SCORES[content["score"]].leaves_out or (may_cross and crosses(content["calibration"], seen.calibration))
     compared = normal if every and not content["suspects"] else seen.calibration
     kinds = len(content["probe_perturbations"]) if content["alarm_for"] == "shifted" else 0
     if kinds:

@@ -8,8 +8,9 @@ import torch
 from scipy.stats import spearmanr
 from torch.nn import functional as F
 
+from moleflow.evaluation.grades import grade
 from moleflow.evaluation.metrics import mean_of_defined, pixel_ranking, ranking
-from moleflow.evaluation.results import Metrics, grade
+from moleflow.evaluation.results import Metrics
 from moleflow.files.probe_names import kinds_of
 from moleflow.files.record_file import Statistics
 from moleflow.scoring.maps import anomaly_maps

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from moleflow.config.errors import MoleflowError
-from moleflow.config.registry import choose
 
 
 class ScoreError(MoleflowError):
@@ -69,21 +68,6 @@ NEEDS = {  # keys that must be above 0 for a kind
     "relative": "memory_size",
 }
 LEFT_OUT = {"memory", "gaussian"}  # kinds that are known of training images as if these had been left out
-
-
-def choose_score(name: str) -> Score:
-    """Looks a score up.
-
-    Args:
-        name: name in `SCORES`.
-
-    Returns:
-        The score.
-
-    Raises:
-        ChoiceError: it is unknown.
-    """
-    return choose(SCORES, name, "score")
 
 
 def needed(score: Score) -> list[str]:

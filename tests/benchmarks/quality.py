@@ -178,7 +178,7 @@ def main() -> None:
                 **by_commit(recall, "recall"),
                 "recall, shifted": of_variant("shifted", recall),
                 "recall at that rate on the test": of_variant("shifted", "recall_at_alarm_rate_on_test_own_expert"),
-                "normal images with a marked pixel": of_variant("shifted", "marked_normal_own_expert"),
+                "normal images with a marked pixel, shifted": of_variant("shifted", "marked_normal_own_expert"),
             },
             names,
         )
@@ -186,7 +186,8 @@ def main() -> None:
     for metric in ("image_auroc", "pixel_ap"):
         print(f"\n### Scores and baselines, leave-one-product-out: {metric}, product given, {last}\n")
         files = [folder / "metrics" / last / f"seed {seed}.probe.json" for seed in arguments.seeds]
-        print(left_out_choices([json.loads(file.read_text()) for file in files if file.is_file()], metric))
+        probes = [json.loads(file.read_text()) for file in files if file.is_file()]
+        print(left_out_choices(probes, metric) if probes else "not run yet")
     for metric in ("image_auroc_own_expert", "pixel_ap_own_expert", recall):
         title = metric.removesuffix("_own_expert")
         print(f"\n### Contaminated training images: {title}, product given, {last}, one seed\n")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from samples import RATE, TOP, evaluate, misrouted, outcome, predictions, scorer_of
 
-from moleflow.evaluation import results
+from moleflow.evaluation import grades
 from moleflow.evaluation.metrics import recall_at
 from moleflow.evaluation.outcomes import MEASURED, PROVED, Outcome, routed_predictions
-from moleflow.evaluation.results import calibration_summary, mean_metrics
+from moleflow.evaluation.results import calibration_summary, evaluate_product, mean_metrics
 from moleflow.scoring.scorer import Predictions
 from moleflow.scoring.scores import Score
 
@@ -82,14 +82,14 @@ def test_a_method_whose_parameters_move_is_measured_after_each_task(nut):
 
 def test_the_same_predictions_are_graded_once(bolt, monkeypatch):
     graded = []
-    grade = results.grade
-    monkeypatch.setattr(results, "grade", lambda *given: graded.append(id(given[0])) or grade(*given))
+    grade = grades.grade
+    monkeypatch.setattr(grades, "grade", lambda *given: graded.append(id(given[0])) or grade(*given))
     chosen = np.hstack([bolt.chosen, bolt.chosen[:, 1:], bolt.chosen[:, :1]])
     others = {"nut": (np.array([3, 4]), [predictions([0.0, 2.5])] * 4)}
     routed = routed_predictions(bolt.own * 2, others, chosen, 0, ["bolt", "nut"])
     assert routed[0] is routed[3] is bolt.own[0]
     assert routed[1] is routed[2]
-    results.evaluate_product(replace(bolt, own=bolt.own * 2, routed=routed, chosen=chosen), sigma=1.0, size=8)
+    evaluate_product(replace(bolt, own=bolt.own * 2, routed=routed, chosen=chosen), sigma=1.0, size=8)
     assert len(graded) == 2
 
 

@@ -9,8 +9,8 @@ from scipy.ndimage import label
 from trees import index, notes, picture
 
 from moleflow.datasets.sample import DatasetError
+from moleflow.evaluation.grades import grade, unmarked
 from moleflow.evaluation.metrics import ranking
-from moleflow.evaluation.results import grade, unmarked
 from moleflow.images.reading import mask_pixels, read_mask
 from moleflow.scoring.scorer import Predictions
 

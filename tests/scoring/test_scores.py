@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from samples import STATISTICS, TOP3, image_scores, random_statistics, scorer_of
 
-from moleflow.config.registry import ChoiceError
+from moleflow.config.registry import ChoiceError, choose
 from moleflow.files.record_file import Record
 from moleflow.scoring.aggregation import aggregate
 from moleflow.scoring.scorer import Scorer
-from moleflow.scoring.scores import SCORES, ScoreError, choose_score, needed, statistics_of
+from moleflow.scoring.scores import SCORES, ScoreError, needed, statistics_of
 
 
 @pytest.mark.parametrize("score", SCORES.values(), ids=list(SCORES))
@@ -27,7 +27,7 @@ def test_a_score_looks_at_the_memory_of_every_layer_there_is():
     with pytest.raises(ScoreError, match="there is no memory statistic to score by; set memory_size above 0"):
         statistics_of(kinds, ["nll", "latent", "neg_log_det"])
     with pytest.raises(ChoiceError, match="score: 'sum' is unknown"):
-        choose_score("sum")
+        choose(SCORES, "sum", "score")
 
 
 def test_there_is_no_scorer_without_a_statistic_that_its_score_reads():
@@ -40,7 +40,7 @@ def test_there_is_no_scorer_without_a_statistic_that_its_score_reads():
 
 def test_single_scores_are_the_statistics_themselves():
     for name in ("nll", "latent", "log_det"):
-        judged, ((part,), _) = random_statistics(3, 1), (SCORES[name].image, None)
+        judged, (part,) = random_statistics(3, 1), SCORES[name].image
         normal = random_statistics(9, 0)[part]
         standardized = (judged[part] - normal.mean()) / normal.std()
         scorer = scorer_of(SCORES[name], random_statistics(9, 0))
