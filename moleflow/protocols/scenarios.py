@@ -51,7 +51,10 @@ DATASETS = {
     "dev": Dataset(  # what designs are compared on; docs/quality.md says where its images come from
         "mvtec",
         ("1-1",),
-        {"default": "elpv_poly brick grass elpv_mono gravel narrow bottle screw hazelnut deeppcb"},
+        {
+            "default": "elpv_poly brick grass elpv_mono gravel narrow bottle screw hazelnut deeppcb",
+            "reversed": "deeppcb hazelnut screw bottle narrow gravel elpv_mono grass brick elpv_poly",
+        },
         root="data/raw/demo",
         folders={
             "bottle": "mvtec_bottle_320",

@@ -1,11 +1,12 @@
-"""`make quality`: routing, unknown products, alarms and contaminated training images on the dev set, as tables.
+"""`make quality`: detection, routing, unknown products, alarms and contaminated training images on the dev set.
 
 Every run is a clone of a commit, whose params.yaml gets the products of `moleflow scenario dev` and the changes of the
 run, and then `dvc repro`; all of them share DVC's cache. Its metrics are kept in the folder, so that the command goes
 on where it was cut off, and only prints tables once all runs are there; with --print it runs nothing. Minutes a run.
 Without --root the products are the defaults and narrow.
 
-    python tests/benchmarks/quality.py FOLDER --root ../shared/data --commits e03b841 HEAD --seeds 0 1 2
+    python tests/benchmarks/quality.py FOLDER --root ../shared/data --commits e03b841 HEAD --seeds 0 1 2 3 \
+        --orders default reversed
 """
 
 import argparse
@@ -25,12 +26,14 @@ sys.path.insert(0, str(ROOT))
 
 from moleflow.config.products import ProductClass  # noqa: E402
 from moleflow.files.params_file import write_params, write_products  # noqa: E402
+from moleflow.protocols.presets import PRESETS  # noqa: E402
 from moleflow.protocols.scenarios import scenario  # noqa: E402
 from moleflow.report.comparison import spread  # noqa: E402
 from moleflow.report.tables import Table, cell  # noqa: E402
 
 Classes = dict[str, dict[str, Any]]
-VARIANTS: dict[str, dict[str, Any]] = {"shifted": {"alarm_for": "shifted"}}  # of the newest commit
+# Of the newest commit, one seed each.
+VARIANTS: dict[str, dict[str, Any]] = {"shifted": {"alarm_for": "shifted"}, "original": PRESETS["original"]}
 VARIANTS |= {
     f"{contaminated} contaminated, {suspected} suspects": {
         "contamination": contaminated,
@@ -42,12 +45,23 @@ VARIANTS |= {
 }
 
 
-def products_of(root: str | None, narrow: Path) -> dict[str, ProductClass]:
+METHODS = {  # scores of one run and its baselines; the presets flow and memory are scores of the default's flow
+    "default": "combined",
+    "flow": "nll",
+    "memory": "memory",
+    "knn": "knn",
+    "padim": "padim",
+    "pca": "pca",
+}
+APART = ("narrow", "deeppcb")  # products that stand beside the means
+
+
+def products_of(root: str | None, narrow: Path, order: str = "default") -> dict[str, ProductClass]:
     """The dev set, with absolute paths where images are not the commit's own."""
-    products = scenario("dev", "1-1", root=root and str(Path(root).absolute()), order=None)
+    products = scenario("dev", "1-1", root=root and str(Path(root).absolute()), order=order)
     missing = [name for name, line in products.items() if line.path.startswith("/") and not Path(line.path).is_dir()]
     if missing or root is None:
-        print(f"left out, since their folders are missing: {', '.join(missing) or 'all of --root'}\n")
+        print(f"left out, since their folders are missing: {', '.join(missing) or 'all of --root'}\n", file=sys.stderr)
     products["narrow"] = products["narrow"].model_copy(update={"path": str(narrow)})
     return {name: line for name, line in products.items() if name not in missing}
 
@@ -99,6 +113,49 @@ def table(columns: dict[str, Callable[[str], list[float | None]]], names: list[s
     return Table(["product", *columns], [*rows, ["mean", *means]]).markdown()
 
 
+def detection(probes: list[dict[str, Any]], original: Classes, metric: str) -> str:
+    """Every method on every product, product given, mean ± standard deviation over seeds.
+
+    Args:
+        probes: content of metrics/probe.json, one per seed.
+        original: metrics by product of the preset `original`, one seed.
+        metric: image_auroc, pixel_ap or aupro.
+
+    Returns:
+        Markdown, with the means over the products that are not in `APART`.
+    """
+    rows = []
+    means: dict[str, list[list[float]]] = {method: [[] for _ in probes] for method in METHODS}
+    alone: list[float] = []
+    for product in probes[0]:
+        row = [product]
+        for method, candidate in METHODS.items():
+            values = [probe[product]["candidates"][candidate][f"test_{metric}"] for probe in probes]
+            row.append(spread(values))
+            if None not in values and product not in APART:
+                for seed, value in enumerate(values):
+                    means[method][seed].append(value)
+        value = original.get(product, {}).get(f"{metric}_own_expert")
+        alone += [value] if value is not None and product not in APART else []
+        rows.append([*row, spread([value])])
+    last = [spread([float(np.mean(seed)) for seed in values]) for values in means.values()]
+    rows.append([f"mean without {' and '.join(APART)}", *last, spread([float(np.mean(alone)) if alone else None])])
+    return Table(["product", *METHODS, "original"], rows).markdown()
+
+
+def means_by_run(runs: dict[str, Classes]) -> str:
+    """Means of every seed and order, so that one can be held against the others."""
+    rows = []
+    for name, classes in runs.items():
+        row = [name]
+        for metric in ("image_auroc", "pixel_ap", "aupro"):
+            values = [classes[product].get(f"{metric}_own_expert") for product in classes if product not in APART]
+            defined = [value for value in values if value is not None]
+            row.append(cell(float(np.mean(defined)) if defined else None))
+        rows.append(row)
+    return Table(["run", "image AUROC", "pixel AP", "AUPRO"], rows).markdown()
+
+
 def left_out_choices(probes: list[dict[str, Any]], metric: str) -> str:
     """For each product the score or baseline that is best on the mean of the others, and what it is worth here.
 
@@ -131,6 +188,7 @@ def main() -> None:
     parser.add_argument("--root")
     parser.add_argument("--commits", nargs="+", default=["HEAD"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--orders", nargs="+", default=["default"], help="of the newest commit; see moleflow scenario")
     parser.add_argument("--print", action="store_true", help="only print the tables of the runs that are there")
     arguments = parser.parse_args()
     run = not arguments.print
@@ -151,6 +209,18 @@ def main() -> None:
     }
     last = commits[-1]
     variants = {name: metrics_of(folder, last, name, changes, products, run=run) for name, changes in VARIANTS.items()}
+    orders = {
+        f"seed {seed}, {order}": metrics_of(
+            folder,
+            last,
+            f"seed {seed}" if order == "default" else f"seed {seed}, {order}",
+            {"seed": seed},
+            products_of(arguments.root, narrow, order),
+            run=run,
+        )
+        for order in arguments.orders
+        for seed in arguments.seeds
+    }
 
     def by_commit(metric: str, title: str) -> dict[str, Callable[[str], list[float | None]]]:
         return {
@@ -183,10 +253,15 @@ def main() -> None:
             names,
         )
     )
+    files = [folder / "metrics" / last / f"seed {seed}.probe.json" for seed in arguments.seeds]
+    probes = [json.loads(file.read_text()) for file in files if file.is_file()]
+    for metric in ("image_auroc", "pixel_ap", "aupro"):
+        print(f"\n### Detection: {metric}, product given, {last}; `original` has one seed\n")
+        print(detection(probes, variants["original"], metric) if probes else "not run yet")
+    print(f"\n### Seeds and orders: means without {' and '.join(APART)}, product given, {last}\n")
+    print(means_by_run(orders))
     for metric in ("image_auroc", "pixel_ap"):
         print(f"\n### Scores and baselines, leave-one-product-out: {metric}, product given, {last}\n")
-        files = [folder / "metrics" / last / f"seed {seed}.probe.json" for seed in arguments.seeds]
-        probes = [json.loads(file.read_text()) for file in files if file.is_file()]
         print(left_out_choices(probes, metric) if probes else "not run yet")
     for metric in ("image_auroc_own_expert", "pixel_ap_own_expert", recall):
         title = metric.removesuffix("_own_expert")
