@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from moleflow.files.paths import Paths
 from moleflow.images.bit_depth import WHITE_16
 from moleflow.images.decoding import BROKEN, MAX_MEGAPIXELS, ImageError, ImageSource, decode, load
 from moleflow.images.reading import image_pixels
+from moleflow.revisions import fetch
 from moleflow.routing.rejection import UNKNOWN
 from moleflow.routing.router import Router, margins
 from moleflow.routing.router_file import RouterFile, read_router
@@ -56,6 +58,7 @@ class Inspection:
         pixel_threshold: pixels of the anomaly map above it are marked: some of about alarm_rate of normal images.
         p_value: share of normal images that would look as anomalous, in (0, 1], conformal.
         alarm: whether the p-value is at most the product's alarm rate; never of an unknown product.
+        artifacts: SHA-256 of the scorer that judged, which holds those of its expert, prototype and base.
         anomaly_map: higher is more anomalous, comparable between images and products, (S, S), float32; pixels of the
             backbone's view, S being params.yaml's eval_size.
     """
@@ -68,6 +71,7 @@ class Inspection:
     pixel_threshold: float
     p_value: float
     alarm: bool
+    artifacts: str
     anomaly_map: Float[np.ndarray, "S S"]
 
 
@@ -87,6 +91,7 @@ class _Judge:
     expert: Expert
     scorer: Scorer
     attributes: dict[str, Any]
+    artifacts: str
 
 
 class Inspector:
@@ -116,12 +121,14 @@ class Inspector:
         self.paths, self.content, self.router, self.backbone = paths, content, router, backbone
         self.max_megapixels = max_megapixels
         self._judges: dict[str, _Judge] = {}
+        self._fetched: TemporaryDirectory[str] | None = None  # removed together with the inspector
 
     @classmethod
     def load(
         cls,
-        folder: str | Path,
+        source: str | Path,
         *,
+        rev: str | None = None,
         weights: str | None = None,
         device: str = "auto",
         max_megapixels: float = MAX_MEGAPIXELS,
@@ -131,7 +138,10 @@ class Inspector:
         Of its folder data/ it needs router.json, tasks/, experts/ and scorers/, and no images, features or params.yaml.
 
         Args:
-            folder: the repository, or any folder with a copy of these artifacts in data/.
+            source: the repository, or any folder with a copy of these artifacts in data/; with `rev` also the address
+                of a Git repository.
+            rev: a commit, branch or tag, whose artifacts DVC fetches from the repository's cache or remote into a
+                temporary folder; None for what lies in the folder.
             weights: where the backbone's weights are, as `backbone_weights` in params.yaml: "package", "hub" or the
                 path of a safetensors file. By default the package that carries them, or else the hub.
             device: where to compute: "auto" (the accelerator that torch sees, or else the processor) or torch's name of
@@ -143,10 +153,12 @@ class Inspector:
 
         Raises:
             ArtifactError: an artifact is missing, broken, or does not belong to the others.
+            RevisionError: there is no such commit, or DVC has not all of its artifacts.
             BackboneError: the weights are not available, or are not those that the features were made with.
             DeviceError: the device is not available.
         """
-        paths, place = Paths(Path(folder)), find_device(device)
+        fetched = None if rev is None else fetch(source, rev)
+        paths, place = Paths(Path(source if fetched is None else fetched.name)), find_device(device)
         content = read_router(paths.router)
         prototypes = {
             product: _prototype(paths.prototype_of(product, task), content.prototypes[product], place)
@@ -154,7 +166,25 @@ class Inspector:
         }
         router = Router(content.router, prototypes, content.own_images)
         origin = next(iter(prototypes.values())).origin
-        return cls(paths, content, router, _backbone(origin, weights, place), max_megapixels)
+        inspector = cls(paths, content, router, _backbone(origin, weights, place), max_megapixels)
+        inspector._fetched = fetched
+        return inspector
+
+    @property
+    def resize(self) -> str:
+        """How images are brought to the backbone's view, as in params.yaml."""
+        return self._first_prototype.origin.resize
+
+    def white_of(self, product: str) -> float | None:
+        """The value that is white in a product's images of more than 8 bits.
+
+        Args:
+            product: a known product.
+
+        Returns:
+            The value; None if its images have 8 bits.
+        """
+        return self.router.prototypes[product].origin.white
 
     @property
     def products(self) -> list[str]:
@@ -235,7 +265,7 @@ class Inspector:
                 several = len(whites) > 1 or (whites and shallow and values.max() > whites[0])
                 if values.dtype != np.uint8 and several:
                     raise ImageError(_ambiguous(values.dtype, whites, shallow))
-                return image_pixels(values, view.img_size, view.resize, white=whites[0] if whites else None)
+                return image_pixels(values, self.backbone.side, view.resize, white=whites[0] if whites else None)
             except ImageError as error:
                 known = str(error).startswith(names[number])
                 raise error if known else ImageError(f"{names[number]}: {error}") from error
@@ -279,6 +309,7 @@ class Inspector:
                 pixel_threshold=pixel_threshold + float(predicted.level[row]),
                 p_value=float(predicted.p_value[row]),
                 alarm=bool(raised[row]) and route.product != UNKNOWN,
+                artifacts=judge.artifacts,
                 anomaly_map=maps[row],
             )
             for row, route in enumerate(routes)
@@ -294,7 +325,7 @@ class Inspector:
             require_made_by(path, attributes, base=base, expert=expert_file, prototype=own)
             precision = PRECISIONS[attributes["precision"]]
             expert = Expert(self.paths, product, task, self.router.prototypes[product], precision)
-            self._judges[product] = _Judge(expert, scorer, attributes)
+            self._judges[product] = _Judge(expert, scorer, attributes, digest(path))
         return self._judges[product]
 
 
@@ -322,7 +353,9 @@ def _prototype(path: Path, expected: str, device: torch.device) -> Prototype:
 def _backbone(origin: Origin, weights: str | None, device: torch.device) -> Backbone:
     """Loads the backbone that the features were made with."""
     source = weights or ("package" if origin.backbone in PACKAGED else "hub")
-    backbone = Backbone(origin.backbone, origin.layers, source, img_size=origin.img_size, device=device)
+    backbone = Backbone(
+        origin.backbone, origin.layers, source, img_size=origin.img_size, tiles=origin.tiles, device=device
+    )
     if backbone.weights_digest != origin.weights_digest:
         raise BackboneError(
             f"the weights of {origin.backbone} from {source} are not those that the features were made with (digest "

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from moleflow.backbones.backbone import Backbone
-from moleflow.config.params import Count
+from moleflow.config.params import Count, Positive
 from moleflow.files.feature_store import Origin
 from stages.device_keys import DeviceConfig
 
@@ -24,12 +24,14 @@ class BackboneConfig(DeviceConfig):
     backbone_weights: str
     layers: Annotated[list[Count], Field(min_length=1), AfterValidator(_increasing)]
     img_size: Annotated[int, Field(ge=16)]
+    tiles: Positive
     resize: str
 
     @cached_property
     def loaded(self) -> Backbone:
         """The frozen backbone."""
-        return Backbone(self.backbone, self.layers, self.backbone_weights, img_size=self.img_size, device=self.found)
+        view = {"img_size": self.img_size, "tiles": self.tiles}
+        return Backbone(self.backbone, self.layers, self.backbone_weights, **view, device=self.found)
 
     def origin(self, white: float | None) -> Origin:
         """What its features are labeled with.
@@ -40,4 +42,5 @@ class BackboneConfig(DeviceConfig):
         Returns:
             The label.
         """
-        return Origin(self.backbone, self.loaded.weights_digest, self.layers, self.img_size, self.resize, white)
+        digest = self.loaded.weights_digest
+        return Origin(self.backbone, digest, self.layers, self.img_size, self.resize, white, self.tiles)

@@ -54,7 +54,7 @@ def main(name: str) -> None:
         for group, images in groups.items():
 
             def read(image: str, degrees: dict[str, float] = images) -> np.ndarray:
-                pixels = image_pixels(Path(files.get(image, image)), view.img_size, view.resize, white=white)
+                pixels = image_pixels(Path(files.get(image, image)), view.loaded.side, view.resize, white=white)
                 return rotated(pixels, degrees[image]) if degrees[image] else pixels
 
             maps = extract(view.loaded, list(images), read, bar=bar)

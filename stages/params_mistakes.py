@@ -154,7 +154,8 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
         if content[key] == 0
     ]
     try:
-        maps = check_backbone(content["backbone"], content["layers"], content["backbone_weights"], content["img_size"])
+        view = (content["img_size"], content["tiles"])
+        maps = check_backbone(content["backbone"], content["layers"], content["backbone_weights"], *view)
         find_device(content["device"])
     except (BackboneError, DeviceError) as error:
         return [*wrong, str(error)]

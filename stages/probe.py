@@ -49,11 +49,11 @@ def main(name: str) -> None:
     output = paths.probes.of(name)
     painted = probe_names(config.probe_defects, config.probe_images, len(normal))
     perturbed = probe_names(config.probe_perturbations, config.probe_images, len(normal))
-    masks = np.empty((len(painted), view.img_size, view.img_size), bool)
+    masks = np.empty((len(painted), view.loaded.side, view.loaded.side), bool)
 
     def ingredients(images: list[str], number: int) -> tuple[np.ndarray, str, int]:
         (kind,), (row,) = kinds_of([images[number]]), sources_of([images[number]])
-        pixels = image_pixels(normal[row], view.img_size, view.resize, white=white)
+        pixels = image_pixels(normal[row], view.loaded.side, view.resize, white=white)
         return pixels, kind, number % config.probe_images
 
     def defective(number: int) -> np.ndarray:

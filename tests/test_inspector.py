@@ -29,9 +29,9 @@ REJECT_RATE, ALARM_RATE, SIZE, SIGMA = 0.02, 0.4, 32, 1.0
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """Three small products; bolt's test has two pictures of a washer, and nut's some of no product at all."""
+    """Three small products, in tiles; bolt's test has two pictures of a washer, nut's some of no product at all."""
     made = Project.of_small_products(tmp_path_factory.mktemp("pipeline"))
-    made.edit(reject_rate=REJECT_RATE, alarm_rate=ALARM_RATE, eval_size=SIZE, map_sigma=SIGMA)
+    made.edit(tiles=2, reject_rate=REJECT_RATE, alarm_rate=ALARM_RATE, eval_size=SIZE, map_sigma=SIGMA)
     raw = made.root / "data/raw/small"
     rng = np.random.default_rng(0)
     for number in range(2):

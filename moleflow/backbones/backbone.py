@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from moleflow.backbones.batch_norm import folded, trial_images
 from moleflow.backbones.packaged_weights import PACKAGED, packaged_weights
+from moleflow.backbones.tiles import seen_in_tiles, tiled_side
 from moleflow.backbones.torchvision_repair import repair_torchvision
 from moleflow.config.errors import MoleflowError
 
@@ -40,10 +41,13 @@ class Backbone(nn.Module):
     Attributes:
         name: timm's name with its tag, or hf-hub:<owner>/<model> or local-dir:<folder> as timm takes them.
         layers: timm's feature indices, in the order given.
+        side: of the images that it takes, in pixels.
         weights_digest: SHA-256 of the loaded parameters and buffers, the store's proof of origin.
     """
 
-    def __init__(self, name: str, layers: list[int], weights: str, *, img_size: int, device: torch.device) -> None:
+    def __init__(
+        self, name: str, layers: list[int], weights: str, *, img_size: int, tiles: int = 1, device: torch.device
+    ) -> None:
         """Creates the backbone.
 
         Args:
@@ -51,7 +55,8 @@ class Backbone(nn.Module):
             layers: indices of timm's feature maps; of a transformer, of its blocks.
             weights: "package" (a pinned Python package carries them), "hub" (timm downloads them)
                 or the path of a safetensors file with timm's parameter names.
-            img_size: side of the images in pixels; a transformer's position table is interpolated to it.
+            img_size: side of a tile in pixels; a transformer's position table is interpolated to it.
+            tiles: tiles along a side of an image; 1 sees the image as a whole.
             device: where it runs.
 
         Raises:
@@ -63,7 +68,9 @@ class Backbone(nn.Module):
         _require_known(name)
         self.name, self.layers = name, list(layers)
         self.device = device
-        self.model = _feature_maps(name, layers, weights, img_size)
+        self.model = _feature_maps(name, layers, weights, img_size, tiles)
+        self.size, self.tiles, self.cut = img_size, tiles, _coarsest(self.model)
+        self.side = tiled_side(img_size, tiles, self.cut)
         config = resolve_data_config({}, pretrained_cfg=_timm_config(name).to_dict())
         self.mean: Tensor
         self.std: Tensor
@@ -92,7 +99,7 @@ class Backbone(nn.Module):
         """Computes the raw maps of the chosen layers; a transformer's class and register tokens are left out.
 
         Args:
-            images: RGB values in 0..255, (B, 3, S, S), uint8 or float.
+            images: RGB values in 0..255, (B, 3, S, S), uint8 or float; S is `side`.
 
         Returns:
             One map per layer, (B, C_l, H_l, W_l), on the backbone's device.
@@ -100,18 +107,24 @@ class Backbone(nn.Module):
         pixels = (images.to(self.device).float() - self.mean) / self.std  # bytes travel, not floats
         # On CUDA convolutions would round to TF32: features would differ from a processor's in the third digit.
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            maps: list[Tensor] = self.model(pixels.contiguous(memory_format=torch.channels_last))
+            if self.tiles == 1:
+                return self._maps(pixels)
+            return seen_in_tiles(self._maps, pixels, size=self.size, tiles=self.tiles, cut=self.cut)
+
+    def _maps(self, pixels: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = self.model(pixels.contiguous(memory_format=torch.channels_last))
         return _channels_first(self.model, maps)
 
 
-def check_backbone(name: str, layers: list[int], weights: str, img_size: int) -> list[Tensor]:
+def check_backbone(name: str, layers: list[int], weights: str, img_size: int, tiles: int = 1) -> list[Tensor]:
     """Checks everything about a backbone that does not need its weights.
 
     Args:
         name: timm's name with its tag.
         layers: indices of timm's feature maps; of a transformer, of its blocks.
         weights: "package", "hub" or the path of a safetensors file.
-        img_size: side of the images in pixels.
+        img_size: side of a tile in pixels.
+        tiles: tiles along a side of an image.
 
     Returns:
         Its maps of one image, (1, C_l, H_l, W_l) each, without values (device "meta").
@@ -129,9 +142,19 @@ def check_backbone(name: str, layers: list[int], weights: str, img_size: int) ->
     if weights not in {"package", "hub"}:
         _require_file(name, weights)
     with torch.device("meta"), torch.inference_mode():
-        model = _untrained(name, layers, img_size).eval()
-        maps: list[Tensor] = model(torch.empty(1, 3, img_size, img_size))
-    return _channels_first(model, maps)
+        model = _untrained(name, layers, img_size, tiles).eval()
+        cut = _coarsest(model)
+        side = tiled_side(img_size, tiles, cut)
+
+        def see(images: Tensor) -> list[Tensor]:
+            return _channels_first(model, model(images))
+
+        return seen_in_tiles(see, torch.empty(1, 3, side, side), size=img_size, tiles=tiles, cut=cut)
+
+
+def _coarsest(model: Any) -> int:
+    """The largest stride of a model's layers, in pixels."""
+    return int(max(model.feature_info.reduction()))
 
 
 def _channels_first(model: Any, maps: list[Tensor]) -> list[Tensor]:
@@ -182,14 +205,16 @@ def _timm_config(name: str) -> Any:
         raise BackboneError(f"backbone: {name} has a tag that timm does not know; it knows {known}") from error
 
 
-def _untrained(name: str, layers: list[int], img_size: int) -> Any:
+def _untrained(name: str, layers: list[int], img_size: int, tiles: int) -> Any:
     """timm's model with random weights; refuses layers and sizes that it cannot have."""
     fixed = _timm_config(name).fixed_input_size
     try:
         model: Any = timm.create_model(name, features_only=True, out_indices=layers, **_size(name, img_size))
-        coarsest = max(model.feature_info.reduction())
-        if fixed and img_size % coarsest:
+        coarsest = _coarsest(model)
+        if (fixed or tiles > 1) and img_size % coarsest:
             raise ValueError(f"img_size must be a multiple of {coarsest}")
+        if tiles > 1 and img_size < 4 * coarsest:
+            raise ValueError(f"with tiles, img_size must be at least {4 * coarsest}")
     except (IndexError, AssertionError, ValueError, RuntimeError) as error:
         raise BackboneError(
             f"backbone: {name} has no feature maps for layers: {layers}, img_size: {img_size} ({error})"
@@ -201,8 +226,8 @@ def _size(name: str, img_size: int) -> dict[str, Any]:
     return {"img_size": img_size} if _timm_config(name).fixed_input_size else {}
 
 
-def _feature_maps(name: str, layers: list[int], weights: str, img_size: int) -> nn.Module:
-    _untrained(name, layers, img_size)
+def _feature_maps(name: str, layers: list[int], weights: str, img_size: int, tiles: int) -> nn.Module:
+    _untrained(name, layers, img_size, tiles)
     source: dict[str, Any] = {} if weights == "hub" else {"state_dict": _read_weights(name, weights)}
     size = _size(name, img_size)
     try:

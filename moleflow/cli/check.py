@@ -14,23 +14,20 @@ from moleflow.datasets.overview import Overview
 from moleflow.files.paths import Paths
 from moleflow.files.tracked import is_made_by_dvc, travels
 from moleflow.learning.training_images import crosses
+from moleflow.protocols.resolutions import proposal
 from moleflow.routing.rejection import rejection_needs
 from moleflow.scoring.scores import SCORES
 from stages.index import IndexConfig
 
 
-def add(commands: Any) -> None:
-    """Adds the command to the parser's commands.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
 
     Args:
-        commands: what argparse's `add_subparsers` returned.
+        parser: the command's own.
     """
-    parser = commands.add_parser(
-        "check", help="read params.yaml and every image, without DVC, and say all that is wrong or odd"
-    )
     parser.add_argument("folder", nargs="?", help="a product's folder, listed or not; default: all products listed")
     parser.add_argument("--layout", help="of the folder, such as mvtec; docs/data.md lists them")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -54,33 +51,40 @@ def run(arguments: argparse.Namespace) -> None:
         content |= {"classes": {"folder": given}, "later_tasks": []}
     later = arguments.folder is not None  # a new product would come after those that are listed
     wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
+    sides: dict[str, int] = {}
     if not mistakes(Products, content) and not mistakes(IndexConfig, content):
         products = Products(**{key: content[key] for key in Products.model_fields})
         for product, line in products.classes.items():
             name = product if arguments.folder is None else Path(arguments.folder).resolve().name
             may_cross = later or line.task != products.first_task
-            wrong += _check_product(paths, name, line, content | line.overrides, whole=not wrong, may_cross=may_cross)
+            own = content | line.overrides
+            seen, mistaken = _check_product(paths, name, line, own, whole=not wrong, may_cross=may_cross)
+            wrong += mistaken
+            sides |= {name: seen.side} if seen else {}
     if wrong:
         raise MoleflowError(f"{len(wrong)} mistakes:\n" + "\n".join(wrong) if len(wrong) > 1 else wrong[0])
+    proposed = proposal(sides, content["img_size"] * content["tiles"])
+    if proposed:
+        print(f"note: {proposed}")
 
 
 def _check_product(
     paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, whole: bool, may_cross: bool
-) -> list[str]:
-    """Prints what there is of a product and returns what is wrong; `whole` says that params.yaml is right."""
+) -> tuple[Overview | None, list[str]]:
+    """Prints what there is of a product; returns it and what is wrong. `whole` says that params.yaml is right."""
     folder = paths.root / line.path
     if line.layout not in LAYOUTS or mistakes(IndexConfig, content):
-        return []  # already told
+        return None, []  # already told
     if not folder.is_dir():
         if not is_made_by_dvc(line.path, paths.root):
-            return [f"{product}: {line.path} does not exist"]
+            return None, [f"{product}: {line.path} does not exist"]
         print(f"{product}\n  {line.path} is not there yet; `dvc repro demo` or `dvc checkout` makes it")
-        return []
+        return None, []
     settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})
     try:
         seen = build_index(folder, layout=line.layout, **settings.model_dump()).overview
     except MoleflowError as error:
-        return [str(error)]
+        return None, [str(error)]
     print(f"{product}\n{seen}")
     if whole:
         _print_needs(seen, content, may_cross=may_cross)
@@ -89,7 +93,7 @@ def _check_product(
             f"  note: neither Git nor DVC tracks {line.path}: experiments with --queue or --temp run in a copy of the "
             f"repository that lacks it; write {folder.absolute()}"
         )
-    return []
+    return seen, []
 
 
 def _print_needs(seen: Overview, content: dict[str, Any], *, may_cross: bool) -> None:

@@ -1,25 +1,20 @@
 """`moleflow compare`: methods product by product over the experiments of one or several commits."""
 
 import argparse
-from typing import Any
 
 from moleflow.report.comparison import comparison_table
 
 METRICS = ("image_auroc", "pixel_ap", "aupro")
 
 
-def add(commands: Any) -> None:
-    """Adds the command to the parser's commands.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
 
     Args:
-        commands: what argparse's `add_subparsers` returned.
+        parser: the command's own.
     """
-    parser = commands.add_parser(
-        "compare", help="print methods product by product over the experiments of one or several commits"
-    )
     parser.add_argument("metrics", nargs="*", default=METRICS, help=f"default: {' '.join(METRICS)}")
     parser.add_argument("--rev", action="append", help="a commit that experiments started from; default: HEAD")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

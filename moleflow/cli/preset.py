@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from moleflow.cli.plan import print_plan
 from moleflow.config.registry import choose
@@ -11,15 +10,13 @@ from moleflow.files.paths import Paths
 from moleflow.protocols.presets import PRESETS
 
 
-def add(commands: Any) -> None:
-    """Adds the command to the parser's commands.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
 
     Args:
-        commands: what argparse's `add_subparsers` returned.
+        parser: the command's own.
     """
-    parser = commands.add_parser("preset", help="write a named set of parameters into params.yaml")
     parser.add_argument("preset", choices=PRESETS)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -2,21 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from moleflow.files.artifacts import read_json
 from moleflow.files.paths import Paths
 from moleflow.report.results import results
 
 
-def add(commands: Any) -> None:
-    """Adds the command to the parser's commands.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
 
     Args:
-        commands: what argparse's `add_subparsers` returned.
+        parser: the command's own.
     """
-    parser = commands.add_parser("results", help="print the metrics of the checked-out commit as tables")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from moleflow.cli.plan import print_plan
 from moleflow.config.products import ProductClass
@@ -12,18 +11,16 @@ from moleflow.files.paths import Paths
 from moleflow.protocols.scenarios import DATASETS, Dataset, scenario
 
 
-def add(commands: Any) -> None:
-    """Adds the command to the parser's commands.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
 
     Args:
-        commands: what argparse's `add_subparsers` returned.
+        parser: the command's own.
     """
-    parser = commands.add_parser("scenario", help="write the products and tasks of a protocol into params.yaml")
     parser.add_argument("dataset", choices=DATASETS)
     parser.add_argument("scenario", help="products per task: 1-1, 3-3, 14-1, 10-1x5, ...")
     parser.add_argument("--root", help="folder that holds the products' folders")
     parser.add_argument("--order", help="order of arrival, such as alphabetical or texture_first")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

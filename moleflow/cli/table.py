@@ -1,23 +1,18 @@
 """`moleflow table`: mean ± std over the experiments of a commit that differ only in seed or task order."""
 
 import argparse
-from typing import Any
 
 METRICS = ("image_auroc", "pixel_ap", "aupro", "routing_accuracy", "continual.image_auroc.forgetting.total")
 
 
-def add(commands: Any) -> None:
-    """Adds the command to the parser's commands.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
 
     Args:
-        commands: what argparse's `add_subparsers` returned.
+        parser: the command's own.
     """
-    parser = commands.add_parser(
-        "table", help="print mean ± std over the experiments of a commit that differ only in seed or task order"
-    )
     parser.add_argument("metrics", nargs="*", default=METRICS, help=f"default: {' '.join(METRICS)}")
     parser.add_argument("--rev", default="HEAD", help="the commit that the experiments started from; default: HEAD")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from statistics import median_low
 
 from moleflow.datasets.picture import Picture
 from moleflow.datasets.sieves import groups_of_copies
@@ -19,6 +20,7 @@ class Overview:
         notes: sentences about what is left out, clipped, resized or dropped.
         train, calibration: how many images there are to learn from and for calibration.
         drawn: whether the calibration images are drawn from the normal ones; some layouts have their own.
+        side: median of the images' smaller side, in pixels.
     """
 
     facts: dict[str, str]
@@ -26,6 +28,7 @@ class Overview:
     train: int
     calibration: int
     drawn: bool
+    side: int
 
     def __str__(self) -> str:
         """One line for each fact and note."""
@@ -66,7 +69,8 @@ def overview(
     }
     notes = [note.encode("utf-8", "backslashreplace").decode() for note in notes]  # names of files may be no text
     drawn = not any(picture.sample.split == "calibration" for picture in all_pictures)
-    return Overview(facts, notes, count["train"], count["calibration"], drawn)
+    side = median_low(min(picture.size) for picture in used)
+    return Overview(facts, notes, count["train"], count["calibration"], drawn, side)
 
 
 def _parts(numbers: dict[str, int]) -> str:

@@ -38,9 +38,10 @@ class Origin:
         backbone: timm's name.
         weights_digest: SHA-256 of its weights.
         layers: timm's feature indices.
-        img_size: side of the images in pixels.
-        resize: how they were brought to it.
+        img_size: side of a tile in pixels.
+        resize: how images were brought to the backbone's view.
         white: the product's own, see `moleflow.images.bit_depth.find_white`; None without images of more than 8 bits.
+        tiles: along a side of an image.
     """
 
     backbone: str
@@ -49,6 +50,7 @@ class Origin:
     img_size: int
     resize: str
     white: float | None = field(default=None, compare=False)
+    tiles: int = 1
 
 
 def write_split(group_path: Path, origin: Origin, images: list[str], batches: Iterable[list[Tensor]]) -> None:

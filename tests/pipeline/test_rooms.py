@@ -27,7 +27,8 @@ TREES = {path: ast.parse((ROOT / path).read_text()) for path in SOURCES}
 # A room imports rooms that stand before it here, and itself.
 ROOMS = (
     "config", "protocols", "compute", "files", "images", "datasets", "backbones", "features", "calibration", "flow",
-    "learning", "routing", "statistics", "scoring", "baselines", "probe", "evaluation", "report", "inspector", "cli",
+    "learning", "routing", "statistics", "scoring", "baselines", "probe", "evaluation", "report", "revisions",
+    "inspector", "inspections", "cli",
 )  # fmt: skip
 
 
@@ -61,8 +62,8 @@ def closure(path: Path) -> set[Path]:
 
 def room_of(path: Path) -> str | None:
     """The room that a file lies in; None for scripts of stages, and what lies beside the rooms."""
-    if path == Path("moleflow/inspector.py"):
-        return "inspector"
+    if path in (Path("moleflow/revisions.py"), Path("moleflow/inspector.py")):
+        return path.stem
     return path.parts[1] if path.parts[0] == "moleflow" and len(path.parts) > 2 else None
 
 
@@ -119,7 +120,7 @@ def test_the_closure_follows_packages_that_import_something():
 def test_what_lies_beside_the_rooms_holds_no_code_that_no_stage_would_list(package):
     assert all(isinstance(node, ast.Expr) for node in TREES[Path(package, "__init__.py")].body)
     beside = {path.name for path in SOURCES if path.parent == Path("moleflow")}
-    assert beside == {"__init__.py", "__main__.py", "inspector.py"}
+    assert beside == {"__init__.py", "__main__.py", "revisions.py", "inspector.py"}
 
 
 def test_every_key_has_a_reader():
@@ -147,7 +148,7 @@ def test_a_stage_of_one_task_depends_on_what_params_come_to_for_it(stage, task):
 def test_every_folder_is_a_room_and_has_its_place():
     folders = {path.name for path in (ROOT / "moleflow").iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders <= set(ROOMS)
-    assert set(ROOMS) - folders == {"inspector"}  # a single file
+    assert set(ROOMS) - folders == {"revisions", "inspector"}  # single files
     assert {room for room in map(room_of, SOURCES) if room} == set(ROOMS)
 
 
@@ -163,7 +164,9 @@ def test_a_room_imports_only_rooms_above_it(path):
 def test_no_stage_imports_protocols_or_the_command_line():
     for path in SOURCES:
         if path.parts[0] == "stages":
-            assert {room_of(file) for file in closure(path)}.isdisjoint({"protocols", "inspector", "cli"}), path
+            assert {room_of(file) for file in closure(path)}.isdisjoint(
+                {"protocols", "revisions", "inspector", "inspections", "cli"}
+            ), path
 
 
 def test_stages_are_imported_by_stages_alone_and_by_two_commands():
@@ -184,7 +187,7 @@ def test_stages_are_imported_by_stages_alone_and_by_two_commands():
         ("FrEIA", {"flow"}),
         ("ruamel", {"config/params.py", "files/params_file.py"}),
         ("filelock", {"files/costs.py"}),
-        ("dvc", {"report/experiments.py", "cli/plan.py"}),
+        ("dvc", {"report/experiments.py", "revisions.py", "cli/plan.py"}),
     ],
 )
 def test_a_package_behind_a_seam_is_imported_there_alone(package, homes):
@@ -265,7 +268,9 @@ RUN_AGAIN = {
     "probe": {"probe"},
     "evaluation": {"evaluate", "report"},
     "report": {"report"},
+    "revisions": set(),
     "inspector": set(),
+    "inspections": set(),
     "cli": set(),
 }
 

@@ -1,0 +1,140 @@
+"""What was found in an image, in the image's own pixels: a map of values, a mask, a picture with both laid over."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import binary_erosion
+
+from moleflow.config.registry import choose
+from moleflow.files.artifacts import written_whole
+from moleflow.images.reading import read_image
+from moleflow.inspector import Inspection, Inspector
+
+OUTLINE = (0, 255, 255)
+SEEN = {  # by `resize`: the part of an image of some width and height that the backbone sees: left, top, width, height
+    "stretch": lambda width, height: (0, 0, width, height),
+    "crop": lambda width, height: (
+        ((width - min(width, height)) // 2, (height - min(width, height)) // 2) + (min(width, height),) * 2
+    ),
+}
+
+
+def in_image(anomaly_map: np.ndarray, size: tuple[int, int], resize: str) -> np.ndarray:
+    """An anomaly map in the pixels of its image.
+
+    Args:
+        anomaly_map: in pixels of the backbone's view, (S, S).
+        size: width and height of the image, upright, in pixels.
+        resize: how the image was brought to the view, a name in `SEEN`.
+
+    Returns:
+        The map, (height, width), float32; 0 where the view does not reach.
+
+    Raises:
+        ChoiceError: `resize` is unknown.
+    """
+    left, top, width, height = choose(SEEN, resize, "resize")(*size)
+    seen = Image.fromarray(anomaly_map.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    whole = np.zeros(size[::-1], np.float32)
+    whole[top : top + height, left : left + width] = np.asarray(seen)
+    return whole
+
+
+def marked(values: np.ndarray, inspection: Inspection) -> np.ndarray:
+    """The pixels above the pixel threshold.
+
+    Args:
+        values: the map in the image's pixels, (H, W).
+        inspection: what it is of.
+
+    Returns:
+        (H, W), bool.
+    """
+    above: np.ndarray = values > inspection.pixel_threshold
+    return above
+
+
+def overlay(image: Image.Image, values: np.ndarray, inspection: Inspection) -> Image.Image:
+    """An image under its anomaly map, with an outline around what is marked.
+
+    Args:
+        image: the image, RGB.
+        values: the map in the image's pixels, (H, W).
+        inspection: what it is of.
+
+    Returns:
+        The picture, RGB, of the image's size. The map's colors begin where a pixel is half as anomalous as a marked one
+        and are brightest at twice that.
+    """
+    from moleflow.report.pictures import heat_colors  # takes a second to import, for outlines that are not drawn here
+
+    scale = inspection.pixel_threshold if np.isfinite(inspection.pixel_threshold) else max(float(values.max()), 1e-6)
+    heat = np.clip((values / scale - 0.5) / 1.5, 0, 1)
+    colors, weight = heat_colors(heat), 0.6 * np.minimum(1, 4 * heat)[..., None]
+    pixels = (1 - weight) * np.asarray(image, np.float32) + weight * colors
+    found = marked(values, inspection)
+    thick = max(1, round(max(values.shape) / 400))
+    pixels[found & ~binary_erosion(found, iterations=thick)] = OUTLINE
+    return Image.fromarray(pixels.round().astype(np.uint8))
+
+
+def file_names(images: list[Path]) -> dict[Path, Path]:
+    """Where to put what belongs to images: folders as below the folder that all images share.
+
+    Args:
+        images: their paths.
+
+    Returns:
+        By image a relative path without suffix; with the image's own where two images would share it.
+    """
+    whole = {image: image.absolute() for image in images}
+    shared = Path(*_common([path.parent.parts for path in whole.values()]))
+    places = {image: path.relative_to(shared) for image, path in whole.items()}
+    stems = Counter(place.with_suffix("") for place in places.values())
+    return {
+        image: place if stems[place.with_suffix("")] > 1 else place.with_suffix("") for image, place in places.items()
+    }
+
+
+def _common(folders: list[tuple[str, ...]]) -> list[str]:
+    shared = []
+    for parts in zip(*folders, strict=False):
+        if len(set(parts)) > 1:
+            break
+        shared.append(parts[0])
+    return shared
+
+
+def save_pictures(
+    inspected: tuple[Path, Inspection], inspector: Inspector, name: Path, *, maps: Path | None, masks: Path | None
+) -> None:
+    """Writes what was found in an image, each file whole or not at all.
+
+    Args:
+        inspected: the image, and what was found.
+        inspector: who found it.
+        name: of the files, without suffix, below the folders.
+        maps: folder for maps as .npy, float32, and laid over the image as .png; None for none.
+        masks: folder for masks as .png, 255 where pixels are marked; None for none.
+    """
+    path, inspection = inspected
+    image = read_image(path, white=inspector.white_of(inspection.nearest))
+    values = in_image(inspection.anomaly_map, image.size, inspector.resize)
+    if maps is not None:
+        with written_whole(_beside(maps / name, ".npy")) as partial, partial.open("wb") as file:
+            np.save(file, values)
+        _save(_beside(maps / name, ".png"), overlay(image, values, inspection))
+    if masks is not None:
+        shown = np.where(marked(values, inspection), np.uint8(255), np.uint8(0))
+        _save(_beside(masks / name, ".png"), Image.fromarray(shown))
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _save(path: Path, picture: Image.Image) -> None:
+    with written_whole(path) as partial:
+        picture.save(partial, "PNG")

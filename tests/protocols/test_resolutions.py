@@ -1,0 +1,21 @@
+"""A view is proposed where the backbone sees much less of the images than there is, or more."""
+
+import pytest
+
+from moleflow.protocols.resolutions import proposal
+
+
+@pytest.mark.parametrize("sides", [{}, {"bolt": 300}, {"bolt": 300, "nut": 60}, {"bolt": 447}])
+def test_nothing_is_proposed_where_the_view_suits(sides):
+    assert proposal(sides, 224) is None
+
+
+def test_large_images_ask_for_a_finer_view():
+    said = proposal({"bolt": 300, "nut": 896}, 224)
+    for part in ("nut's 896 pixels", "2.5", "preset accurate"):
+        assert part in said
+    assert proposal({"bolt": 300, "nut": 896}, 2 * 448) is None
+
+
+def test_small_images_ask_for_a_coarser_view():
+    assert "no product has more than 100 pixels" in proposal({"bolt": 100, "nut": 50}, 224)
