@@ -157,7 +157,7 @@ class Inspector:
             BackboneError: the weights are not available, or are not those that the features were made with.
             DeviceError: the device is not available.
         """
-        fetched = None if rev is None else fetch(source, rev)
+        fetched = None if rev is None else fetch(source, rev, _needed(Paths(Path())))
         paths, place = Paths(Path(source if fetched is None else fetched.name)), find_device(device)
         content = read_router(paths.router)
         prototypes = {
@@ -327,6 +327,11 @@ class Inspector:
             expert = Expert(self.paths, product, task, self.router.prototypes[product], precision)
             self._judges[product] = _Judge(expert, scorer, attributes, digest(path))
         return self._judges[product]
+
+
+def _needed(paths: Paths) -> list[Path]:
+    """What a folder must hold to judge images by it."""
+    return [paths.router, paths.tasks, paths.experts, paths.scorers.path]
 
 
 def _load(name: str, image: Image) -> None:

@@ -1,28 +1,29 @@
-"""Artifacts of a commit, fetched by DVC."""
+"""What a commit holds, fetched by DVC."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from moleflow.config.errors import MoleflowError
-from moleflow.files.paths import Paths
 
 
 class RevisionError(MoleflowError):
-    """A commit or its artifacts cannot be had."""
+    """A commit, or what it held, cannot be had."""
 
 
-def fetch(source: str | Path, rev: str) -> "TemporaryDirectory[str]":
-    """Fetches what is needed to judge images as a commit did.
+def fetch(source: str | Path, rev: str, wanted: Iterable[Path]) -> "TemporaryDirectory[str]":
+    """Fetches files and folders as they were at a commit, whether Git or DVC holds them.
 
     Args:
         source: a repository, or the address of one.
         rev: its commit, branch or tag.
+        wanted: their paths in the repository.
 
     Returns:
-        A temporary folder that holds the artifacts in data/.
+        A temporary folder that holds them under these paths.
 
     Raises:
-        RevisionError: there is no such repository or commit, or an artifact is neither in its cache nor in its remote.
+        RevisionError: there is no such repository or commit, or a file is in none of Git, DVC's cache and its remote.
     """
     from dvc.api import DVCFileSystem  # takes a second to import
     from dvc.exceptions import DvcException
@@ -31,20 +32,15 @@ def fetch(source: str | Path, rev: str) -> "TemporaryDirectory[str]":
     folder = TemporaryDirectory(prefix="moleflow-")
     try:
         files = DVCFileSystem(url=str(source), rev=rev)
-        there, here = Paths(Path()), Paths(Path(folder.name))
-        here.router.parent.mkdir(parents=True)
-        for ours, theirs in (
-            (here.router, there.router),
-            (here.tasks, there.tasks),
-            (here.experts, there.experts),
-            (here.scorers.path, there.scorers.path),
-        ):
-            files.get(theirs.as_posix(), str(ours), recursive=True)
+        for path in wanted:
+            target = Path(folder.name) / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.get(path.as_posix(), str(target), recursive=True)
     except (DvcException, SCMError, OSError) as error:
         folder.cleanup()
         reason = str(error).strip().splitlines()
         raise RevisionError(
-            f"{source} at {rev}: the artifacts cannot be had ({reason[0] if reason else type(error).__name__}); "
+            f"{source} at {rev} cannot be had ({reason[0] if reason else type(error).__name__}); "
             "check the commit's name, or run `dvc pull` or `dvc repro` there"
         ) from error
     return folder

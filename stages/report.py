@@ -6,10 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from moleflow.calibration.needs import alarm_needs
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import load_params
 from moleflow.evaluation.records import Records
@@ -17,10 +15,9 @@ from moleflow.files.artifacts import read_json, require_file, write_text, writte
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy
+from moleflow.report.card import card
 from moleflow.report.cases import worst_cases
-from moleflow.report.page import Data, page
-from moleflow.routing.rejection import rejection_needs
-from moleflow.scoring.scorer import load_scorer
+from moleflow.report.page import page
 from stages.map_keys import MapConfig
 
 SOURCES = ("moleflow", "stages", "dvc.yaml", "params.yaml")  # lock file and metrics change in every run
@@ -47,9 +44,8 @@ def main() -> None:
     }
     stems = ("summary", "classes", "baselines", "probe")
     numbers = {stem: read_json(paths.metrics / f"{stem}.json", "dvc repro evaluate") for stem in stems}
-    rates = {product: metrics["alarm_rate"] for product, metrics in numbers["classes"].items()}
-    data = {
-        product: _data(paths, product, records, rates[product], may_cross=task != order.tasks[0])
+    cards = {
+        product: card(paths, product, records, numbers, may_cross=task != order.tasks[0])
         for product, task in order.products.items()
     }
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")
@@ -57,7 +53,7 @@ def main() -> None:
         numbers,
         {Path(plot).name: list(csv.DictReader(io.StringIO(_read(paths.metrics / f"{plot}.csv")))) for plot in plots},
         cases,
-        data,
+        cards,
         params=paths.params.read_text(encoding="utf-8"),
         commit=commit_line(),
     )
@@ -66,22 +62,6 @@ def main() -> None:
     print(
         f"{paths.metrics / 'report/index.html'} is ready for a browser; `python -m moleflow results` prints its tables"
     )
-
-
-def _data(paths: Paths, product: str, records: Records, alarm_rate: float, *, may_cross: bool) -> Data:
-    """What there is of a product, and what its rates need."""
-    seen = read_json(paths.overviews.of(product), "dvc repro index")
-    scorer, _ = load_scorer(paths.scorers.of(product))
-    normal, kinds = seen["train"] + seen["calibration"], len(np.unique(scorer.normal.session[scorer.weights > 0])) - 1
-    needs = {
-        "alarm_rate": alarm_needs(
-            alarm_rate, round(scorer.weights.sum()), normal, drawn=seen["drawn"], may_cross=may_cross, kinds=kinds
-        ),
-        "reject_rate": rejection_needs(records.training_images[product], records.reject_rate),
-    }
-    suspects = records.suspects(product)
-    left_out = [f"{len(suspects)} training images took no part, as suspects: {', '.join(suspects)}"] if suspects else []
-    return Data(seen["facts"] | needs, seen["notes"] + left_out)
 
 
 def commit_line() -> str:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
             name = product if arguments.folder is None else Path(arguments.folder).resolve().name
             may_cross = later or line.task != products.first_task
             own = content | line.overrides
-            seen, mistaken = _check_product(paths, name, line, own, whole=not wrong, may_cross=may_cross)
+            seen, mistaken = check_product(paths, name, line, own, whole=not wrong, may_cross=may_cross)
             wrong += mistaken
             sides |= {name: seen.side} if seen else {}
     if wrong:
@@ -68,10 +68,22 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"note: {proposed}")
 
 
-def _check_product(
+def check_product(
     paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, whole: bool, may_cross: bool
 ) -> tuple[Overview | None, list[str]]:
-    """Prints what there is of a product; returns it and what is wrong. `whole` says that params.yaml is right."""
+    """Prints what there is of a product.
+
+    Args:
+        paths: the repository's paths.
+        product: its name.
+        line: its line.
+        content: value by key of params.yaml, the line's own included.
+        whole: whether all of params.yaml is right.
+        may_cross: whether it is of a later task, whose images `calibration: cross` could all compare with.
+
+    Returns:
+        What there is, None if that cannot be told, and what is wrong.
+    """
     folder = paths.root / line.path
     if line.layout not in LAYOUTS or mistakes(IndexConfig, content):
         return None, []  # already told

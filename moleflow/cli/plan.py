@@ -12,13 +12,25 @@ def print_plan(paths: Paths) -> None:
     Raises:
         ParamsError: params.yaml is wrong.
     """
-    from stages.check import write_check  # takes a second to import, because of the backbones
-
-    write_check(paths)
+    refresh_check(paths)
     planned = planned_stages()
     print("\n`dvc repro` will run" + (":" if planned else " nothing."))
     for kind, parts in planned.items():
         print(f"  {kind:<10} {', '.join(parts)}".rstrip())
+
+
+def refresh_check(paths: Paths) -> None:
+    """Brings data/check up to date with params.yaml, as `dvc repro check` would.
+
+    Args:
+        paths: the repository's paths.
+
+    Raises:
+        ParamsError: params.yaml is wrong.
+    """
+    from stages.check import write_check  # takes a second to import, because of the backbones
+
+    write_check(paths)
 
 
 def planned_stages() -> dict[str, list[str]]:

@@ -96,6 +96,25 @@ class Records:
         """
         return read_record(self.paths.routes, name).arrays
 
+    def margins(self, name: str) -> dict[str, float]:
+        """How far a product's normal test images are from being routed to each other product.
+
+        Args:
+            name: the product.
+
+        Returns:
+            By other product the median of 1 − distance to the own product/distance to the other one, the nearest
+            first; below 0 most images would go there. Empty without normal test images or for the router oracle.
+        """
+        normal = self.test_images(name).label.to_numpy() == 0
+        distances = self.routes(name)["distance"][normal]
+        if not len(distances) or not np.isfinite(distances).all():
+            return {}
+        own = distances[:, self.names.index(name)]
+        others = {other: distances[:, number] for number, other in enumerate(self.names) if other != name}
+        found = {other: float(np.median(1 - own / np.maximum(each, 1e-12))) for other, each in others.items()}
+        return dict(sorted(found.items(), key=lambda item: item[1]))
+
     def test_images(self, name: str) -> pd.DataFrame:
         """A product's test images.
 

@@ -1,6 +1,7 @@
 """Changing params.yaml with its comments kept."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,50 @@ def write_products(products: dict[str, ProductClass], path: Path) -> None:
     write_params({"classes": CommentedMap(lines), "first_task": tasks[0], "later_tasks": tasks[1:]}, path)
 
 
+def add_product(name: str, line: ProductClass, path: Path) -> None:
+    """Adds a product's line, and its task to the end of `later_tasks` unless it is listed.
+
+    Args:
+        name: the product.
+        line: its line.
+        path: the file.
+
+    Raises:
+        ParamsError: the file as it stands is wrong, or lists the product.
+    """
+    content, write = _opened(path)
+    if name in content["classes"]:
+        raise ParamsError(f"{path}: {name} is listed already; choose another name, or `moleflow retire {name}` first")
+    content["classes"][name] = _flow(line.model_dump(exclude_none=True))
+    if line.task not in (content["first_task"], *content["later_tasks"]):
+        content["later_tasks"].append(line.task)
+    write()
+
+
+def remove_product(name: str, path: Path) -> None:
+    """Removes a product's line, and its task if no other product has it; the next task may become the first.
+
+    Args:
+        name: the product.
+        path: the file.
+
+    Raises:
+        ParamsError: the file as it stands is wrong, or lists no such product, or no other.
+    """
+    content, write = _opened(path)
+    if name not in content["classes"]:
+        raise ParamsError(f"{path} lists no product {name}, only {', '.join(content['classes'])}")
+    if len(content["classes"]) == 1:
+        raise ParamsError(f"{path}: {name} is the only product, and without one there is nothing to do; add another")
+    task = content["classes"].pop(name)["task"]
+    if task not in [line["task"] for line in content["classes"].values()]:
+        if task == content["first_task"]:
+            content["first_task"] = content["later_tasks"].pop(0)
+        else:
+            content["later_tasks"].remove(task)
+    write()
+
+
 def write_params(changes: dict[str, Any], path: Path) -> None:
     """Replaces values of keys that params.yaml has; comments and all other lines stay.
 
@@ -37,11 +82,7 @@ def write_params(changes: dict[str, Any], path: Path) -> None:
     Raises:
         ParamsError: the file as it stands is wrong, or lacks one of the keys.
     """
-    load_products(path)
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    content = yaml.load(path)
+    content, write = _opened(path)
     missing = [key for key in changes if key not in content]
     if missing:
         raise ParamsError(
@@ -52,9 +93,23 @@ def write_params(changes: dict[str, Any], path: Path) -> None:
             content[key][:] = value  # a new list would lose the comment of one that DVC wrote as a block
         else:
             content[key] = value
-    text = io.StringIO()
-    yaml.dump(content, text)
-    write_text(path, text.getvalue())
+    write()
+
+
+def _opened(path: Path) -> tuple[Any, Callable[[], None]]:
+    """The content of a valid file with its comments, and what writes it back."""
+    load_products(path)
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    content = yaml.load(path)
+
+    def write() -> None:
+        text = io.StringIO()
+        yaml.dump(content, text)
+        write_text(path, text.getvalue())
+
+    return content, write
 
 
 def _flow(value: dict[str, Any]) -> Any:

@@ -5,11 +5,12 @@ Here are the values; the folder templates/ holds the markup and escapes every va
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from moleflow.report import tables
+from moleflow.report.card import Card
 from moleflow.report.cases import Cases
 from moleflow.report.histogram import Histogram, histogram
 from moleflow.report.results import PROMISED
@@ -73,26 +74,14 @@ class Product:
     metrics: list[Metric]
     histogram: Histogram
     cases: Cases
-    data: "Data"
-
-
-class Data(NamedTuple):
-    """What is said of a product's images.
-
-    Attributes:
-        facts: what it is to what was found, see `moleflow.datasets.overview`.
-        notes: sentences about what is odd.
-    """
-
-    facts: dict[str, str]
-    notes: list[str]
+    card: Card
 
 
 def page(
     numbers: dict[str, Any],
     plots: dict[str, Rows],
     cases: dict[str, Cases],
-    data: dict[str, Data],
+    cards: dict[str, Card],
     *,
     params: str,
     commit: str,
@@ -103,7 +92,7 @@ def page(
         numbers: content of the files in metrics/ by stem: summary, classes, baselines, probe.
         plots: rows of histogram, matrix, confusion and misrouted.
         cases: worst cases by product, in order of arrival.
-        data: what is said of the images, by product.
+        cards: what is said of each product.
         params: text of params.yaml.
         commit: which commit it was made from, in words.
 
@@ -117,7 +106,7 @@ def page(
         target=_target(classes),
         promised=PROMISED[summary["alarm_for"]],
         columns=list(COLUMNS.values()),
-        products=_products(classes, plots["histogram"], cases, data),
+        products=_products(classes, plots["histogram"], cases, cards),
         means=[cell(summary[key]) for key in COLUMNS],
         matrices=matrices(list(summary["continual"]), plots["matrix"]),
         continual=tables.continual_table(summary),
@@ -154,13 +143,13 @@ def _target(classes: dict[str, Any]) -> str:
 
 
 def _products(
-    classes: dict[str, Any], histograms: Rows, cases: dict[str, Cases], data: dict[str, Data]
+    classes: dict[str, Any], histograms: Rows, cases: dict[str, Cases], cards: dict[str, Card]
 ) -> list[Product]:
     products = []
     for product, metrics in classes.items():
         drawn = histogram([row for row in histograms if row["product"] == product])
         own = [_metric(metrics, key) for key in COLUMNS]
-        products.append(Product(product, own, drawn, cases[product], data[product]))
+        products.append(Product(product, own, drawn, cases[product], cards[product]))
     return products
 
 

@@ -125,6 +125,12 @@ class Scorer:
         )
         return cls(image, drawn, settings, references, normal)
 
+    @property
+    def score(self) -> Score:
+        """The kinds of statistic that it uses."""
+        image, drawn = (tuple(kind[0].rstrip("0123456789") for kind in kinds) for kinds in (self.image, self.map))
+        return Score(image, drawn)
+
     def image_scores(self, statistics: Arrays) -> np.ndarray:
         """Image scores by one expert.
 

@@ -12,8 +12,9 @@ from samples import evaluate, save_image
 from moleflow.evaluation.outcomes import PROVED, Outcome
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.results import Evaluation
+from moleflow.report.card import Card
 from moleflow.report.cases import worst_cases
-from moleflow.report.page import Data, page
+from moleflow.report.page import page
 from moleflow.scoring.scorer import Predictions
 
 SIZE, RATE = 16, 0.2
@@ -114,8 +115,8 @@ def make_page(tmp_path):
             "confusion": rows(tables["confusion"]),
             "misrouted": [row] * misrouted,
         }
-        data = {name: Data({"images": f"of {name}", "left out": defect}, [f"a note on {defect}"]) for name in flow}
-        return page(numbers_of(flow, evaluation, baselines), plots, cases, data, params=params, commit="no git commit")
+        cards = {name: Card({"images": f"of {name}", "left out": defect}, [f"a note on {defect}"]) for name in flow}
+        return page(numbers_of(flow, evaluation, baselines), plots, cases, cards, params=params, commit="no git commit")
 
     return make
 

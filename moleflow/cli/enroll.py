@@ -1,0 +1,67 @@
+"""`moleflow enroll`: a product's images are checked, its lines written, its expert learned, and its card printed."""
+
+import argparse
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from moleflow.cli import card
+from moleflow.cli.change import all_or_nothing, product_digests, proof, repro
+from moleflow.cli.check import check_product
+from moleflow.config.errors import MoleflowError
+from moleflow.config.params import ParamsError, read_params
+from moleflow.config.products import ProductClass, ProductName
+from moleflow.datasets.layouts import LAYOUTS
+from moleflow.files.params_file import add_product
+from moleflow.files.paths import Paths
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
+
+    Args:
+        parser: the command's own.
+    """
+    parser.add_argument("name", help="of the product, and of its task")
+    parser.add_argument("folder", type=Path, help="its images")
+    parser.add_argument("--layout", choices=LAYOUTS, default="mvtec", help="of the folder; default: mvtec")
+    parser.add_argument("--alarm-rate", type=float, help="its own tolerated share of false alarms")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Enrolls the product; if anything fails, all is as before.
+
+    Args:
+        arguments: name, folder, layout and alarm_rate.
+
+    Raises:
+        ParamsError: the name is none, or is taken, or the rate is none.
+        MoleflowError: something is wrong with the images, or `dvc repro` failed.
+    """
+    paths, name = Paths(Path()), arguments.name
+    content = read_params(paths.params)
+    line = _line(name, arguments)
+    if name in content["classes"] or name in (content["first_task"], *content["later_tasks"]):
+        raise ParamsError(f"{name} is the name of a product or task already; choose another")
+    _, wrong = check_product(paths, name, line, content | line.overrides, whole=True, may_cross=True)
+    if wrong:
+        raise MoleflowError("\n".join(wrong))
+    before = product_digests(paths)
+    with all_or_nothing(paths):
+        add_product(name, line, paths.params)
+        repro()
+    print(f"\n{proof(before, product_digests(paths))}\n")
+    card.run(argparse.Namespace(name=name))
+
+
+def _line(name: str, arguments: argparse.Namespace) -> ProductClass:
+    """The product's line; experiments run in copies, so a folder outside the repository gets its absolute path."""
+    folder = arguments.folder.expanduser().absolute()
+    inside = folder.relative_to(Path().absolute()) if folder.is_relative_to(Path().absolute()) else folder
+    try:
+        TypeAdapter(ProductName).validate_python(name)
+        return ProductClass(task=name, layout=arguments.layout, path=inside.as_posix(), alarm_rate=arguments.alarm_rate)
+    except ValidationError as error:
+        found = error.errors()[0]
+        key = "--alarm-rate" if "alarm_rate" in found["loc"] else f"name {name!r}"
+        raise ParamsError(f"{key}: {found['msg']}") from error

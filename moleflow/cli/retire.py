@@ -1,0 +1,48 @@
+"""`moleflow retire`: a product's line and what data/ holds of it go; its images stay, DVC's cache keeps the rest."""
+
+import argparse
+from pathlib import Path
+
+from moleflow.cli.change import all_or_nothing, product_digests, proof, repro
+from moleflow.config.params import ParamsError, read_params
+from moleflow.config.products import load_products
+from moleflow.files.params_file import remove_product
+from moleflow.files.paths import Paths
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command takes.
+
+    Args:
+        parser: the command's own.
+    """
+    parser.add_argument("name", help="of the product")
+    parser.add_argument(
+        "--retrain", action="store_true", help="also if what others are judged by must then be learned again"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Retires the product; if anything fails, all is as before.
+
+    Args:
+        arguments: name and retrain.
+
+    Raises:
+        ParamsError: there is no such product, or others' experts would have to be learned again.
+        ChangeError: `dvc repro` failed.
+    """
+    paths, name = Paths(Path()), arguments.name
+    products = load_products(paths.params)
+    if name in products.classes and not arguments.retrain:
+        task = products.classes[name].task
+        others = [other for other, line in products.classes.items() if line.task == task and other != name]
+        if task == products.first_task:
+            raise ParamsError(f"the base was learned with {name}; without it all is learned again: add --retrain")
+        if others and read_params(paths.params)["expert_per"] == "task":
+            raise ParamsError(f"{', '.join(others)} shares its expert, which is then learned again: add --retrain")
+    before = product_digests(paths)
+    with all_or_nothing(paths):
+        remove_product(name, paths.params)
+        repro()
+    print(f"\n{proof(before, product_digests(paths))}")
