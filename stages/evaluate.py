@@ -74,7 +74,7 @@ def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
         product: {
             "suspects": float(len(records.suspects(product))),
             **unknown[product],
-            **_probe(metrics[scoring.score]),
+            **_probe(metrics[records.score(product)]),
             **_flow_alone(metrics),
         }
         for product, metrics in probed.items()

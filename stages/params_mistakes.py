@@ -28,7 +28,7 @@ from moleflow.probe.defects import DEFECTS
 from moleflow.probe.perturbations import PERTURBATIONS
 from moleflow.routing.routers import ROUTERS
 from moleflow.scoring.aggregation import AGGREGATIONS
-from moleflow.scoring.scores import SCORES, needed
+from moleflow.scoring.scores import BY_PROBE, SCORES, needed
 
 STAGES = ("base", "train", "route", "misrouted", "baseline", "evaluate", "report", *PER_PRODUCT)
 
@@ -49,7 +49,7 @@ NAMES: dict[str, Collection[str]] = {
     "calibration": CALIBRATIONS,
     "alarm_for": PROMISES,
     "precision": PRECISIONS,
-    "score": SCORES,
+    "score": (*SCORES, BY_PROBE),
     "aggregation": AGGREGATIONS,
     "baselines": BASELINES,
 }
@@ -150,7 +150,7 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
     wrong = []
     wrong += [
         f"score: {content['score']} reads what {key}: 0 leaves out; set {key} above 0"
-        for key in needed(SCORES[content["score"]])
+        for key in (needed(SCORES[content["score"]]) if content["score"] != BY_PROBE else ["memory_size"])
         if content[key] == 0
     ]
     try:

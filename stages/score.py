@@ -5,12 +5,11 @@ from pathlib import Path
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, OpenFraction, load_params
-from moleflow.config.registry import choose
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Record, read_record, write_record
+from moleflow.scoring.choice import chosen_score
 from moleflow.scoring.scorer import Scorer, save_scorer
-from moleflow.scoring.scores import SCORES
 from stages.map_keys import MapConfig
 from stages.scoring_keys import ScoringConfig
 
@@ -35,7 +34,8 @@ def main(name: str) -> None:
     scores, scorers = paths.scores.of(name), paths.scorers.of(name)
     with measured(paths.costs, "score", name, [scores, scorers]):
         record = read_record(paths.statistics.of(name))
-        scorer = Scorer.of(choose(SCORES, scoring.score, "score"), scoring.model_dump() | maps.model_dump(), record)
+        settings = scoring.model_dump() | maps.model_dump()
+        scorer = Scorer.of(chosen_score(scoring.score, settings, record), settings, record)
         arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
         arrays["calibration/image_score"] = scorer.unchanged_scores
         thresholds = {

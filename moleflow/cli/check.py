@@ -111,7 +111,9 @@ def check_product(
 def _print_needs(seen: Overview, content: dict[str, Any], *, may_cross: bool) -> None:
     """How many images the rates need; of a task's products that share an expert, each is taken as if it were alone."""
     normal = seen.train + seen.calibration
-    every = SCORES[content["score"]].leaves_out or (may_cross and crosses(content["calibration"], seen.calibration))
+    score = SCORES.get(content["score"])  # one that the probe will choose may leave out or not
+    every = score is not None and score.leaves_out
+    every = every or (may_cross and crosses(content["calibration"], seen.calibration))
     compared = normal if every and not content["suspects"] else seen.calibration
     kinds = len(content["probe_perturbations"]) if content["alarm_for"] == "shifted" else 0
     if kinds:

@@ -24,7 +24,7 @@ from moleflow.images.reading import mask_pixels
 from moleflow.routing.rejection import rejected
 from moleflow.routing.router_file import read_router
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
-from moleflow.scoring.scores import SCORES, Score, ScoreError
+from moleflow.scoring.scores import SCORES, Score, ScoreError, name_of
 
 
 class Records:
@@ -95,6 +95,17 @@ class Records:
             distance, known_p_value and strangeness to every product, (N, K); chosen, (N, T).
         """
         return read_record(self.paths.routes, name).arrays
+
+    def score(self, name: str) -> str:
+        """The score that judges a product's images.
+
+        Args:
+            name: the product.
+
+        Returns:
+            Its name in `SCORES`.
+        """
+        return name_of(load_scorer(self.paths.scorers.of(name))[0].score)
 
     def margins(self, name: str) -> dict[str, float]:
         """How far a product's normal test images are from being routed to each other product.
@@ -256,7 +267,7 @@ class Records:
         metrics = {}
         for candidate, (score, record) in candidates.items():
             try:
-                scorer = Scorer.of(score, settings, record)
+                scorer = Scorer.of(score, settings, record, pixels=False)
             except ScoreError:  # there is no memory bank, or there are no Gaussians
                 continue
             metrics[candidate] = {

@@ -11,7 +11,7 @@ from moleflow.files.paths import Paths
 from moleflow.report.tables import cell
 from moleflow.routing.rejection import rejection_needs
 from moleflow.scoring.scorer import load_scorer
-from moleflow.scoring.scores import SCORES
+from moleflow.scoring.scores import name_of
 
 NEAREST = 3  # other products that are named
 SEEN = 0.9  # the probe's image AUROC from which a kind of painted defect counts as seen
@@ -50,12 +50,13 @@ def card(paths: Paths, product: str, records: Records, metrics: dict[str, Any], 
     compared = round(scorer.weights.sum())
     normal, kinds = seen["train"] + seen["calibration"], len(np.unique(scorer.normal.session[scorer.weights > 0])) - 1
     rate = metrics["classes"][product]["alarm_rate"]
-    score = next(name for name, each in SCORES.items() if each == scorer.score)
+    score = name_of(scorer.score)
     margins = list(records.margins(product).items())[:NEAREST]
     facts = {
         "alarm_rate": alarm_needs(rate, compared, normal, drawn=seen["drawn"], may_cross=may_cross, kinds=kinds),
         "smallest alarm rate that they can promise": f"{1 / (compared + 1):.2g}",
         "reject_rate": rejection_needs(records.training_images[product], records.reject_rate),
+        "score": f"{score}: images by {', '.join(scorer.score.image)}, maps by {', '.join(scorer.score.map)}",
         **_painted(metrics["probe"][product]["candidates"][score]["kinds"]),
         "products most like it": ", ".join(f"{other} (margin {cell(margin)})" for other, margin in margins) or "none",
     }

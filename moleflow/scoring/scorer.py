@@ -50,7 +50,8 @@ class NormalImages:
 
     Attributes:
         score: image scores, (n,).
-        peak: largest pixel of their anomaly maps above the level of the image's own patches, (n,).
+        peak: largest pixel of their anomaly maps above the level of the image's own patches, (n,); NaN if nobody asks
+            for a pixel threshold.
         fold: number of the fold that each belongs to, (n,).
         session: 0 as they are, 1, 2, ... after one kind of harmless change each, (n,).
         source: number of the image that each was made from, (n,).
@@ -82,7 +83,7 @@ class Scorer:
     normal: NormalImages
 
     @classmethod
-    def of(cls, score: Score, settings: Settings, record: Record) -> "Scorer":
+    def of(cls, score: Score, settings: Settings, record: Record, *, pixels: bool = True) -> "Scorer":
         """Makes a scorer from the statistics of normal images.
 
         Where the training images have every statistic as if they had been left out, they count as the calibration
@@ -93,6 +94,7 @@ class Scorer:
             settings: see the class.
             record: groups "calibration" with "fold", (n,), "perturbed" with "fold", "session" and "source", the row in
                 calibration, and "left_out"; statistics of images are (n, H, W) each; the last two may be empty.
+            pixels: whether a pixel threshold will be asked for, which needs all maps.
 
         Returns:
             The scorer.
@@ -118,7 +120,9 @@ class Scorer:
         scorer = cls(image, drawn, settings, references, NormalImages(*np.empty((5, 0))))
         normal = NormalImages(
             score=np.concatenate([scorer.image_scores(statistics) for statistics, *_ in groups]),
-            peak=np.concatenate([scorer.peaks(statistics) for statistics, *_ in groups]),
+            peak=np.concatenate(
+                [scorer.peaks(statistics) if pixels else np.full(len(fold), np.nan) for statistics, fold, *_ in groups]
+            ),
             fold=np.concatenate([fold for _, fold, *_ in groups]),
             session=np.concatenate([session for *_, session, _ in groups]),
             source=np.concatenate([source for *_, source in groups]),

@@ -62,12 +62,26 @@ SCORES: dict[str, Score] = {
     "combined": Score(image=("memory", "gaussian", "relative"), map=("memory", "latent")),
     "hybrid": Score.of("nll", "latent", "memory"),
 }
+BY_PROBE = "probe"  # `score: probe`: each product's own probe chooses among these
+CANDIDATES = ("memory", "distances", "combined")
 NEEDS = {  # keys that must be above 0 for a kind
     "memory": "memory_size",
     "gaussian": "gaussian_rank",
     "relative": "memory_size",
 }
 LEFT_OUT = {"memory", "gaussian"}  # kinds that are known of training images as if these had been left out
+
+
+def name_of(score: Score) -> str:
+    """The name of a score.
+
+    Args:
+        score: one of `SCORES`.
+
+    Returns:
+        Its name there.
+    """
+    return next(name for name, each in SCORES.items() if each == score)
 
 
 def needed(score: Score) -> list[str]:

@@ -1,0 +1,59 @@
+"""Which score judges a product's images: the one named, or what the product's own probe ranks first."""
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from moleflow.config.registry import Settings, choose
+from moleflow.files.record_file import Record
+from moleflow.scoring.scorer import Scorer
+from moleflow.scoring.scores import BY_PROBE, CANDIDATES, SCORES, Score, ScoreError
+
+
+def chosen_score(name: str, settings: Settings, record: Record) -> Score:
+    """The score of a name.
+
+    Args:
+        name: a name in `SCORES`, or `BY_PROBE`: of `CANDIDATES` the one that tells painted defects best from normal
+            images. A Gaussian per position, for one, helps where products lie alike in all images, and harms others.
+        settings: see `Scorer`.
+        record: statistics of normal images as for `Scorer.of`, and of painted defects, "probe".
+
+    Returns:
+        The score.
+
+    Raises:
+        ChoiceError: the name is unknown.
+        ScoreError: there are statistics for none of the candidates.
+    """
+    if name != BY_PROBE:
+        return choose(SCORES, name, "score")
+    found = {}
+    for candidate in CANDIDATES:
+        try:
+            scorer = Scorer.of(SCORES[candidate], settings, record, pixels=False)
+        except ScoreError:  # there is no memory bank, or there are no Gaussians
+            continue
+        found[candidate] = told_apart(scorer, record)
+    if not found:
+        raise ScoreError("there is nothing to choose from; set memory_size above 0, or name a score")
+    return SCORES[max(found, key=lambda candidate: found[candidate])]
+
+
+def told_apart(scorer: Scorer, record: Record) -> float:
+    """How well a scorer tells painted defects from normal images.
+
+    Args:
+        scorer: it holds the normal images, unchanged and perturbed.
+        record: statistics of images with painted defects, "probe".
+
+    Returns:
+        The mean of image AUROC against unchanged and against perturbed normal images.
+    """
+    painted, changed = scorer.image_scores(record.group("probe")), scorer.normal.session > 0
+    normals = [scorer.normal.score[rows] for rows in (~changed, changed) if rows.any()]
+    return float(np.mean([_auroc(normal, painted) for normal in normals]))
+
+
+def _auroc(normal: np.ndarray, defective: np.ndarray) -> float:
+    labels = np.repeat([0, 1], [len(normal), len(defective)])
+    return float(roc_auc_score(labels, np.concatenate([normal, defective])))
