@@ -7,10 +7,11 @@ from typing import Any
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import ParamsError, mistakes, read_params
 from moleflow.config.products import Products
-from moleflow.files.artifacts import written_whole
+from moleflow.files.artifacts import digest, written_whole
 from moleflow.files.order import PER_PRODUCT, Order
 from moleflow.files.paths import Paths
 from moleflow.files.tracked import is_copy, is_made_by_dvc
+from moleflow.images.listing import is_hidden
 from stages.params_mistakes import all_mistakes, keys_read
 
 
@@ -36,7 +37,8 @@ def write_check(paths: Paths) -> None:
 
     data/check/ok is there if params.yaml is valid, and never changes; order.json names tasks and products in order of
     arrival; tasks/<task>.json a task's products and the keys that learning it reads; products/<product>/<stage>.json
-    the keys that a stage of one product reads, with the values that the product sets for itself.
+    the keys that a stage of one product reads, with the values that the product sets for itself, and for score the
+    digest of its region of interest.
 
     Args:
         paths: the repository's paths.
@@ -45,13 +47,21 @@ def write_check(paths: Paths) -> None:
         ParamsError: a key, a name or a combination is wrong; lists all mistakes.
     """
     content = read_params(paths.params)
-    wrong = all_mistakes(content)
+    wrong = all_mistakes(content) + _stray_regions(paths, content)
     if len(wrong) == 1:
         raise ParamsError(f"{paths.params}: {wrong[0]}")
     if wrong:
         lines = "\n".join(f"  {mistake}" for mistake in wrong)
         raise ParamsError(f"{paths.params} has {len(wrong)} mistakes:\n{lines}")
     write_resolved(paths, content)
+
+
+def _stray_regions(paths: Paths, content: dict[str, Any]) -> list[str]:
+    """Files among the regions of interest that belong to no product."""
+    listed = {paths.regions.of(product) for product in content.get("classes") or {}}
+    found = sorted(paths.regions.path.iterdir()) if paths.regions.path.is_dir() else []
+    strays = [path for path in found if path not in listed and not is_hidden(path)]
+    return [f"{path} is the region of no product; name it like one, as {min(listed)}" for path in strays if listed]
 
 
 def _missing(paths: Paths) -> list[str]:
@@ -82,6 +92,9 @@ def write_resolved(paths: Paths, content: dict[str, Any]) -> None:
         line = products.classes[product]
         settled = content | line.overrides
         texts |= {paths.product_params(product, stage): _json(_keys(stage, settled)) for stage in PER_PRODUCT}
+        region = paths.regions.of(product)
+        score = {**_keys("score", settled), "region": digest(region) if region.exists() else None}
+        texts[paths.product_params(product, "score")] = _json(score)
         index = {"layout": line.layout, "path": line.path, **_keys("index", settled)}
         texts[paths.product_params(product, "index")] = _json(index)
     with written_whole(paths.check) as partial:

@@ -9,6 +9,7 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Record, read_record, write_record
 from moleflow.scoring.choice import chosen_score
+from moleflow.scoring.regions import read_region
 from moleflow.scoring.scorer import Scorer, save_scorer
 from stages.map_keys import MapConfig
 from stages.scoring_keys import ScoringConfig
@@ -35,7 +36,10 @@ def main(name: str) -> None:
     with measured(paths.costs, "score", name, [scores, scorers]):
         record = read_record(paths.statistics.of(name))
         settings = scoring.model_dump() | maps.model_dump()
-        scorer = Scorer.of(chosen_score(scoring.score, settings, record), settings, record)
+        side = record.group("calibration")["nll"].shape[-1]
+        region = read_region(paths.regions.of(name), side, str(record.attributes["resize"]))
+        score = chosen_score(scoring.score, settings, record, region)
+        scorer = Scorer.of(score, settings, record, region=region)
         arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
         arrays["calibration/image_score"] = scorer.unchanged_scores
         thresholds = {

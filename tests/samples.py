@@ -186,3 +186,25 @@ def save_mask(path: Path, value: int = 255, mode: str = "L") -> None:
     pixels = np.zeros(SIZE[::-1], np.uint8)
     pixels[:8, :10] = value
     Image.fromarray(pixels).convert(mode).save(path)
+
+
+NORMAL = ("memory0", "gaussian", "relative", "latent")
+
+
+def normal_record(telling, statistics=NORMAL):
+    """Statistics that are noise, but for those that tell painted defects."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for group, count in (("calibration", 30), ("perturbed", 10), ("left_out", 50), ("probe", 40)):
+        for name in statistics:
+            if group == "left_out" and name not in ("memory0", "gaussian"):
+                continue
+            shift = 3.0 * (group == "probe" and name in telling)
+            # What tells nothing is loud where a defect is painted, and so drowns what does.
+            loud = 20.0 if group == "probe" and name not in telling else 1.0
+            arrays[f"{group}/{name}"] = shift + loud * rng.normal(size=(count, 4, 4))
+    arrays["calibration/fold"] = np.zeros(30, int)
+    arrays["perturbed/fold"] = np.zeros(10, int)
+    arrays["perturbed/session"] = np.ones(10, int)
+    arrays["perturbed/source"] = np.arange(10)
+    return Record(arrays, {})

@@ -107,6 +107,10 @@ class Records:
         """
         return name_of(load_scorer(self.paths.scorers.of(name))[0].score)
 
+    def _region(self, name: str) -> np.ndarray | None:
+        """The patches of a product that count for all methods."""
+        return load_scorer(self.paths.scorers.of(name))[0].region
+
     def margins(self, name: str) -> dict[str, float]:
         """How far a product's normal test images are from being routed to each other product.
 
@@ -174,9 +178,10 @@ class Records:
         """
         path = self.paths.baselines.of(baseline)
         record = read_record(path, name)
-        scorer = _distance_scorer(record, settings)
+        scorer = _distance_scorer(record, settings, self._region(name))
         others = self._by_others(
-            Record(record.group("misrouted"), {}), lambda other: _distance_scorer(read_record(path, other), settings)
+            Record(record.group("misrouted"), {}),
+            lambda other: _distance_scorer(read_record(path, other), settings, self._region(other)),
         )
         rate = float(self.attributes[name]["alarm_rate"])
         thresholds = scorer.threshold(rate), scorer.pixel_threshold(rate)
@@ -267,7 +272,7 @@ class Records:
         metrics = {}
         for candidate, (score, record) in candidates.items():
             try:
-                scorer = Scorer.of(score, settings, record, pixels=False)
+                scorer = Scorer.of(score, settings, record, region=self._region(name), pixels=False)
             except ScoreError:  # there is no memory bank, or there are no Gaussians
                 continue
             metrics[candidate] = {
@@ -277,8 +282,8 @@ class Records:
         return metrics
 
 
-def _distance_scorer(record: Record, settings: Settings) -> Scorer:
-    return Scorer.of(Score.of("distance"), settings, record)
+def _distance_scorer(record: Record, settings: Settings, region: np.ndarray | None) -> Scorer:
+    return Scorer.of(Score.of("distance"), settings, record, region=region)
 
 
 def _current_attributes(paths: Paths, name: str, task: str, *, base: str, prototype: str) -> dict[str, Any]:

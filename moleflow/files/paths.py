@@ -37,6 +37,7 @@ class Paths:
         check: what the stages read of params.yaml, one file per stage and product, and per task.
         order: tasks and products in their order of arrival.
         demo: the default products' images.
+        regions: masks of the part of a product's images that counts, drawn by hand; kept in Git.
         index, overviews, features, probes, statistics, scores, scorers: folders with a file or store per product.
         tasks: prototypes, by task.
         experts: base.safetensors, and experts by task.
@@ -62,6 +63,7 @@ class Paths:
         self.order = self.check / "order.json"
         self.demo = data / "raw/demo"
         self.index = Folder(data / "index", ".csv")
+        self.regions = Folder(data / "regions", ".png")
         self.overviews = Folder(data / "overviews", ".json")
         self.features = Folder(data / "features", ".zarr")
         self.probes = Folder(data / "probes", ".zarr")

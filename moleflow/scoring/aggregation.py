@@ -8,7 +8,7 @@ from scipy.ndimage import binary_opening
 from moleflow.config.registry import Settings, call, choose
 
 # A member maps patch scores, (N, H, W), to one number per image, (N,); its keyword-only arguments are keys of
-# params.yaml.
+# params.yaml. Patches that do not count are NaN, the same in all images.
 
 
 def top_k_mean(scores: np.ndarray, *, top_k: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def top_percent_mean(scores: np.ndarray, *, top_percent: float) -> np.ndarray:
     Returns:
         Image scores, (N,).
     """
-    return _mean_of_largest(scores, max(1, round(scores[0].size * top_percent / 100)))
+    return _mean_of_largest(scores, max(1, round(_flat(scores).shape[1] * top_percent / 100)))
 
 
 def percentile_of(scores: np.ndarray, *, percentile: float) -> np.ndarray:
@@ -89,7 +89,7 @@ def spatial_cluster(scores: np.ndarray, *, top_k: int) -> np.ndarray:
     """
     flat = _flat(scores)
     spread = flat.std(1)
-    high = (flat > (flat.mean(1) + 2 * spread)[:, None]).reshape(scores.shape)
+    high = scores > (flat.mean(1) + 2 * spread)[:, None, None]
     clustered = binary_opening(high, np.ones((1, 3, 3))).sum((1, 2)) / np.maximum(high.sum((1, 2)), 1)
     return _mean_of_largest(scores, top_k) + 0.5 * spread * clustered
 
@@ -110,7 +110,7 @@ def aggregate(scores: np.ndarray, settings: Settings) -> np.ndarray:
     Another day's light lifts all patches of an image, a defect lifts some.
 
     Args:
-        scores: patch scores, (N, H, W).
+        scores: patch scores, (N, H, W); NaN where patches do not count, the same in all images.
         settings: `aggregation`, a name in `AGGREGATIONS`, and what that member asks for; `image_level`, the percentile
             of an image's patch scores that is taken off them, or 0 for none.
 
@@ -134,14 +134,16 @@ def levels(scores: np.ndarray, settings: Settings) -> np.ndarray:
     Returns:
         Levels, (N,); 0 for none.
     """
-    if not settings["image_level"] or scores[:1].size == 1:  # a single patch is no level of others
+    if not settings["image_level"] or _flat(scores).shape[1] == 1:  # a single patch is no level of others
         return np.zeros(len(scores), scores.dtype)
     found: np.ndarray = np.percentile(_flat(scores), settings["image_level"], axis=1).astype(scores.dtype)
     return found
 
 
 def _flat(scores: np.ndarray) -> np.ndarray:
-    return scores.reshape(len(scores), -1)
+    """The patches that count, (N, P)."""
+    flat = scores.reshape(len(scores), -1)
+    return flat[:, ~np.isnan(flat[0])] if len(flat) else flat
 
 
 def _mean_of_largest(scores: np.ndarray, count: int) -> np.ndarray:

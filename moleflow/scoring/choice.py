@@ -9,7 +9,7 @@ from moleflow.scoring.scorer import Scorer
 from moleflow.scoring.scores import BY_PROBE, CANDIDATES, SCORES, Score, ScoreError
 
 
-def chosen_score(name: str, settings: Settings, record: Record) -> Score:
+def chosen_score(name: str, settings: Settings, record: Record, region: np.ndarray | None) -> Score:
     """The score of a name.
 
     Args:
@@ -17,6 +17,7 @@ def chosen_score(name: str, settings: Settings, record: Record) -> Score:
             images. A Gaussian per position, for one, helps where products lie alike in all images, and harms others.
         settings: see `Scorer`.
         record: statistics of normal images as for `Scorer.of`, and of painted defects, "probe".
+        region: patches that count, (H, W), bool; None if all do.
 
     Returns:
         The score.
@@ -30,7 +31,7 @@ def chosen_score(name: str, settings: Settings, record: Record) -> Score:
     found = {}
     for candidate in CANDIDATES:
         try:
-            scorer = Scorer.of(SCORES[candidate], settings, record, pixels=False)
+            scorer = Scorer.of(SCORES[candidate], settings, record, region=region, pixels=False)
         except ScoreError:  # there is no memory bank, or there are no Gaussians
             continue
         found[candidate] = told_apart(scorer, record)

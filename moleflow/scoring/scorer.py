@@ -74,6 +74,7 @@ class Scorer:
             `PROMISES`; `eval_size` and `map_sigma` of anomaly maps.
         references: by statistic the normal patches that others are compared with.
         normal: the normal images that p-values compare with.
+        region: patches that count, (H, W), bool; None if all do.
     """
 
     image: Parts
@@ -81,9 +82,12 @@ class Scorer:
     settings: Settings
     references: dict[str, Reference]
     normal: NormalImages
+    region: np.ndarray | None = None
 
     @classmethod
-    def of(cls, score: Score, settings: Settings, record: Record, *, pixels: bool = True) -> "Scorer":
+    def of(
+        cls, score: Score, settings: Settings, record: Record, *, region: np.ndarray | None = None, pixels: bool = True
+    ) -> "Scorer":
         """Makes a scorer from the statistics of normal images.
 
         Where the training images have every statistic as if they had been left out, they count as the calibration
@@ -94,6 +98,7 @@ class Scorer:
             settings: see the class.
             record: groups "calibration" with "fold", (n,), "perturbed" with "fold", "session" and "source", the row in
                 calibration, and "left_out"; statistics of images are (n, H, W) each; the last two may be empty.
+            region: patches that count, (H, W), bool; None if all do.
             pixels: whether a pixel threshold will be asked for, which needs all maps.
 
         Returns:
@@ -112,12 +117,12 @@ class Scorer:
             none = np.zeros(len(left_out[min(names)]), np.int64)
             groups.append((left_out, none, none, held_out + np.arange(len(none))))
         references = {
-            part: Reference.of(np.concatenate([statistics[part] for statistics, *_ in groups]))
+            part: Reference.of(np.concatenate([_inside(statistics[part], region) for statistics, *_ in groups]))
             for part in sorted(names)
         }
         if len(perturbed.get("fold", ())):
             groups.append((perturbed, perturbed["fold"], perturbed["session"], perturbed["source"]))
-        scorer = cls(image, drawn, settings, references, NormalImages(*np.empty((5, 0))))
+        scorer = cls(image, drawn, settings, references, NormalImages(*np.empty((5, 0))), region)
         normal = NormalImages(
             score=np.concatenate([scorer.image_scores(statistics) for statistics, *_ in groups]),
             peak=np.concatenate(
@@ -127,7 +132,7 @@ class Scorer:
             session=np.concatenate([session for *_, session, _ in groups]),
             source=np.concatenate([source for *_, source in groups]),
         )
-        return cls(image, drawn, settings, references, normal)
+        return cls(image, drawn, settings, references, normal, region)
 
     @property
     def score(self) -> Score:
@@ -144,7 +149,7 @@ class Scorer:
         Returns:
             Image scores, (N,).
         """
-        return aggregate(summed(self.image, self.references, statistics), self.settings)
+        return aggregate(self._counted(summed(self.image, self.references, statistics)), self.settings)
 
     def patch_scores(self, statistics: Statistics) -> np.ndarray:
         """Patch scores of anomaly maps by one expert, on one scale for all experts.
@@ -153,9 +158,18 @@ class Scorer:
             statistics: its statistics, (N, H, W) each.
 
         Returns:
-            Patch scores, (N, H, W).
+            Patch scores, (N, H, W); where patches do not count, the smallest of those of the image that do.
         """
-        return surprises(self.map, self.references, statistics)
+        scores = surprises(self.map, self.references, statistics)
+        if self.region is None or not len(scores):
+            return scores
+        least = scores[:, self.region].min(1)
+        inside: np.ndarray = np.where(self.region, scores, least[:, None, None])
+        return inside
+
+    def _counted(self, scores: np.ndarray) -> np.ndarray:
+        """Patch scores, (N, H, W), with NaN for patches that do not count."""
+        return scores if self.region is None else np.where(self.region, scores, np.nan)
 
     def peaks(self, statistics: Arrays) -> np.ndarray:
         """Largest pixel of each anomaly map, above the level of the image's own patches.
@@ -169,7 +183,7 @@ class Scorer:
         patches, size, sigma = self.patch_scores(statistics), self.settings["eval_size"], self.settings["map_sigma"]
         parts = [patches[start : start + MAPPED_AT_ONCE] for start in range(0, len(patches), MAPPED_AT_ONCE)]
         largest = np.concatenate([anomaly_maps(part, size=size, sigma=sigma).max((1, 2)) for part in parts])
-        above: np.ndarray = largest - levels(patches, self.settings)
+        above: np.ndarray = largest - levels(self._counted(patches), self.settings)
         return above
 
     @property
@@ -220,7 +234,7 @@ class Scorer:
         scores = np.stack([self.image_scores(fold) for fold in folds])
         found = p_values(self.normal.score, self.weights, self.normal.fold, scores)
         maps = np.mean([self.patch_scores(fold) for fold in folds], axis=0)
-        level = levels(maps, self.settings)
+        level = levels(self._counted(maps), self.settings)
         return Predictions(maps, level, scores.mean(0), found, comparable_scores(self._unchanged, scores.mean(0)))
 
     @cached_property
@@ -239,6 +253,7 @@ def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
     """
     arrays = {f"normal/{name}": array for name, array in vars(scorer.normal).items()}
     arrays |= {f"reference/{part}": reference.ordered for part, reference in scorer.references.items()}
+    arrays |= {} if scorer.region is None else {"region": scorer.region}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     numbers = {
         part: {key: value for key, value in vars(reference).items() if key != "ordered"}
@@ -268,4 +283,10 @@ def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
     }
     normal = NormalImages(**{name: arrays[f"normal/{name}"] for name in ("score", "peak", "fold", "session", "source")})
     image, drawn = (tuple(map(tuple, metadata[key])) for key in ("image", "map"))
-    return Scorer(image, drawn, metadata["settings"], references, normal), metadata["attributes"]
+    scorer = Scorer(image, drawn, metadata["settings"], references, normal, arrays.get("region"))
+    return scorer, metadata["attributes"]
+
+
+def _inside(values: np.ndarray, region: np.ndarray | None) -> np.ndarray:
+    """Values of the patches that count, (P,)."""
+    return values.reshape(-1) if region is None else values[..., region].reshape(-1)

@@ -254,7 +254,7 @@ RUN_AGAIN = {
     "protocols": set(),
     "compute": {"extract", "probe", "prototype", "route", "baseline", *FLOW},
     "files": EVERY,
-    "images": {"index", "extract", "probe", "evaluate", "report"},
+    "images": {"index", "extract", "probe", "score", "evaluate", "report"},
     "datasets": {"demo", "index"},
     "backbones": {"extract", "probe"},
     "features": {"prototype", "route", "baseline", *FLOW},

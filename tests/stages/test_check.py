@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from PIL import Image
 from projects import ROOT
 from ruamel.yaml import YAML
 
@@ -147,8 +148,20 @@ def test_it_writes_what_every_stage_reads(paths):
     score = json.loads(paths.product_params("brick", "score").read_text())
     assert score["alarm_rate"] == 0.05
     scoring = {"alarm_rate", "alarm_for", "score", "image_level", "aggregation", "top_k", "top_percent", "percentile"}
-    assert set(score) == scoring | {"eval_size", "map_sigma"}
+    assert set(score) == scoring | {"eval_size", "map_sigma", "region"}
     assert write(paths, {}) == before
+
+
+def test_a_region_of_interest_changes_one_products_score_alone_and_must_belong_to_a_product(paths):
+    before = write(paths, {})
+    region = paths.regions.of("brick")
+    region.parent.mkdir(parents=True)
+    (region.parent / ".gitkeep").touch()
+    Image.new("L", (4, 4), 255).save(region)
+    assert changed(before, write(paths, {})) == {"products/brick/score.json"}
+    region.rename(paths.regions.of("brack"))
+    with pytest.raises(ParamsError, match=r"brack\.png is the region of no product"):
+        write(paths, {})
 
 
 def test_a_changed_key_changes_what_reads_it_alone(paths):
