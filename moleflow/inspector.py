@@ -135,7 +135,8 @@ class Inspector:
     ) -> "Inspector":
         """Loads what the pipeline left in a repository.
 
-        Of its folder data/ it needs router.json, tasks/, experts/ and scorers/, and no images, features or params.yaml.
+        Of its folder data/ it needs router.json, tasks/, experts/, scorers/ and what recalibrations/ holds; no images,
+        features or params.yaml.
 
         Args:
             source: the repository, or any folder with a copy of these artifacts in data/; with `rev` also the address
@@ -157,7 +158,9 @@ class Inspector:
             BackboneError: the weights are not available, or are not those that the features were made with.
             DeviceError: the device is not available.
         """
-        fetched = None if rev is None else fetch(source, rev, _needed(Paths(Path())))
+        there = Paths(Path())
+        needed = [there.router, there.tasks, there.experts, there.scorers.path]
+        fetched = None if rev is None else fetch(source, rev, needed, [there.recalibrations])
         paths, place = Paths(Path(source if fetched is None else fetched.name)), find_device(device)
         content = read_router(paths.router)
         prototypes = {
@@ -318,7 +321,7 @@ class Inspector:
     def _judge(self, product: str) -> _Judge:
         """A product's expert and scorer, loaded when they are first asked for; artifacts of another run are refused."""
         if product not in self._judges:
-            task, path = self.content.products[product], self.paths.scorers.of(product)
+            task, path = self.content.products[product], self.paths.scorer_of(product)
             scorer, attributes = load_scorer(path)
             base, expert_file = digest(self.paths.base), digest(self.paths.expert_of(product, task))
             own = self.content.prototypes[product]
@@ -327,11 +330,6 @@ class Inspector:
             expert = Expert(self.paths, product, task, self.router.prototypes[product], precision)
             self._judges[product] = _Judge(expert, scorer, attributes, digest(path))
         return self._judges[product]
-
-
-def _needed(paths: Paths) -> list[Path]:
-    """What a folder must hold to judge images by it."""
-    return [paths.router, paths.tasks, paths.experts, paths.scorers.path]
 
 
 def _load(name: str, image: Image) -> None:

@@ -11,13 +11,16 @@ class RevisionError(MoleflowError):
     """A commit, or what it held, cannot be had."""
 
 
-def fetch(source: str | Path, rev: str, wanted: Iterable[Path]) -> "TemporaryDirectory[str]":
+def fetch(
+    source: str | Path, rev: str, wanted: Iterable[Path], optional: Iterable[Path] = ()
+) -> "TemporaryDirectory[str]":
     """Fetches files and folders as they were at a commit, whether Git or DVC holds them.
 
     Args:
         source: a repository, or the address of one.
         rev: its commit, branch or tag.
         wanted: their paths in the repository.
+        optional: paths of which there may be none.
 
     Returns:
         A temporary folder that holds them under these paths.
@@ -32,7 +35,7 @@ def fetch(source: str | Path, rev: str, wanted: Iterable[Path]) -> "TemporaryDir
     folder = TemporaryDirectory(prefix="moleflow-")
     try:
         files = DVCFileSystem(url=str(source), rev=rev)
-        for path in wanted:
+        for path in [*wanted, *(path for path in optional if files.exists(path.as_posix()))]:
             target = Path(folder.name) / path
             target.parent.mkdir(parents=True, exist_ok=True)
             files.get(path.as_posix(), str(target), recursive=True)

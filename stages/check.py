@@ -92,6 +92,9 @@ def write_resolved(paths: Paths, content: dict[str, Any]) -> None:
         line = products.classes[product]
         settled = content | line.overrides
         texts |= {paths.product_params(product, stage): _json(_keys(stage, settled)) for stage in PER_PRODUCT}
+        if product in products.recalibrations:
+            anew = {"folder": products.recalibrations[product], "task": line.task, **_keys("recalibrate", settled)}
+            texts[paths.product_params(product, "recalibrate")] = _json(anew)
         region = paths.regions.of(product)
         score = {**_keys("score", settled), "region": digest(region) if region.exists() else None}
         texts[paths.product_params(product, "score")] = _json(score)

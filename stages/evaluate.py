@@ -30,15 +30,18 @@ class EvaluateConfig(Config):
     """What this stage reads of params.yaml, besides stages/map_keys.py and stages/scoring_keys.py."""
 
     baselines: list[str]
+    recalibrations: dict[str, str]
 
 
 @told_plainly
 def main() -> None:
     """Writes metrics/*.json, metrics/misrouted.csv and metrics/plots/."""
     paths = Paths(Path())
-    baselines, order = load_params(EvaluateConfig, paths.params).baselines, read_order(paths.order)
+    config, order = load_params(EvaluateConfig, paths.params), read_order(paths.order)
+    baselines = config.baselines
     tidy(paths, order, paths.index, paths.probes, paths.experts, paths.statistics, paths.scores, paths.scorers)
     tidy(paths, order, paths.curves, paths.baselines, baselines=baselines)
+    tidy(paths, order, paths.recalibrations, recalibrations=config.recalibrations)
     outputs = [paths.metrics / f"{name}.json" for name in ("summary", "classes", "baselines", "probe")]
     with measured(paths.costs, "evaluate", "all", [*outputs, paths.metrics / "plots"]):
         _evaluate(paths, baselines, order)

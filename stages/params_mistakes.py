@@ -30,7 +30,7 @@ from moleflow.routing.routers import ROUTERS
 from moleflow.scoring.aggregation import AGGREGATIONS
 from moleflow.scoring.scores import BY_PROBE, SCORES, needed
 
-STAGES = ("base", "train", "route", "misrouted", "baseline", "evaluate", "report", *PER_PRODUCT)
+STAGES = ("base", "train", "route", "misrouted", "baseline", "recalibrate", "evaluate", "report", *PER_PRODUCT)
 
 # Keys whose values are names, with the known names.
 NAMES: dict[str, Collection[str]] = {

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, OpenFraction, load_params
@@ -40,17 +41,26 @@ def main(name: str) -> None:
         region = read_region(paths.regions.of(name), side, str(record.attributes["resize"]))
         score = chosen_score(scoring.score, settings, record, region)
         scorer = Scorer.of(score, settings, record, region=region)
-        arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
-        arrays["calibration/image_score"] = scorer.unchanged_scores
-        thresholds = {
-            "threshold": scorer.threshold(config.alarm_rate),
-            "pixel_threshold": scorer.pixel_threshold(config.alarm_rate),
-        }
-        promise = {"alarm_rate": config.alarm_rate, "alarm_for": scoring.alarm_for}
-        write_record(scores, Record(arrays, record.attributes | promise | thresholds))
-        links = ("precision", "base_digest", "expert_digest", "prototype_digest")
-        made_by = {key: str(record.attributes[key]) for key in links}
-        save_scorer(scorers, scorer, {"alarm_rate": config.alarm_rate, **made_by})
+        save_scores(scores, scorers, scorer, record, {"alarm_rate": config.alarm_rate, "alarm_for": scoring.alarm_for})
+
+
+def save_scores(scores: Path, scorers: Path, scorer: Scorer, record: Record, promise: dict[str, Any]) -> None:
+    """Writes a scorer, and what it says of the test images.
+
+    Args:
+        scores: the file of scores.
+        scorers: the file of the scorer.
+        scorer: the scorer.
+        record: the product's statistics.
+        promise: alarm_rate and alarm_for.
+    """
+    arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
+    arrays["calibration/image_score"] = scorer.unchanged_scores
+    rate = promise["alarm_rate"]
+    thresholds = {"threshold": scorer.threshold(rate), "pixel_threshold": scorer.pixel_threshold(rate)}
+    write_record(scores, Record(arrays, record.attributes | promise | thresholds))
+    links = ("precision", "base_digest", "expert_digest", "prototype_digest")
+    save_scorer(scorers, scorer, {"alarm_rate": rate, **{key: str(record.attributes[key]) for key in links}})
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ class Project:
         yield "route", ()
         yield "misrouted", ()
         yield from (("score", (name,)) for name in lines)
+        yield from (("recalibrate", (name,)) for name in params["recalibrations"])
         yield from (("baseline", (name,)) for name in params["baselines"])
         yield "evaluate", ()
         yield "report", ()

@@ -31,6 +31,7 @@ classes:
   nut: {task: t1, layout: mvtec, path: y}
 first_task: t0
 later_tasks: [t1]
+recalibrations: {}
 """
 
 CPU = torch.device("cpu")

@@ -51,6 +51,19 @@ def all_or_nothing(paths: Paths) -> Iterator[None]:
             raise
 
 
+def path_to_list(folder: Path) -> str:
+    """How params.yaml should name a folder: experiments run in copies, so what lies outside gets its absolute path.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        Its path, below the working folder a relative one.
+    """
+    whole, here = folder.expanduser().absolute(), Path().absolute()
+    return (whole.relative_to(here) if whole.is_relative_to(here) else whole).as_posix()
+
+
 def repro() -> None:
     """Runs `dvc repro` with its progress; only the default products are not made if nothing needs them.
 

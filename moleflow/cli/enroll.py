@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from moleflow.cli import card
-from moleflow.cli.change import all_or_nothing, product_digests, proof, repro
+from moleflow.cli.change import all_or_nothing, path_to_list, product_digests, proof, repro
 from moleflow.cli.check import check_product
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import ParamsError, read_params
@@ -55,12 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _line(name: str, arguments: argparse.Namespace) -> ProductClass:
-    """The product's line; experiments run in copies, so a folder outside the repository gets its absolute path."""
-    folder = arguments.folder.expanduser().absolute()
-    inside = folder.relative_to(Path().absolute()) if folder.is_relative_to(Path().absolute()) else folder
     try:
         TypeAdapter(ProductName).validate_python(name)
-        return ProductClass(task=name, layout=arguments.layout, path=inside.as_posix(), alarm_rate=arguments.alarm_rate)
+        return ProductClass(
+            task=name, layout=arguments.layout, path=path_to_list(arguments.folder), alarm_rate=arguments.alarm_rate
+        )
     except ValidationError as error:
         found = error.errors()[0]
         key = "--alarm-rate" if "alarm_rate" in found["loc"] else f"name {name!r}"

@@ -14,6 +14,7 @@ COMMANDS = {
     "enroll": "check a new product's images, list it, learn its expert, and print its card",
     "card": "print what there is of a product, what its alarm rate can promise and what its expert can see",
     "retire": "take a product away; its images stay, and no other artifact moves",
+    "recalibrate": "set a product's thresholds by new normal images, without training",
     "rollback": "make a product what it was at a commit; no other artifact moves",
     "predict": "judge images by what the pipeline learned",
     "results": "print the metrics of the checked-out commit as tables",

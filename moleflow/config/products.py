@@ -49,6 +49,7 @@ class Products(Config):
     classes: Annotated[dict[ProductName, ProductClass], Field(min_length=1)]
     first_task: str
     later_tasks: list[str]
+    recalibrations: dict[ProductName, str]
 
     @property
     def tasks(self) -> list[str]:
@@ -76,7 +77,7 @@ def load_products(path: Path) -> Products:
 
 
 def path_mistakes(products: Products) -> list[str]:
-    """Lists paths that a shell would expand, and DVC takes literally.
+    """Lists paths that a shell would expand, and DVC takes literally, and recalibrations of nothing.
 
     Args:
         products: products, each valid by itself.
@@ -91,6 +92,13 @@ def path_mistakes(products: Products) -> list[str]:
             wrong.append(
                 f"classes.{product}.path: DVC does not expand {line.path!r}; write {os.path.abspath(expanded)}"
             )
+    wrong += [
+        f"recalibrations.{product}: there is no such product"
+        if product not in products.classes
+        else f"recalibrations.{product}: {folder} is no folder"
+        for product, folder in products.recalibrations.items()
+        if product not in products.classes or not os.path.isdir(folder)
+    ]
     return wrong
 
 

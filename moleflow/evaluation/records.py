@@ -105,11 +105,11 @@ class Records:
         Returns:
             Its name in `SCORES`.
         """
-        return name_of(load_scorer(self.paths.scorers.of(name))[0].score)
+        return name_of(load_scorer(self.paths.scorer_of(name))[0].score)
 
     def _region(self, name: str) -> np.ndarray | None:
         """The patches of a product that count for all methods."""
-        return load_scorer(self.paths.scorers.of(name))[0].region
+        return load_scorer(self.paths.scorer_of(name))[0].region
 
     def margins(self, name: str) -> dict[str, float]:
         """How far a product's normal test images are from being routed to each other product.
@@ -154,10 +154,10 @@ class Records:
         Raises:
             ArtifactError: a file is missing or broken.
         """
-        test = read_record(self.paths.scores.of(name), "test").arrays
+        test = read_record(self.paths.scores_of(name), "test").arrays
         own = Predictions(**{field.name: test[field.name] for field in fields(Predictions)})
         others = self._by_others(
-            read_record(self.paths.misrouted, name), lambda other: load_scorer(self.paths.scorers.of(other))[0]
+            read_record(self.paths.misrouted, name), lambda other: load_scorer(self.paths.scorer_of(other))[0]
         )
         thresholds = float(self.attributes[name]["threshold"]), float(self.attributes[name]["pixel_threshold"])
         return self._outcome(name, own, others, thresholds, PROVED)
@@ -288,7 +288,7 @@ def _distance_scorer(record: Record, settings: Settings, region: np.ndarray | No
 
 def _current_attributes(paths: Paths, name: str, task: str, *, base: str, prototype: str) -> dict[str, Any]:
     """What is known of a product's scores; refuses those of another base, expert or prototype than the current one."""
-    path = paths.scores.of(name)
+    path = paths.scores_of(name)
     attributes = read_attributes(path)
     expert = digest(paths.expert_of(name, task))
     require_made_by(path, attributes, base=base, expert=expert, prototype=prototype)

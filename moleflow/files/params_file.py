@@ -48,6 +48,24 @@ def add_product(name: str, line: ProductClass, path: Path) -> None:
     write()
 
 
+def set_recalibration(name: str, folder: str, path: Path) -> None:
+    """Lists a folder of normal images that a product is calibrated anew by.
+
+    Args:
+        name: the product.
+        folder: the folder.
+        path: the file.
+
+    Raises:
+        ParamsError: the file as it stands is wrong, or lists no such product.
+    """
+    content, write = _opened(path)
+    if name not in content["classes"]:
+        raise ParamsError(f"{path} lists no product {name}, only {', '.join(content['classes'])}")
+    content["recalibrations"][name] = folder
+    write()
+
+
 def remove_product(name: str, path: Path) -> None:
     """Removes a product's line, and its task if no other product has it; the next task may become the first.
 
@@ -64,6 +82,7 @@ def remove_product(name: str, path: Path) -> None:
     if len(content["classes"]) == 1:
         raise ParamsError(f"{path}: {name} is the only product, and without one there is nothing to do; add another")
     task = content["classes"].pop(name)["task"]
+    content["recalibrations"].pop(name, None)
     if task not in [line["task"] for line in content["classes"].values()]:
         if task == content["first_task"]:
             content["first_task"] = content["later_tasks"].pop(0)

@@ -37,6 +37,7 @@ class Paths:
         check: what the stages read of params.yaml, one file per stage and product, and per task.
         order: tasks and products in their order of arrival.
         demo: the default products' images.
+        recalibrations: scores and scorers of products that were calibrated anew.
         regions: masks of the part of a product's images that counts, drawn by hand; kept in Git.
         index, overviews, features, probes, statistics, scores, scorers: folders with a file or store per product.
         tasks: prototypes, by task.
@@ -64,6 +65,7 @@ class Paths:
         self.demo = data / "raw/demo"
         self.index = Folder(data / "index", ".csv")
         self.regions = Folder(data / "regions", ".png")
+        self.recalibrations = data / "recalibrations"
         self.overviews = Folder(data / "overviews", ".json")
         self.features = Folder(data / "features", ".zarr")
         self.probes = Folder(data / "probes", ".zarr")
@@ -103,6 +105,30 @@ class Paths:
             data/check/tasks/<task>.json.
         """
         return self.check / "tasks" / f"{task}.json"
+
+    def scorer_of(self, product: str) -> Path:
+        """What turns a product's statistics into scores, p-values and alarms: calibrated anew, or as it was.
+
+        Args:
+            product: the product.
+
+        Returns:
+            data/recalibrations/<product>.safetensors if there is one, or else data/scorers/<product>.safetensors.
+        """
+        anew = Folder(self.recalibrations, self.scorers.suffix).of(product)
+        return anew if anew.exists() else self.scorers.of(product)
+
+    def scores_of(self, product: str) -> Path:
+        """A product's scores: by the thresholds of new images, or as they were.
+
+        Args:
+            product: the product.
+
+        Returns:
+            data/recalibrations/<product>.h5 if there is one, or else data/scores/<product>.h5.
+        """
+        anew = Folder(self.recalibrations, self.scores.suffix).of(product)
+        return anew if anew.exists() else self.scores.of(product)
 
     def prototype_of(self, product: str, task: str) -> Path:
         """A product's prototype.

@@ -12,7 +12,13 @@ from moleflow.files.order import Order
 from moleflow.files.paths import Folder, Paths
 
 
-def tidy(paths: Paths, order: Order, *folders: Path | Folder, baselines: Iterable[str] = ()) -> None:
+def tidy(
+    paths: Paths,
+    order: Order,
+    *folders: Path | Folder,
+    baselines: Iterable[str] = (),
+    recalibrations: Iterable[str] = (),
+) -> None:
     """Deletes what is not listed, and prints what was deleted; DVC's cache keeps it.
 
     Args:
@@ -20,10 +26,14 @@ def tidy(paths: Paths, order: Order, *folders: Path | Folder, baselines: Iterabl
         order: the listed products and tasks.
         *folders: folders of `paths` that hold something per product, task or baseline.
         baselines: names listed under `baselines`.
+        recalibrations: products listed under `recalibrations`.
     """
     for folder in folders:
         if folder == paths.baselines:
             _keep(paths.baselines.path, [*(paths.baselines.of(name).name for name in baselines), "README.md"])
+        elif folder == paths.recalibrations:
+            files = [each for name in recalibrations for each in (paths.scorers.of(name), paths.scores.of(name))]
+            _keep(folder, [*(file.name for file in files), ".gitkeep", ".gitignore"])
         elif isinstance(folder, Folder):
             _keep(folder.path, [folder.of(name).name for name in order.products])
         elif folder == paths.experts:

@@ -46,7 +46,7 @@ def card(paths: Paths, product: str, records: Records, metrics: dict[str, Any], 
         ArtifactError: a file is missing or broken.
     """
     seen = read_json(paths.overviews.of(product), "dvc repro index")
-    scorer, _ = load_scorer(paths.scorers.of(product))
+    scorer, _ = load_scorer(paths.scorer_of(product))
     compared = round(scorer.weights.sum())
     normal, kinds = seen["train"] + seen["calibration"], len(np.unique(scorer.normal.session[scorer.weights > 0])) - 1
     rate = metrics["classes"][product]["alarm_rate"]

@@ -3,7 +3,7 @@
 The same for the experts and the baselines.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -185,6 +185,28 @@ class Scorer:
         largest = np.concatenate([anomaly_maps(part, size=size, sigma=sigma).max((1, 2)) for part in parts])
         above: np.ndarray = largest - levels(self._counted(patches), self.settings)
         return above
+
+    def recalibrated(self, statistics: Statistics) -> "Scorer":
+        """The scorer with thresholds and p-values by other normal images; scores and maps stay the same.
+
+        Args:
+            statistics: of N normal images by the expert of every fold, (F, N, H, W) each. With several folds each image
+                stands for one of them, in turn.
+
+        Returns:
+            The scorer.
+        """
+        folds, count = statistics[self.image[0][0]].shape[:2]
+        fold = np.arange(count) % folds
+        own = {name: values[fold, np.arange(count)] for name, values in statistics.items()}
+        normal = NormalImages(
+            score=self.image_scores(own),
+            peak=self.peaks(own),
+            fold=fold,
+            session=np.zeros(count, np.int64),
+            source=np.arange(count),
+        )
+        return replace(self, normal=normal)
 
     @property
     def unchanged_scores(self) -> np.ndarray:

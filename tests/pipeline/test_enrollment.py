@@ -82,6 +82,11 @@ def test_an_older_commit_still_judges_and_gives_a_product_back(done, copy):
     assert own.items() <= copy.hashes().items()
     assert copy.metrics("classes") == done.metrics("classes")
 
+    said = copy.command("moleflow", "recalibrate", "washer", "data/raw/small/washer/test/good").stdout
+    assert stages_run(said) == {"check", "recalibrate@washer", "evaluate", "report"}
+    assert "none moved" in said
+    assert "washer, now: an alarm above " in said
+
 
 def test_a_product_is_not_rolled_back_into_another_world(copy):
     rev, folder = git(copy.root, "rev-parse", "HEAD").strip(), copy.root / "data/raw/small/washer/test/good"

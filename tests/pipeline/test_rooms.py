@@ -19,7 +19,7 @@ from stages.params_mistakes import STAGES as CHECKED
 
 PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
-COMMON = set(CHECKED) - {"base", "train", *PER_PRODUCT}  # of no product or task alone
+COMMON = set(CHECKED) - {"base", "train", "recalibrate", *PER_PRODUCT}  # of no product or task alone
 STAGES = {name: entry.get("do", entry) for name, entry in PIPELINE["stages"].items()}
 SOURCES = sorted(path.relative_to(ROOT) for folder in ("moleflow", "stages") for path in (ROOT / folder).rglob("*.py"))
 TREES = {path: ast.parse((ROOT / path).read_text()) for path in SOURCES}
@@ -252,18 +252,18 @@ FLOW = {"base", "train", "statistics", "misrouted"}
 RUN_AGAIN = {
     "config": EVERY,
     "protocols": set(),
-    "compute": {"extract", "probe", "prototype", "route", "baseline", *FLOW},
+    "compute": {"extract", "probe", "prototype", "route", "baseline", "recalibrate", *FLOW},
     "files": EVERY,
-    "images": {"index", "extract", "probe", "score", "evaluate", "report"},
+    "images": {"index", "extract", "probe", "score", "recalibrate", "evaluate", "report"},
     "datasets": {"demo", "index"},
-    "backbones": {"extract", "probe"},
-    "features": {"prototype", "route", "baseline", *FLOW},
-    "calibration": {"route", "score", "evaluate", "report"},
-    "flow": FLOW,
+    "backbones": {"extract", "probe", "recalibrate"},
+    "features": {"prototype", "route", "baseline", "recalibrate", *FLOW},
+    "calibration": {"route", "score", "recalibrate", "evaluate", "report"},
+    "flow": {*FLOW, "recalibrate"},
     "learning": {"base", "train"},
     "routing": {"route", "evaluate", "report"},
-    "statistics": {"statistics", "misrouted"},
-    "scoring": {"score", "evaluate", "report"},
+    "statistics": {"statistics", "misrouted", "recalibrate"},
+    "scoring": {"score", "recalibrate", "evaluate", "report"},
     "baselines": {"baseline"},
     "probe": {"probe"},
     "evaluation": {"evaluate", "report"},

@@ -1,0 +1,84 @@
+"""recalibrate: thresholds and p-values of a product by new normal images; nothing is learned."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from moleflow.backbones.extraction import extract
+from moleflow.calibration.conformal import images_needed
+from moleflow.compute.precision import PRECISIONS
+from moleflow.config.errors import MoleflowError, told_plainly
+from moleflow.config.params import OpenFraction, load_params
+from moleflow.features.prototype import Prototype, load_prototype
+from moleflow.files.artifacts import read_json
+from moleflow.files.costs import measured
+from moleflow.files.paths import Paths
+from moleflow.files.record_file import Statistics, read_record
+from moleflow.images.listing import list_images
+from moleflow.images.reading import image_pixels
+from moleflow.scoring.scorer import load_scorer
+from moleflow.statistics.expert import Expert
+from stages.backbone_keys import BackboneConfig
+from stages.score import save_scores
+
+
+class RecalibrationError(MoleflowError):
+    """Images cannot calibrate a product."""
+
+
+class RecalibrateConfig(BackboneConfig):
+    """What this stage reads of params.yaml, besides the backbone and its view."""
+
+    alarm_rate: OpenFraction
+    alarm_for: str
+
+
+@told_plainly
+def main(name: str) -> None:
+    """Writes data/recalibrations/<product>.h5 and data/recalibrations/<product>.safetensors.
+
+    Args:
+        name: the product.
+
+    Raises:
+        RecalibrationError: there are too few images for the product's alarm rate.
+    """
+    paths = Paths(Path())
+    params = paths.product_params(name, "recalibrate")
+    config, asked = load_params(RecalibrateConfig, params), read_json(params, "dvc repro check")
+    images = list_images(Path(asked["folder"]))
+    needed = images_needed(config.alarm_rate)
+    if len(images) < needed:
+        raise RecalibrationError(
+            f"recalibrations.{name}: {asked['folder']} holds {len(images)} images, an alarm_rate of "
+            f"{config.alarm_rate:g} needs {needed}"
+        )
+    scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))
+    with measured(paths.costs, "recalibrate", name, [scores, scorers]):
+        record, (scorer, attributes) = read_record(paths.statistics.of(name)), load_scorer(paths.scorers.of(name))
+        prototype = load_prototype(paths.prototype_of(name, asked["task"]), config.found)
+        expert = Expert(paths, name, asked["task"], prototype, PRECISIONS[attributes["precision"]])
+        found = _statistics(images, config, prototype, expert)
+        promise = {"alarm_rate": config.alarm_rate, "alarm_for": config.alarm_for}
+        save_scores(scores, scorers, scorer.recalibrated(found), record, promise)
+
+
+def _statistics(images: list[Path], view: RecalibrateConfig, prototype: Prototype, expert: Expert) -> Statistics:
+    """What the product's expert says of images, (F, N, H, W) each."""
+
+    def read(path: Path) -> np.ndarray:
+        return image_pixels(path, view.loaded.side, view.resize, white=prototype.origin.white)
+
+    parts: list[Statistics] = []
+    with tqdm(total=len(images), desc=f"recalibrate {expert.name}", unit="image") as bar:
+        for maps in extract(view.loaded, images, read, bar=bar):
+            features = prototype.standardize(prototype.patch_features([layer.half() for layer in maps]))
+            done = sum(part["nll"].shape[1] for part in parts)
+            parts.append(expert.statistics(features, [str(each) for each in images[done : done + len(features)]]))
+    return {key: np.concatenate([part[key] for part in parts], axis=1) for key in parts[0]}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

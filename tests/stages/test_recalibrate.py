@@ -1,0 +1,99 @@
+"""A product calibrated anew: other thresholds, the same scores, nothing learned, nothing left when it is taken back."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from projects import Project
+
+from moleflow.config.params import ParamsError
+from moleflow.files.params_file import remove_product, set_recalibration
+from moleflow.files.paths import Paths
+from moleflow.files.record_file import read_record
+from moleflow.inspector import Inspector
+from moleflow.scoring.scorer import load_scorer
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    made = Project.of_small_products(tmp_path_factory.mktemp("pipeline"))
+    made.edit(reject_rate=0.0, classes={**made.params()["classes"]})
+    made.run()
+    return made
+
+
+@pytest.fixture
+def folder(project, tmp_path):
+    """Bolt's normal images of a darker day."""
+    for number, path in enumerate(sorted((project.root / "data/raw/small/bolt/train/good").glob("*.png"))[:8]):
+        with Image.open(path) as image:
+            Image.fromarray((np.asarray(image) * 0.8).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize("calibration", ["split", "cross"])
+def test_new_images_set_new_thresholds_and_change_no_score(project, folder, tmp_path_factory, calibration):
+    """Bolt is of the first task, which never crosses; nut is of a later one."""
+    product = "bolt" if calibration == "split" else "nut"
+    copy = project.copy(tmp_path_factory.mktemp(calibration))
+    if calibration == "cross":
+        copy.edit(calibration="cross")
+        copy.run()
+    paths = Paths(copy.root)
+    kept = {path: path.read_bytes() for path in (paths.scorers.of(product), paths.scores.of(product), paths.base)}
+    before = json.loads((paths.metrics / "classes.json").read_text())
+    set_recalibration(product, str(folder), paths.params)
+    copy.run("check", "recalibrate", "evaluate", "report")
+    assert {path: path.read_bytes() for path in kept} == kept
+
+    old, new = (load_scorer(path)[0] for path in (paths.scorers.of(product), paths.scorer_of(product)))
+    assert len(new.unchanged_scores) == 8
+    assert new.threshold(0.2) != old.threshold(0.2)
+    scores = [read_record(path, "test").arrays for path in (paths.scores.of(product), paths.scores_of(product))]
+    for key in ("image_score", "patch_score"):
+        np.testing.assert_array_equal(scores[0][key], scores[1][key])
+    assert not np.array_equal(scores[0]["p_value"], scores[1]["p_value"])
+    after = json.loads((paths.metrics / "classes.json").read_text())
+    rank = "image_auroc_own_expert"
+    assert after[product][rank] == before[product][rank]
+    assert after["washer"] == before["washer"]
+
+    image = sorted((copy.root / f"data/raw/small/{product}/test").rglob("*.png"))[0]
+    (found,) = Inspector.load(copy.root).inspect([image], product=product)
+    assert found.threshold == new.threshold(0.2)
+    assert found.p_value == pytest.approx(scores[1]["p_value"][_row(paths, product, image)])
+
+    copy.edit(recalibrations={})
+    copy.run("check", "evaluate")
+    assert paths.scorer_of(product) == paths.scorers.of(product)
+    assert json.loads((paths.metrics / "classes.json").read_text()) == before
+
+
+def _row(paths, product, image):
+    from moleflow.images.index_table import read_index
+
+    table = read_index(paths.index.of(product))
+    listed = table.path[table.split == "test"].tolist()
+    return listed.index(image.relative_to(paths.root).as_posix())
+
+
+def test_what_cannot_be_is_refused(project, folder, tmp_path_factory, capsys):
+    copy = project.copy(tmp_path_factory.mktemp("refused"))
+    paths = Paths(copy.root)
+    for name, given, reason in (("screw", folder, "no such product"), ("bolt", folder / "none", "no folder")):
+        copy.edit(recalibrations={name: str(given)})
+        with pytest.raises(SystemExit, match=reason):
+            copy.run("check")
+    for path in sorted(folder.glob("*.png"))[3:]:
+        path.unlink()
+    copy.edit(recalibrations={"bolt": str(folder)})
+    with pytest.raises(SystemExit, match=r"holds 3 images, an alarm_rate of 0\.2 needs 4"):
+        copy.run("check", "recalibrate")
+    with pytest.raises(ParamsError, match="lists no product screw"):
+        set_recalibration("screw", str(folder), paths.params)
+    copy.edit(recalibrations={"washer": str(folder)})
+    remove_product("washer", paths.params)
+    assert copy.params()["recalibrations"] == {}
+    shutil.rmtree(copy.root)
