@@ -27,7 +27,7 @@ from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
 from moleflow.images.bit_depth import WHITE_16
 from moleflow.images.decoding import BROKEN, MAX_MEGAPIXELS, ImageError, ImageSource, decode, load
-from moleflow.images.reading import image_pixels
+from moleflow.images.reading import image_pixels, read_image
 from moleflow.revisions import fetch
 from moleflow.routing.rejection import UNKNOWN
 from moleflow.routing.router import Router, margins
@@ -178,16 +178,21 @@ class Inspector:
         """How images are brought to the backbone's view, as in params.yaml."""
         return self._first_prototype.origin.resize
 
-    def white_of(self, product: str) -> float | None:
-        """The value that is white in a product's images of more than 8 bits.
+    def read(self, image: str | Path, product: str | None) -> Image:
+        """An image as it is judged, in its own size, upright.
 
         Args:
-            product: a known product.
+            image: its path.
+            product: the product that it shows; None if that is not given.
 
         Returns:
-            The value; None if its images have 8 bits.
+            The image, RGB.
+
+        Raises:
+            ImageError: it cannot be read.
         """
-        return self.router.prototypes[product].origin.white
+        whites, _ = self._whites(product)
+        return read_image(decode(image, max_megapixels=self.max_megapixels), white=whites[0] if whites else None)
 
     @property
     def products(self) -> list[str]:
@@ -257,9 +262,7 @@ class Inspector:
 
     def _reader(self, images: list[ImageSource], names: list[str], product: str | None) -> Callable[[int], np.ndarray]:
         """Reads images by their number, as the stages do; several threads may call it."""
-        asked = [prototype for name, prototype in self.router.prototypes.items() if product in (None, name)]
-        whites = sorted({prototype.origin.white for prototype in asked if prototype.origin.white is not None})
-        shallow = any(prototype.origin.white is None for prototype in asked)  # some product has 8 bits
+        whites, shallow = self._whites(product)
         view = self._first_prototype.origin
 
         def pixels(number: int) -> np.ndarray:
@@ -274,6 +277,12 @@ class Inspector:
                 raise error if known else ImageError(f"{names[number]}: {error}") from error
 
         return pixels
+
+    def _whites(self, product: str | None) -> tuple[list[float], bool]:
+        """What may be white in deep images of a product, or of any; and whether such a product has 8 bits."""
+        asked = [prototype for name, prototype in self.router.prototypes.items() if product in (None, name)]
+        whites = {prototype.origin.white for prototype in asked if prototype.origin.white is not None}
+        return sorted(whites), any(prototype.origin.white is None for prototype in asked)
 
     @property
     def _first_prototype(self) -> Prototype:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import ParamsError, mistakes, read_params
 from moleflow.config.products import Products
@@ -11,7 +13,9 @@ from moleflow.files.artifacts import digest, written_whole
 from moleflow.files.order import PER_PRODUCT, Order
 from moleflow.files.paths import Paths
 from moleflow.files.tracked import is_copy, is_made_by_dvc
+from moleflow.images.decoding import ImageError
 from moleflow.images.listing import is_hidden
+from moleflow.images.reading import read_mask
 from stages.params_mistakes import all_mistakes, keys_read
 
 
@@ -47,7 +51,7 @@ def write_check(paths: Paths) -> None:
         ParamsError: a key, a name or a combination is wrong; lists all mistakes.
     """
     content = read_params(paths.params)
-    wrong = all_mistakes(content) + _stray_regions(paths, content)
+    wrong = all_mistakes(content) + region_mistakes(paths, content)
     if len(wrong) == 1:
         raise ParamsError(f"{paths.params}: {wrong[0]}")
     if wrong:
@@ -56,12 +60,29 @@ def write_check(paths: Paths) -> None:
     write_resolved(paths, content)
 
 
-def _stray_regions(paths: Paths, content: dict[str, Any]) -> list[str]:
-    """Files among the regions of interest that belong to no product."""
+def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
+    """Lists regions of interest that belong to no product, cannot be read or leave nothing.
+
+    Args:
+        paths: the repository's paths.
+        content: value by key of params.yaml.
+
+    Returns:
+        One sentence each; none if all is well.
+    """
     listed = {paths.regions.of(product) for product in content.get("classes") or {}}
     found = sorted(paths.regions.path.iterdir()) if paths.regions.path.is_dir() else []
-    strays = [path for path in found if path not in listed and not is_hidden(path)]
-    return [f"{path} is the region of no product; name it like one, as {min(listed)}" for path in strays if listed]
+    wrong = []
+    for path in (path for path in found if not is_hidden(path)):
+        if path not in listed:
+            wrong.append(f"{path} is the region of no product that is listed; move it elsewhere, or name it like one")
+            continue
+        try:
+            if not np.asarray(read_mask(path)).any():
+                wrong.append(f"{path} marks nothing; mark the part of the images that counts, or remove the file")
+        except ImageError as error:
+            wrong.append(str(error))
+    return wrong
 
 
 def _missing(paths: Paths) -> list[str]:

@@ -44,8 +44,9 @@ def main() -> None:
     }
     stems = ("summary", "classes", "baselines", "probe")
     numbers = {stem: read_json(paths.metrics / f"{stem}.json", "dvc repro evaluate") for stem in stems}
+    known = {stem: numbers[stem] for stem in ("classes", "probe")}
     cards = {
-        product: card(paths, product, records, numbers, may_cross=task != order.tasks[0])
+        product: card(paths, product, records, known, may_cross=task != order.tasks[0])
         for product, task in order.products.items()
     }
     plots = ("plots/histogram", "plots/matrix", "plots/confusion", "misrouted")

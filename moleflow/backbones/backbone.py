@@ -152,6 +152,25 @@ def check_backbone(name: str, layers: list[int], weights: str, img_size: int, ti
         return seen_in_tiles(see, torch.empty(1, 3, side, side), size=img_size, tiles=tiles, cut=cut)
 
 
+def seen_side(name: str, layers: list[int], img_size: int, tiles: int) -> int:
+    """Side of the images that a backbone takes.
+
+    Args:
+        name: timm's name with its tag.
+        layers: timm's feature indices.
+        img_size: side of a tile in pixels.
+        tiles: tiles along a side of an image.
+
+    Returns:
+        The side, in pixels.
+
+    Raises:
+        BackboneError: there are no such layers, or not for this size.
+    """
+    with torch.device("meta"):
+        return tiled_side(img_size, tiles, _coarsest(_untrained(name, layers, img_size, tiles)))
+
+
 def _coarsest(model: Any) -> int:
     """The largest stride of a model's layers, in pixels."""
     return int(max(model.feature_info.reduction()))

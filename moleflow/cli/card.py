@@ -34,11 +34,13 @@ def run(arguments: argparse.Namespace) -> None:
     order = read_order(paths.order)
     if name not in order.products:
         raise ParamsError(f"{name} is no product; there are {', '.join(order.products)}")
-    metrics = {stem: read_json(paths.metrics / f"{stem}.json") for stem in ("classes", "probe", "costs")}
+    metrics = {stem: read_json(paths.metrics / f"{stem}.json") for stem in ("classes", "probe")}
     may_cross = order.products[name] != order.tasks[0]
     found = card(paths, name, Records(paths, order, size=1), metrics, may_cross=may_cross)
-    cost = metrics["costs"]["products"][name]
-    facts = {**found.facts, "cost": f"{cost['seconds']:.0f} s, {cost['bytes'] / 1e6:.1f} MB written"}
+    cost = read_json(paths.costs)["products"].get(name, {})
+    known = None not in (cost.get("seconds"), cost.get("bytes"))
+    spent = f"{cost['seconds']:.0f} s, {cost['bytes'] / 1e6:.1f} MB written" if known else "not measured here"
+    facts = {**found.facts, "cost": spent}
     print(
         "\n".join(
             [name, *(f"  {what}: {text}" for what, text in facts.items()), *map("  note: {}".format, found.notes)]

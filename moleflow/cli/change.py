@@ -1,5 +1,6 @@
 """Changes of what params.yaml lists, by `dvc repro`: all or nothing, with proof that no other artifact moved."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from tempfile import TemporaryDirectory
 
 from moleflow.config.errors import MoleflowError
 from moleflow.files.committed import lock_stages
+from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
+from moleflow.files.tidying import tidy
 
 Digests = dict[str, str]
 
@@ -21,7 +24,9 @@ class ChangeError(MoleflowError):
 
 @contextmanager
 def all_or_nothing(paths: Paths) -> Iterator[None]:
-    """Puts params.yaml, dvc.lock, the metrics and all that DVC tracks back if something fails.
+    """Puts params.yaml, dvc.lock, the metrics and what the pipeline's stages made back if something fails.
+
+    Nothing else is touched: no file of images, whether DVC tracks it or not.
 
     Args:
         paths: the repository's paths.
@@ -32,23 +37,40 @@ def all_or_nothing(paths: Paths) -> Iterator[None]:
     Raises:
         ChangeError: `dvc repro` failed.
     """
-    kept = [path for path in (paths.params, paths.root / "dvc.lock", paths.metrics) if path.exists()]
+    changed = (paths.params, paths.root / "dvc.lock", paths.metrics)
     with TemporaryDirectory(prefix="moleflow-") as folder:
-        copies = {path: Path(folder) / path.name for path in kept}
+        copies = {path: Path(folder) / path.name for path in changed if path.exists()}
         for path, copy in copies.items():
-            (shutil.copytree if path.is_dir() else shutil.copy2)(path, copy)
+            _copy(path, copy)
         try:
             yield
         except BaseException:
-            for path, copy in copies.items():
-                if copy.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                    shutil.copytree(copy, path)
-                else:
-                    shutil.copy2(copy, path)
-            _dvc("checkout", "--force", "--quiet", check=False)
-            print("undone: params.yaml, dvc.lock and metrics/ are as before", file=sys.stderr)
+            for path in changed:
+                _remove(path)
+                if path in copies:
+                    _copy(copies[path], path)
+            _undo(paths)
             raise
+
+
+def _undo(paths: Paths) -> None:
+    """Restores the outputs of stages, and deletes those of what is no longer listed."""
+    if not (paths.root / "dvc.lock").exists():
+        return
+    failed = _dvc("checkout", "--force", "--quiet", "dvc.yaml")
+    order = read_order(paths.order)
+    tidy(paths, order, paths.index, paths.overviews, paths.features, paths.probes, paths.statistics)
+    tidy(paths, order, paths.tasks, paths.experts, paths.curves, paths.scores, paths.scorers)
+    rest = "; some outputs are not in DVC's cache, and the next `dvc repro` makes them again" if failed else ""
+    print(f"undone: params.yaml, dvc.lock, metrics/ and data/ are as before{rest}", file=sys.stderr)
+
+
+def _copy(path: Path, to: Path) -> None:
+    (shutil.copytree if path.is_dir() else shutil.copy2)(path, to)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def path_to_list(folder: Path) -> str:
@@ -60,7 +82,7 @@ def path_to_list(folder: Path) -> str:
     Returns:
         Its path, below the working folder a relative one.
     """
-    whole, here = folder.expanduser().absolute(), Path().absolute()
+    whole, here = Path(os.path.abspath(folder.expanduser())), Path(os.path.abspath("."))
     return (whole.relative_to(here) if whole.is_relative_to(here) else whole).as_posix()
 
 
@@ -74,8 +96,14 @@ def repro() -> None:
         raise ChangeError("`dvc repro` failed; what it says stands above")
 
 
-def _dvc(*arguments: str, check: bool = True) -> int:
-    return subprocess.run([sys.executable, "-m", "dvc", *arguments], check=False, capture_output=not check).returncode
+def _dvc(*arguments: str) -> int:
+    """Exit status of a DVC command, which is never left running: after Ctrl-C, DVC ends its stage first."""
+    process = subprocess.Popen([sys.executable, "-m", "dvc", *arguments])
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
 
 
 def product_digests(paths: Paths) -> Digests:

@@ -8,7 +8,7 @@ from moleflow.calibration.needs import alarm_needs
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import ParamsError, mistakes, read_params
 from moleflow.config.products import ProductClass, Products
-from moleflow.datasets.index import build_index
+from moleflow.datasets.index import Index, build_index
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.overview import Overview
 from moleflow.files.paths import Paths
@@ -40,6 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
         ParamsError: params.yaml cannot be read, or a folder is given without its layout.
         MoleflowError: all that is wrong.
     """
+    from moleflow.backbones.backbone import seen_side
+    from stages.check import region_mistakes
     from stages.params_mistakes import all_mistakes  # takes a second to import, because of the backbones
 
     paths = Paths(Path())
@@ -51,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         content |= {"classes": {"folder": given}, "later_tasks": []}
     later = arguments.folder is not None  # a new product would come after those that are listed
     wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
+    wrong += region_mistakes(paths, content) if arguments.folder is None else []
     sides: dict[str, int] = {}
     if not mistakes(Products, content) and not mistakes(IndexConfig, content):
         products = Products(**{key: content[key] for key in Products.model_fields})
@@ -63,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
             sides |= {name: seen.side} if seen else {}
     if wrong:
         raise MoleflowError(f"{len(wrong)} mistakes:\n" + "\n".join(wrong) if len(wrong) > 1 else wrong[0])
-    proposed = proposal(sides, content["img_size"] * content["tiles"])
+    proposed = proposal(sides, seen_side(content["backbone"], content["layers"], content["img_size"], content["tiles"]))
     if proposed:
         print(f"note: {proposed}")
 
@@ -92,9 +95,8 @@ def check_product(
             return None, [f"{product}: {line.path} does not exist"]
         print(f"{product}\n  {line.path} is not there yet; `dvc repro demo` or `dvc checkout` makes it")
         return None, []
-    settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})
     try:
-        seen = build_index(folder, layout=line.layout, **settings.model_dump()).overview
+        seen = index_of(paths, line, content).overview
     except MoleflowError as error:
         return None, [str(error)]
     print(f"{product}\n{seen}")
@@ -106,6 +108,24 @@ def check_product(
             f"repository that lacks it; write {folder.absolute()}"
         )
     return seen, []
+
+
+def index_of(paths: Paths, line: ProductClass, content: dict[str, Any]) -> Index:
+    """A product's index, as the stage would make it.
+
+    Args:
+        paths: the repository's paths.
+        line: the product's line.
+        content: value by key of params.yaml, the line's own included.
+
+    Returns:
+        The index.
+
+    Raises:
+        MoleflowError: what the stage refuses.
+    """
+    settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})
+    return build_index(paths.root / line.path, layout=line.layout, **settings.model_dump())
 
 
 def _print_needs(seen: Overview, content: dict[str, Any], *, may_cross: bool) -> None:

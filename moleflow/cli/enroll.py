@@ -8,11 +8,12 @@ from pydantic import TypeAdapter, ValidationError
 from moleflow.cli import card
 from moleflow.cli.change import all_or_nothing, path_to_list, product_digests, proof, repro
 from moleflow.cli.check import check_product
+from moleflow.cli.plan import refresh_check
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import ParamsError, read_params
 from moleflow.config.products import ProductClass, ProductName
 from moleflow.datasets.layouts import LAYOUTS
-from moleflow.files.params_file import add_product
+from moleflow.files.params_file import put_product
 from moleflow.files.paths import Paths
 
 
@@ -39,8 +40,8 @@ def run(arguments: argparse.Namespace) -> None:
         MoleflowError: something is wrong with the images, or `dvc repro` failed.
     """
     paths, name = Paths(Path()), arguments.name
-    content = read_params(paths.params)
-    line = _line(name, arguments)
+    refresh_check(paths)  # refuses a wrong params.yaml
+    content, line = read_params(paths.params), _line(name, arguments)
     if name in content["classes"] or name in (content["first_task"], *content["later_tasks"]):
         raise ParamsError(f"{name} is the name of a product or task already; choose another")
     _, wrong = check_product(paths, name, line, content | line.overrides, whole=True, may_cross=True)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise MoleflowError("\n".join(wrong))
     before = product_digests(paths)
     with all_or_nothing(paths):
-        add_product(name, line, paths.params)
+        put_product(name, line, paths.params)
         repro()
     print(f"\n{proof(before, product_digests(paths))}\n")
     card.run(argparse.Namespace(name=name))

@@ -37,6 +37,7 @@ def main() -> None:
         if name == asked:  # others are not imported: torch and timm take seconds
             module = import_module(f"moleflow.cli.{name}")
             module.add_arguments(command)
+            parser.error = command.error  # type: ignore[method-assign]  # for options that no command has
             command.set_defaults(run=module.run)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -3,10 +3,15 @@
 import argparse
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from moleflow.config.errors import MoleflowError
+
+if TYPE_CHECKING:
+    from moleflow.inspections.judged import Judged
+    from moleflow.inspector import Inspector
 
 NORMAL, ALARM, UNJUDGED, FAILED = range(4)  # exit status
 EPILOG = """exit status: 0 if all images are normal; 1 if one raises an alarm; 2 if one shows no known product
@@ -29,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rev", help="a commit, branch or tag of the repository, whose artifacts DVC fetches")
     parser.add_argument("--weights", help="of the backbone: package, hub or a safetensors file; default: as it was")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
+    parser.add_argument("--max-megapixels", type=float, default=200.0, help="judge no larger images; default: 200")
 
     def fail(message: str) -> NoReturn:
         parser.print_usage(sys.stderr)
@@ -64,28 +70,46 @@ def _predict(arguments: argparse.Namespace) -> int:
     from moleflow.inspections.judged import judged
     from moleflow.inspections.rows import FORMATS, row
     from moleflow.inspector import Inspector
-    from moleflow.routing.rejection import UNKNOWN
 
-    inspector = Inspector.load(arguments.source, rev=arguments.rev, weights=arguments.weights, device=arguments.device)
-    pictured = arguments.maps is not None or arguments.masks is not None
-    if pictured:
-        from moleflow.inspections.pictures import file_names, save_pictures
-
-        names = file_names(images)
+    inspector = Inspector.load(
+        arguments.source,
+        rev=arguments.rev,
+        weights=arguments.weights,
+        device=arguments.device,
+        max_megapixels=arguments.max_megapixels,
+    )
+    save = _saver(arguments, inspector, images)
     rows = []
-    for each in judged(inspector, images, product=arguments.product):
-        rows.append(row(each))
-        if pictured and each.inspection is not None and each.inspection.product != UNKNOWN:
-            inspected = (each.image, each.inspection)
-            save_pictures(inspected, inspector, names[each.image], maps=arguments.maps, masks=arguments.masks)
-    text = FORMATS[kind](rows)
-    if arguments.out is None:
-        print(text, end="")
-    else:
-        write_text(arguments.out, text)
+    try:
+        for each in judged(inspector, images, product=arguments.product):
+            rows.append(row(each))
+            save(each)
+    finally:  # whatever happens to an image, what was said of those before it is not lost
+        text = FORMATS[kind](rows)
+        if arguments.out is None:
+            print(text, end="")
+        else:
+            write_text(arguments.out, text)
     if any(each["alarm"] is None for each in rows):
         return UNJUDGED
     return ALARM if any(each["alarm"] for each in rows) else NORMAL
+
+
+def _saver(arguments: argparse.Namespace, inspector: "Inspector", images: list[Path]) -> Callable[["Judged"], None]:
+    """What writes the pictures of an image that was judged."""
+    folders = {"maps": arguments.maps, "masks": arguments.masks}
+    if not any(folders.values()):
+        return lambda _: None
+    from moleflow.inspections.pictures import Pictures
+    from moleflow.routing.rejection import UNKNOWN
+
+    pictures = Pictures(inspector, images, **folders)
+
+    def save(each: "Judged") -> None:
+        if each.inspection is not None and each.inspection.product != UNKNOWN:
+            pictures.save(each.image, arguments.product, each.inspection)
+
+    return save
 
 
 def _kind(out: Path | None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from moleflow.cli.change import all_or_nothing, product_digests, proof, repro
 from moleflow.config.params import ParamsError, read_params
 from moleflow.config.products import load_products
-from moleflow.files.params_file import remove_product
+from moleflow.files.params_file import remove_product, require_other_products
 from moleflow.files.paths import Paths
 
 
@@ -34,7 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
     """
     paths, name = Paths(Path()), arguments.name
     products = load_products(paths.params)
-    if name in products.classes and not arguments.retrain:
+    require_other_products(name, list(products.classes), paths.params)
+    region = paths.regions.of(name)
+    if region.exists():
+        raise ParamsError(f"{region} belongs to {name}; move it elsewhere or remove it first")
+    if not arguments.retrain:
         task = products.classes[name].task
         others = [other for other, line in products.classes.items() if line.task == task and other != name]
         if task == products.first_task:

@@ -9,14 +9,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from pydantic import ValidationError
+
 from moleflow.cli.change import ChangeError, all_or_nothing, product_digests, proof, repro
+from moleflow.cli.check import index_of
 from moleflow.cli.plan import refresh_check
 from moleflow.config.errors import MoleflowError
-from moleflow.config.products import ProductClass, load_products
-from moleflow.files.artifacts import digest
+from moleflow.config.params import read_params
+from moleflow.config.products import ProductClass
 from moleflow.files.committed import committed, lock_stages
 from moleflow.files.order import PER_PRODUCT
-from moleflow.files.params_file import add_product, remove_product
+from moleflow.files.params_file import put_product
 from moleflow.files.paths import Paths
 from moleflow.images.index_table import read_index
 from moleflow.revisions import RevisionError, fetch
@@ -54,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     then, lock = committed(paths.root, rev, paths.params.name), lock_stages(paths.root, rev)
     if name not in then["classes"]:
         raise RollbackError(f"{rev} lists no product {name}, only {', '.join(then['classes'])}")
-    line = ProductClass(**then["classes"][name])
+    line = _line(name, rev, then["classes"][name])
     learned = "base" if line.task == then["first_task"] else f"train@{line.task}"
     stages = [*(f"{kind}@{name}" for kind in PER_PRODUCT), learned]
     missing = [stage for stage in stages if stage not in lock]
@@ -65,9 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     _require_same(paths, {dep["path"]: dep["md5"] for entry in entries.values() for dep in entry["deps"]}, rev)
     before = product_digests(paths)
     with all_or_nothing(paths), ExitStack() as stack:
-        if name in load_products(paths.params).classes:
-            remove_product(name, paths.params)
-        add_product(name, line, paths.params)
+        put_product(name, line, paths.params)
         refresh_check(paths)
         _require_parameters(paths, entries, rev)
         stack.enter_context(_images_restored(paths, name, line, rev))
@@ -79,6 +81,19 @@ def run(arguments: argparse.Namespace) -> None:
             raise ChangeError(f"not as at {rev}: {', '.join(other)}; {STILL.format(rev=rev)}")
     others = {path: md5 for path, md5 in before.items() if path not in wanted}
     print(f"\n{name} is as at {rev}: {len(wanted)} artifacts have its digests\n{proof(others, after)}")
+
+
+def _line(name: str, rev: str, content: Any) -> ProductClass:
+    try:
+        return ProductClass(**content)
+    except ValidationError as error:
+        raise RollbackError(f"{rev} lists {name} in a way that is not understood any more: {content}") from error
+
+
+def _files(table: pd.DataFrame) -> dict[str, str]:
+    """Digests of images and masks, by path."""
+    files = dict(zip(table["path"], table["digest"], strict=True))
+    return files | {mask: each for mask, each in zip(table["mask"], table["mask_digest"], strict=True) if mask}
 
 
 def _require_same(paths: Paths, deps: dict[str, str], rev: str) -> None:
@@ -109,30 +124,38 @@ def _images_restored(paths: Paths, name: str, line: ProductClass, rev: str) -> I
     What lies there is set aside, and comes back if something fails.
     """
     with fetch(paths.root, rev, [paths.index.of(name)]) as there:
-        table = read_index(Path(there) / paths.index.of(name))
-    listed = dict(zip(table["path"], table["digest"], strict=True))
-    listed |= {mask: each for mask, each in zip(table["mask"], table["mask_digest"], strict=True) if mask}
-    other = [file for file, each in listed.items() if not Path(file).is_file() or digest(Path(file)) != each]
+        then = _files(read_index(Path(there) / paths.index.of(name)))
+    try:
+        now = _files(index_of(paths, line, read_params(paths.params) | line.overrides).table)
+    except MoleflowError:  # what it held can still be fetched
+        now = {}
+    other = sorted(file for file in then.keys() | now.keys() if then.get(file) != now.get(file))
     if not other:
         yield
         return
-    folder, aside = Path(line.path), Path(line.path).with_name(f"{Path(line.path).name}.before-rollback")
+    folder = Path(line.path)
+    aside = folder.with_name(f"{folder.name}.before-rollback")
     try:
         if folder.is_absolute():
             raise RevisionError("outside the repository")
         fetched = fetch(paths.root, rev, [folder])
     except RevisionError as error:
         shown = ", ".join(other[:SHOWN]) + (f" and {len(other) - SHOWN} more" if len(other) > SHOWN else "")
-        raise RollbackError(f"images are not as at {rev}, and neither Git nor DVC holds these: {shown}") from error
+        raise RollbackError(
+            f"images are not as at {rev}, and neither Git nor DVC holds what lay in {folder}; "
+            f"other, new or missing are {shown}"
+        ) from error
     if aside.exists():
         raise RollbackError(f"{aside} is in the way; move it elsewhere")
     with fetched as there:
-        os.rename(folder, aside)
+        if folder.exists():
+            os.rename(folder, aside)
         try:
             shutil.copytree(Path(there) / folder, folder)
             yield
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
-            os.rename(aside, folder)
+            if aside.exists():
+                os.rename(aside, folder)
             raise
     print(f"the images that lay in {folder} are in {aside} now")

@@ -103,13 +103,16 @@ class Records:
             name: the product.
 
         Returns:
-            Its name in `SCORES`.
+            Its name, see `moleflow.scoring.scores.name_of`.
         """
-        return name_of(load_scorer(self.paths.scorer_of(name))[0].score)
+        return name_of(self._scorer(name).score)
 
     def _region(self, name: str) -> np.ndarray | None:
         """The patches of a product that count for all methods."""
-        return load_scorer(self.paths.scorer_of(name))[0].region
+        return self._scorer(name).region
+
+    def _scorer(self, name: str) -> Scorer:
+        return load_scorer(self.paths.scorer_of(name))[0]
 
     def margins(self, name: str) -> dict[str, float]:
         """How far a product's normal test images are from being routed to each other product.
@@ -156,9 +159,7 @@ class Records:
         """
         test = read_record(self.paths.scores_of(name), "test").arrays
         own = Predictions(**{field.name: test[field.name] for field in fields(Predictions)})
-        others = self._by_others(
-            read_record(self.paths.misrouted, name), lambda other: load_scorer(self.paths.scorer_of(other))[0]
-        )
+        others = self._by_others(read_record(self.paths.misrouted, name), self._scorer)
         thresholds = float(self.attributes[name]["threshold"]), float(self.attributes[name]["pixel_threshold"])
         return self._outcome(name, own, others, thresholds, PROVED)
 
@@ -265,7 +266,8 @@ class Records:
         stored = open_split(self.paths.probes.of(name), "probe")
         probe = probe_of(stored.images, stored.masks(), self.size)
         statistics = read_record(self.paths.statistics.of(name))
-        candidates = {score: (kinds, statistics) for score, kinds in SCORES.items()}
+        scores = {**SCORES, self.score(name): self._scorer(name).score}
+        candidates = {score: (kinds, statistics) for score, kinds in scores.items()}
         for baseline in baselines:
             candidates[baseline] = Score.of("distance"), read_record(self.paths.baselines.of(baseline), name)
         labels, masks = self._truth(name)

@@ -1,5 +1,6 @@
 """dvc.lock and params.yaml as they are, or as a commit has them."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ def lock_stages(root: Path, rev: str | None = None) -> Stages:
     if rev is not None:
         content = committed(root, rev, path.name)
     else:
-        content = YAML(typ="safe").load(path) if path.exists() else {}
-    stages: Stages = content.get("stages", {})
+        content = YAML(typ="safe").load(path) if path.exists() else None
+    stages: Stages = (content or {}).get("stages", {})
     return stages
 
 
@@ -51,8 +52,11 @@ def committed(root: Path, rev: str, name: str) -> Any:
     Raises:
         CommitError: there is no such commit, or it lacks the file.
     """
+    git = shutil.which("git")
+    if git is None:
+        raise CommitError("there is no git on the PATH, which knows what a commit holds")
     done = subprocess.run(
-        ["git", "show", f"{rev}:./{name}"], cwd=root, capture_output=True, text=True, encoding="utf-8", check=False
+        [git, "show", f"{rev}:./{name}"], cwd=root, capture_output=True, text=True, encoding="utf-8", check=False
     )
     if done.returncode:
         raise CommitError(f"{rev} has no {name} ({done.stderr.strip()})")

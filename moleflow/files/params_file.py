@@ -28,8 +28,8 @@ def write_products(products: dict[str, ProductClass], path: Path) -> None:
     write_params({"classes": CommentedMap(lines), "first_task": tasks[0], "later_tasks": tasks[1:]}, path)
 
 
-def add_product(name: str, line: ProductClass, path: Path) -> None:
-    """Adds a product's line, and its task to the end of `later_tasks` unless it is listed.
+def put_product(name: str, line: ProductClass, path: Path) -> None:
+    """Adds a product's line, or replaces it where it stands; its task comes last in `later_tasks` unless it is listed.
 
     Args:
         name: the product.
@@ -37,14 +37,18 @@ def add_product(name: str, line: ProductClass, path: Path) -> None:
         path: the file.
 
     Raises:
-        ParamsError: the file as it stands is wrong, or lists the product.
+        ParamsError: the file as it stands is wrong.
     """
     content, write = _opened(path)
-    if name in content["classes"]:
-        raise ParamsError(f"{path}: {name} is listed already; choose another name, or `moleflow retire {name}` first")
-    content["classes"][name] = _flow(line.model_dump(exclude_none=True))
-    if line.task not in (content["first_task"], *content["later_tasks"]):
-        content["later_tasks"].append(line.task)
+    classes, later = content["classes"], content["later_tasks"]
+    last, former = list(classes)[-1], classes.get(name, {}).get("task")
+    classes[name] = _flow(line.model_dump(exclude_none=True))
+    if last != name:
+        _move_comment(classes, last, list(classes)[-1])
+    if line.task not in (content["first_task"], *later):
+        later.append(line.task)
+        _move_comment(later, len(later) - 2, len(later) - 1)
+    _drop_task(content, former)
     write()
 
 
@@ -77,18 +81,57 @@ def remove_product(name: str, path: Path) -> None:
         ParamsError: the file as it stands is wrong, or lists no such product, or no other.
     """
     content, write = _opened(path)
-    if name not in content["classes"]:
-        raise ParamsError(f"{path} lists no product {name}, only {', '.join(content['classes'])}")
-    if len(content["classes"]) == 1:
-        raise ParamsError(f"{path}: {name} is the only product, and without one there is nothing to do; add another")
-    task = content["classes"].pop(name)["task"]
+    classes = content["classes"]
+    require_other_products(name, list(classes), path)
+    names = list(classes)
+    before = names[names.index(name) - 1] if name != names[0] else None
+    if before is not None:
+        _move_comment(classes, name, before)
+    task = classes.pop(name)["task"]
     content["recalibrations"].pop(name, None)
-    if task not in [line["task"] for line in content["classes"].values()]:
-        if task == content["first_task"]:
-            content["first_task"] = content["later_tasks"].pop(0)
-        else:
-            content["later_tasks"].remove(task)
+    _drop_task(content, task)
     write()
+
+
+def require_other_products(name: str, listed: list[str], path: Path) -> None:
+    """Refuses to take a product away that is not there, or the only one.
+
+    Args:
+        name: the product.
+        listed: all products.
+        path: params.yaml, for the message.
+
+    Raises:
+        ParamsError: there is no such product, or no other.
+    """
+    if name not in listed:
+        raise ParamsError(f"{path} lists no product {name}, only {', '.join(listed)}")
+    if len(listed) == 1:
+        raise ParamsError(f"{path}: {name} is the only product, and without one there is nothing to do; add another")
+
+
+def _drop_task(content: Any, task: str | None) -> None:
+    """Takes a task away that no product has any more."""
+    if task is None or task in [line["task"] for line in content["classes"].values()]:
+        return
+    later = content["later_tasks"]
+    if task == content["first_task"]:
+        content["first_task"] = later[0]
+        task = later[0]
+    place = later.index(task)
+    if place:
+        _move_comment(later, place, place - 1)
+    later.pop(place)
+
+
+def _move_comment(collection: Any, old: Any, new: Any) -> None:
+    """What follows an entry on lines of its own belongs to what comes next: it stays there if the entry goes or moves.
+
+    ruamel keeps it with the entry before it, together with a comment on the entry's own line, which moves along.
+    """
+    comments = collection.ca.items
+    if old in comments and new not in comments:
+        comments[new] = comments.pop(old)
 
 
 def write_params(changes: dict[str, Any], path: Path) -> None:

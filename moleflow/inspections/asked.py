@@ -1,5 +1,6 @@
 """Which images a command is asked for: files, folders, patterns, or names on the standard input."""
 
+import os
 from collections.abc import Iterable
 from glob import glob, has_magic
 from pathlib import Path
@@ -22,7 +23,7 @@ def asked_images(names: Iterable[str], lines: Iterable[str]) -> list[Path]:
     others.
 
     Args:
-        names: of files and folders, patterns, or `STDIN` for a name in every line.
+        names: of files and folders, patterns, or `STDIN` for a name in every line, which is no pattern.
         lines: of the standard input.
 
     Returns:
@@ -33,22 +34,24 @@ def asked_images(names: Iterable[str], lines: Iterable[str]) -> list[Path]:
     """
     found: list[Path] = []
     for name in names:
-        given = [line.rstrip("\r\n") for line in lines] if name == STDIN else [name]
-        for each in filter(None, given):
-            found += _named(each)
+        if name == STDIN:
+            given = (line.rstrip("\r\n") for line in lines)
+            found += [image for each in given if each for image in _named(each, patterns=False)]
+        else:
+            found += _named(name, patterns=True)
     if not found:
         raise AskedError("no image is named; name files, folders or patterns, or - for names on the standard input")
-    return list(dict.fromkeys(found))
+    return list({os.path.abspath(path): path for path in reversed(found)}.values())[::-1]
 
 
-def _named(name: str) -> list[Path]:
+def _named(name: str, *, patterns: bool) -> list[Path]:
     path = Path(name)
     if path.is_dir():
         images = list_images(path)
         if not images:
             raise AskedError(f"{name} holds no images")
         return images
-    if path.exists() or not has_magic(name):
+    if path.exists() or not patterns or not has_magic(name):
         return [path]
     matched = sorted(Path(each) for each in glob(name, recursive=True))
     images = [image for match in matched for image in (list_images(match) if match.is_dir() else [match])]

@@ -1,5 +1,6 @@
 """What was found in an image, in the image's own pixels: a map of values, a mask, a picture with both laid over."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
+from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
 from moleflow.files.artifacts import written_whole
-from moleflow.images.reading import read_image
 from moleflow.inspector import Inspection, Inspector
 
 OUTLINE = (0, 255, 255)
@@ -80,8 +81,62 @@ def overlay(image: Image.Image, values: np.ndarray, inspection: Inspection) -> I
     return Image.fromarray(pixels.round().astype(np.uint8))
 
 
+class PicturesError(MoleflowError):
+    """Pictures would replace images, or each other."""
+
+
+class Pictures:
+    """Writes what was found in images, below the folder that they share as they lie there."""
+
+    def __init__(self, inspector: Inspector, images: list[Path], *, maps: Path | None, masks: Path | None) -> None:
+        """Plans all files.
+
+        Args:
+            inspector: who judges.
+            images: all images that will be judged.
+            maps: folder for maps as .npy, float32, and laid over the image as .png; None for none.
+            masks: folder for masks as .png, 255 where pixels are marked; None for none.
+
+        Raises:
+            PicturesError: a file would replace an image, or one of another image.
+        """
+        self.inspector = inspector
+        names = file_names(images)
+        self.files = {
+            image: {
+                **({"map": beside(maps / name, ".npy"), "overlay": beside(maps / name, ".png")} if maps else {}),
+                **({"mask": beside(masks / name, ".png")} if masks else {}),
+            }
+            for image, name in names.items()
+        }
+        planned = Counter(os.path.abspath(file) for files in self.files.values() for file in files.values())
+        planned.update(os.path.abspath(image) for image in images)
+        twice = [file for file, count in planned.items() if count > 1]
+        if twice:
+            raise PicturesError(f"{twice[0]} is an image, or would be written twice; choose other folders for pictures")
+
+    def save(self, image: Path, product: str | None, inspection: Inspection) -> None:
+        """Writes the files of an image, each whole or not at all.
+
+        Args:
+            image: one of the images.
+            product: the product that was given; None if the image was routed.
+            inspection: what was found.
+        """
+        picture = self.inspector.read(image, product)
+        values = in_image(inspection.anomaly_map, picture.size, self.inspector.resize)
+        files = self.files[image]
+        if "map" in files:
+            with written_whole(files["map"]) as partial, partial.open("wb") as file:
+                np.save(file, values)
+            _save(files["overlay"], overlay(picture, values, inspection))
+        if "mask" in files:
+            shown = np.where(marked(values, inspection), np.uint8(255), np.uint8(0))
+            _save(files["mask"], Image.fromarray(shown))
+
+
 def file_names(images: list[Path]) -> dict[Path, Path]:
-    """Where to put what belongs to images: folders as below the folder that all images share.
+    """What to call what belongs to images: as they lie below the folder that all of them share.
 
     Args:
         images: their paths.
@@ -89,8 +144,8 @@ def file_names(images: list[Path]) -> dict[Path, Path]:
     Returns:
         By image a relative path without suffix; with the image's own where two images would share it.
     """
-    whole = {image: image.absolute() for image in images}
-    shared = Path(*_common([path.parent.parts for path in whole.values()]))
+    whole = {image: Path(os.path.abspath(image)) for image in images}
+    shared = os.path.commonpath([path.parent for path in whole.values()])
     places = {image: path.relative_to(shared) for image, path in whole.items()}
     stems = Counter(place.with_suffix("") for place in places.values())
     return {
@@ -98,40 +153,16 @@ def file_names(images: list[Path]) -> dict[Path, Path]:
     }
 
 
-def _common(folders: list[tuple[str, ...]]) -> list[str]:
-    shared = []
-    for parts in zip(*folders, strict=False):
-        if len(set(parts)) > 1:
-            break
-        shared.append(parts[0])
-    return shared
-
-
-def save_pictures(
-    inspected: tuple[Path, Inspection], inspector: Inspector, name: Path, *, maps: Path | None, masks: Path | None
-) -> None:
-    """Writes what was found in an image, each file whole or not at all.
+def beside(path: Path, suffix: str) -> Path:
+    """A path with one more suffix.
 
     Args:
-        inspected: the image, and what was found.
-        inspector: who found it.
-        name: of the files, without suffix, below the folders.
-        maps: folder for maps as .npy, float32, and laid over the image as .png; None for none.
-        masks: folder for masks as .png, 255 where pixels are marked; None for none.
+        path: the path.
+        suffix: the suffix.
+
+    Returns:
+        The longer path.
     """
-    path, inspection = inspected
-    image = read_image(path, white=inspector.white_of(inspection.nearest))
-    values = in_image(inspection.anomaly_map, image.size, inspector.resize)
-    if maps is not None:
-        with written_whole(_beside(maps / name, ".npy")) as partial, partial.open("wb") as file:
-            np.save(file, values)
-        _save(_beside(maps / name, ".png"), overlay(image, values, inspection))
-    if masks is not None:
-        shown = np.where(marked(values, inspection), np.uint8(255), np.uint8(0))
-        _save(_beside(masks / name, ".png"), Image.fromarray(shown))
-
-
-def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 

@@ -39,7 +39,8 @@ def row(judged: Judged) -> Row:
     """
     found = judged.inspection
     values = {name: getattr(found, name, None) for name in COLUMNS}
-    values |= {"image": str(judged.image), "reason": judged.reason or None}
+    name = str(judged.image).encode("utf-8", "backslashreplace").decode()  # names of files may be no text
+    values |= {"image": name, "reason": judged.reason or None}
     if found is not None and judged.reason:
         values["alarm"] = None
     return {name: None if isinstance(value, float) and not isfinite(value) else value for name, value in values.items()}

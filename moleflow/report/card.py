@@ -6,7 +6,7 @@ import numpy as np
 
 from moleflow.calibration.needs import alarm_needs
 from moleflow.evaluation.records import Records
-from moleflow.files.artifacts import read_json
+from moleflow.files.artifacts import ArtifactError, read_json
 from moleflow.files.paths import Paths
 from moleflow.report.tables import cell
 from moleflow.routing.rejection import rejection_needs
@@ -49,6 +49,8 @@ def card(paths: Paths, product: str, records: Records, metrics: dict[str, Any], 
     scorer, _ = load_scorer(paths.scorer_of(product))
     compared = round(scorer.weights.sum())
     normal, kinds = seen["train"] + seen["calibration"], len(np.unique(scorer.normal.session[scorer.weights > 0])) - 1
+    if any(product not in numbers for numbers in metrics.values()):
+        raise ArtifactError(f"the metrics in {paths.metrics} do not know {product}; run `dvc repro`")
     rate = metrics["classes"][product]["alarm_rate"]
     score = name_of(scorer.score)
     margins = list(records.margins(product).items())[:NEAREST]

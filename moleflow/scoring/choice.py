@@ -1,5 +1,7 @@
 """Which score judges a product's images: the one named, or what the product's own probe ranks first."""
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
@@ -30,14 +32,15 @@ def chosen_score(name: str, settings: Settings, record: Record, region: np.ndarr
         return choose(SCORES, name, "score")
     found = {}
     for candidate in CANDIDATES:
+        score = replace(SCORES[candidate], map=SCORES["combined"].map)  # maps of all products stay comparable
         try:
-            scorer = Scorer.of(SCORES[candidate], settings, record, region=region, pixels=False)
+            scorer = Scorer.of(score, settings, record, region=region, pixels=False)
         except ScoreError:  # there is no memory bank, or there are no Gaussians
             continue
-        found[candidate] = told_apart(scorer, record)
+        found[score] = told_apart(scorer, record)
     if not found:
         raise ScoreError("there is nothing to choose from; set memory_size above 0, or name a score")
-    return SCORES[max(found, key=lambda candidate: found[candidate])]
+    return max(found, key=lambda score: found[score])
 
 
 def told_apart(scorer: Scorer, record: Record) -> float:

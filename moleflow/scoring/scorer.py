@@ -50,8 +50,8 @@ class NormalImages:
 
     Attributes:
         score: image scores, (n,).
-        peak: largest pixel of their anomaly maps above the level of the image's own patches, (n,); NaN if nobody asks
-            for a pixel threshold.
+        peak: largest pixel of their anomaly maps above the level of the image's own patches, (n,); NaN where a
+            statistic of the map is not known, or nobody asks for a pixel threshold.
         fold: number of the fold that each belongs to, (n,).
         session: 0 as they are, 1, 2, ... after one kind of harmless change each, (n,).
         source: number of the image that each was made from, (n,).
@@ -90,8 +90,8 @@ class Scorer:
     ) -> "Scorer":
         """Makes a scorer from the statistics of normal images.
 
-        Where the training images have every statistic as if they had been left out, they count as the calibration
-        images do.
+        Where the training images have every statistic that judges images as if they had been left out, they count as
+        the calibration images do; for pixels, if they have every statistic of the map too.
 
         Args:
             score: kinds of statistic to use.
@@ -113,21 +113,21 @@ class Scorer:
         names = {part for kinds in (image, drawn) for kind in kinds for part in kind}
         held_out = len(calibration["fold"])
         groups = [(calibration, calibration["fold"], np.zeros(held_out, np.int64), np.arange(held_out))]
-        if names <= set(left_out):
-            none = np.zeros(len(left_out[min(names)]), np.int64)
+        judging = {part for kind in image for part in kind}
+        if judging <= set(left_out):
+            none = np.zeros(len(left_out[min(judging)]), np.int64)
             groups.append((left_out, none, none, held_out + np.arange(len(none))))
+        known = {part: [statistics[part] for statistics, *_ in groups if part in statistics] for part in sorted(names)}
         references = {
-            part: Reference.of(np.concatenate([_inside(statistics[part], region) for statistics, *_ in groups]))
-            for part in sorted(names)
+            part: Reference.of(np.concatenate([_inside(values, region) for values in groups_of_part]))
+            for part, groups_of_part in known.items()
         }
         if len(perturbed.get("fold", ())):
             groups.append((perturbed, perturbed["fold"], perturbed["session"], perturbed["source"]))
         scorer = cls(image, drawn, settings, references, NormalImages(*np.empty((5, 0))), region)
         normal = NormalImages(
             score=np.concatenate([scorer.image_scores(statistics) for statistics, *_ in groups]),
-            peak=np.concatenate(
-                [scorer.peaks(statistics) if pixels else np.full(len(fold), np.nan) for statistics, fold, *_ in groups]
-            ),
+            peak=np.concatenate([scorer.peaks(statistics, known=pixels) for statistics, *_ in groups]),
             fold=np.concatenate([fold for _, fold, *_ in groups]),
             session=np.concatenate([session for *_, session, _ in groups]),
             source=np.concatenate([source for *_, source in groups]),
@@ -171,15 +171,18 @@ class Scorer:
         """Patch scores, (N, H, W), with NaN for patches that do not count."""
         return scores if self.region is None else np.where(self.region, scores, np.nan)
 
-    def peaks(self, statistics: Arrays) -> np.ndarray:
+    def peaks(self, statistics: Arrays, *, known: bool = True) -> np.ndarray:
         """Largest pixel of each anomaly map, above the level of the image's own patches.
 
         Args:
             statistics: statistics by one expert, (N, H, W) each.
+            known: whether they are asked for.
 
         Returns:
-            (N,).
+            (N,); NaN if they are not asked for, or a statistic of the map is missing.
         """
+        if not known or any(part not in statistics for kind in self.map for part in kind):
+            return np.full(len(statistics[self.image[0][0]]), np.nan)
         patches, size, sigma = self.patch_scores(statistics), self.settings["eval_size"], self.settings["map_sigma"]
         parts = [patches[start : start + MAPPED_AT_ONCE] for start in range(0, len(patches), MAPPED_AT_ONCE)]
         largest = np.concatenate([anomaly_maps(part, size=size, sigma=sigma).max((1, 2)) for part in parts])
@@ -216,7 +219,11 @@ class Scorer:
     @property
     def weights(self) -> np.ndarray:
         """Weight of every normal image in a p-value, (n,)."""
-        return choose(PROMISES, self.settings["alarm_for"], "alarm_for")(self.normal.session, self.normal.source)
+        return self._weights(np.ones(len(self.normal.score), bool))
+
+    def _weights(self, rows: np.ndarray) -> np.ndarray:
+        promise = choose(PROMISES, self.settings["alarm_for"], "alarm_for")
+        return promise(self.normal.session[rows], self.normal.source[rows])
 
     def threshold(self, alarm_rate: float) -> float:
         """Score above which an image raises an alarm.
@@ -240,7 +247,8 @@ class Scorer:
         Returns:
             The threshold; infinite if there are too few normal images.
         """
-        return alarm_threshold(self.normal.peak, self.weights, alarm_rate)
+        rows = ~np.isnan(self.normal.peak)
+        return alarm_threshold(self.normal.peak[rows], self._weights(rows), alarm_rate)
 
     def __call__(self, statistics: Statistics) -> Predictions:
         """Predictions on images.

@@ -46,7 +46,7 @@ class Score:
     @property
     def leaves_out(self) -> bool:
         """Whether training images can be judged as if left out, so that all normal images are compared with."""
-        return self.kinds <= LEFT_OUT
+        return set(self.image) <= LEFT_OUT
 
 
 # "memory" stands for the memory distance of every layer.
@@ -58,7 +58,7 @@ SCORES: dict[str, Score] = {
     "memory": Score.of("memory"),
     "gaussian": Score.of("gaussian"),
     "relative": Score.of("relative"),
-    "distances": Score(image=("memory", "gaussian"), map=("memory",)),
+    "distances": Score(image=("memory", "gaussian"), map=("memory", "latent")),
     "combined": Score(image=("memory", "gaussian", "relative"), map=("memory", "latent")),
     "hybrid": Score.of("nll", "latent", "memory"),
 }
@@ -76,12 +76,12 @@ def name_of(score: Score) -> str:
     """The name of a score.
 
     Args:
-        score: one of `SCORES`.
+        score: the score.
 
     Returns:
-        Its name there.
+        Its name in `SCORES`; `BY_PROBE` for another.
     """
-    return next(name for name, each in SCORES.items() if each == score)
+    return next((name for name, each in SCORES.items() if each == score), BY_PROBE)
 
 
 def needed(score: Score) -> list[str]:

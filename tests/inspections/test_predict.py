@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +131,29 @@ def test_a_map_of_a_crop_lies_where_the_backbone_looked():
     assert (in_image(anomaly, (60, 20), "stretch") == 1).all()
 
 
+def test_pictures_replace_neither_images_nor_each_other(raw, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "photos"
+    shutil.copytree(raw / "bolt/test/good", folder)
+    kept = {path: path.read_bytes() for path in folder.iterdir()}
+    both = ("--maps", tmp_path / "o", "--masks", tmp_path / "o")
+    for options in (("--masks", folder), ("--maps", folder), both):
+        assert predict(monkeypatch, folder, "--product", "bolt", *options) == 3
+    assert {path: path.read_bytes() for path in folder.iterdir()} == kept
+    assert capsys.readouterr().err.count("choose other folders for pictures") == 3
+    monkeypatch.chdir(folder)
+    asked = ("../photos/0.png", "1.png", "--source", raw.parents[2], "--product", "bolt", "--masks", "sub")
+    assert predict(monkeypatch, *asked) in (0, 1)
+    assert sorted(path.name for path in (folder / "sub").iterdir()) == ["0.png", "1.png"]
+
+
+def test_what_was_said_is_not_lost_if_a_picture_fails(raw, tmp_path, monkeypatch):
+    (tmp_path / "masks").write_text("no folder")
+    out = tmp_path / "p.csv"
+    asked = (raw / "bolt/test/good", "--product", "bolt", "--masks", tmp_path / "masks", "--out", out)
+    assert predict(monkeypatch, *asked) == 3
+    assert len(rows_of(out)) == 1
+
+
 def test_files_are_named_like_their_images(tmp_path):
     images = [tmp_path / name for name in ("a/0.png", "b/0.png", "b/0.jpg")]
     names = [str(name) for name in file_names(images).values()]
@@ -142,6 +167,8 @@ def test_images_are_named_in_many_ways(raw):
     assert asked_images([f"{folder}/*.png"], []) == whole
     assert asked_images([f"{raw}/bo*/test/good"], []) == whole
     assert asked_images(["-", str(whole[0])], [f"{whole[1]}\n", "\n", f"{whole[0]}\n"]) == [whole[1], whole[0]]
+    assert asked_images(["-"], ["img[1].png\n"]) == [Path("img[1].png")]
+    assert asked_images([str(whole[0]), f"{folder}/../good/{whole[0].name}"], []) == [whole[0]]
     for nothing in ([f"{folder}/*.jpg"], ["-"], [str(raw / "bolt/none*")]):
         with pytest.raises(AskedError):
             asked_images(nothing, [])
@@ -153,6 +180,7 @@ def test_a_command_that_fails_has_its_own_status(raw, tmp_path, monkeypatch, cap
     assert predict(monkeypatch, image, "--product", "screw") == 3
     assert predict(monkeypatch, image, "--out", tmp_path / "p.xlsx") == 3
     assert predict(monkeypatch, image, "--source", tmp_path) == 3
+    assert predict(monkeypatch, image, "--foo") == 3
     assert "product 'screw' is not known" in capsys.readouterr().err
 
 

@@ -99,7 +99,7 @@ def test_a_product_is_not_rolled_back_into_another_world(copy):
     assert "lists no product screw" in refusal("screw")
     kept = (folder / "0.png").read_bytes()
     (folder / "0.png").write_bytes((folder / "1.png").read_bytes())
-    assert "neither Git nor DVC holds these: data/raw/small/washer/test/good/0.png" in refusal()
+    assert "other, new or missing are data/raw/small/washer/test/good/0.png" in refusal()
     (folder / "0.png").write_bytes(kept)
 
     lock = (copy.root / "dvc.lock").read_text()

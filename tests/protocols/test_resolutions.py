@@ -12,7 +12,7 @@ def test_nothing_is_proposed_where_the_view_suits(sides):
 
 def test_large_images_ask_for_a_finer_view():
     said = proposal({"bolt": 300, "nut": 896}, 224)
-    for part in ("nut's 896 pixels", "2.5", "preset accurate"):
+    for part in ("nut's 896 pixels", "2.5", "larger img_size"):
         assert part in said
     assert proposal({"bolt": 300, "nut": 896}, 2 * 448) is None
 

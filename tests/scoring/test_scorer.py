@@ -24,6 +24,11 @@ def test_images_that_are_judged_as_if_left_out_calibrate_too():
     assert len(many.unchanged_scores) == 70
     both = {"a": held["a"], "b": held["a"]}
     assert len(scorer_of(Score.of("a", "b"), both, left_out=left_out).unchanged_scores) == 10
+    images = scorer_of(Score(image=("a",), map=("a", "b")), both, left_out=left_out)  # a map that is not known of them
+    assert len(images.unchanged_scores) == 70
+    assert images.threshold(0.05) < np.inf
+    assert images.pixel_threshold(0.05) == np.inf
+    assert images.pixel_threshold(0.1) < np.inf
 
 
 @pytest.mark.parametrize("alarm_for", ["session", "shifted"])

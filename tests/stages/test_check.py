@@ -159,6 +159,12 @@ def test_a_region_of_interest_changes_one_products_score_alone_and_must_belong_t
     (region.parent / ".gitkeep").touch()
     Image.new("L", (4, 4), 255).save(region)
     assert changed(before, write(paths, {})) == {"products/brick/score.json"}
+    Image.new("L", (4, 4), 0).save(region)
+    with pytest.raises(ParamsError, match=r"brick\.png marks nothing"):
+        write(paths, {})
+    region.write_text("no image")
+    with pytest.raises(ParamsError, match=r"brick\.png"):
+        write(paths, {})
     region.rename(paths.regions.of("brack"))
     with pytest.raises(ParamsError, match=r"brack\.png is the region of no product"):
         write(paths, {})
