@@ -40,8 +40,7 @@ VARIANTS |= {
         "suspects": suspected,
         "baselines": [],
     }
-    for contaminated in (0.0, 0.1, 0.05)
-    for suspected in (0.0, 0.1)
+    for contaminated, suspected in ((0.1, 0.0), (0.1, 0.1), (0.0, 0.1), (0.05, 0.0), (0.05, 0.1))
 }
 
 
@@ -181,6 +180,36 @@ def left_out_choices(probes: list[dict[str, Any]], metric: str) -> str:
     return Table(["product", "chosen on the others", metric, "best here", metric], rows).markdown()
 
 
+def followed_probe(probes: list[dict[str, Any]], metric: str) -> str:
+    """What following the probe is worth over all scores and baselines, beside always taking the default.
+
+    Args:
+        probes: content of metrics/probe.json, one per seed.
+        metric: image_auroc or pixel_ap.
+
+    Returns:
+        Markdown, with the means over the products that are not "narrow".
+    """
+    rows, sums = [], []
+    for product in probes[0]:
+        runs = [probe[product]["candidates"] for probe in probes]
+        keys = (f"probe_{metric}", f"test_{metric}")
+        known = [{name: [each[key] for key in keys] for name, each in run.items()} for run in runs]
+        known = [{name: pair for name, pair in run.items() if None not in pair} for run in known]
+        if not all(known):
+            continue
+        chosen = [max(run, key=lambda name, run=run: run[name][0]) for run in known]
+        values = [
+            float(np.mean([run[name][1] for run, name in zip(known, names, strict=True)]))
+            for names in (chosen, ["combined"] * len(known))
+        ]
+        values.append(float(np.mean([max(pair[1] for pair in run.values()) for run in known])))
+        rows.append([product, ", ".join(dict.fromkeys(chosen)), *map(cell, values)])
+        sums += [values] if product != "narrow" else []
+    rows.append(["mean without narrow", "", *map(cell, np.mean(sums, axis=0).tolist())])
+    return Table(["product", "first by the probe", "its test value", "always combined", "the best"], rows).markdown()
+
+
 def main() -> None:
     """Runs what is missing, and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -263,10 +292,14 @@ def main() -> None:
     for metric in ("image_auroc", "pixel_ap"):
         print(f"\n### Scores and baselines, leave-one-product-out: {metric}, product given, {last}\n")
         print(left_out_choices(probes, metric) if probes else "not run yet")
+    for metric in ("image_auroc", "pixel_ap"):
+        print(f"\n### Following the probe: {metric}, product given, {last}\n")
+        print(followed_probe(probes, metric) if probes else "not run yet")
     for metric in ("image_auroc_own_expert", "pixel_ap_own_expert", recall):
         title = metric.removesuffix("_own_expert")
         print(f"\n### Contaminated training images: {title}, product given, {last}, one seed\n")
-        print(table({name: of_variant(name, metric) for name in VARIANTS if "suspects" in name}, names))
+        clean = {"clean": lambda name, metric=metric: [seeds[last][0][name].get(metric)]}
+        print(table(clean | {name: of_variant(name, metric) for name in VARIANTS if "suspects" in name}, names))
 
 
 if __name__ == "__main__":
