@@ -48,7 +48,8 @@ def test_a_product_is_enrolled_and_retired_and_nothing_older_moves(done, copy, t
 
 def test_an_enrollment_that_fails_is_undone(copy, tmp_path):
     write_product(tmp_path / "rivet", 7)
-    (copy.root / "stages/train.py").write_text("raise SystemExit('no learning today')\n")
+    stage = copy.root / "stages/train.py"
+    stage.write_text(stage.read_text().replace("paths = Paths(Path())", "raise SystemExit('no learning today')", 1))
     copy.commit()
     failed = copy.command("moleflow", "enroll", "rivet", str(tmp_path / "rivet"), check=False)
     assert failed.returncode == 1
