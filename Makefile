@@ -28,7 +28,7 @@ bench: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" pytest -q -o addopts= tests/benchmarks --benchmark-only --benchmark-quiet --benchmark-json=.bench.json
 	$(BIN)/python tests/benchmarks/bench_table.py .bench.json
 
-# The tables of docs/quality.md about routing, unknown products, alarms and contaminated training images; hours for several
+# The tables of docs/quality.md: detection, routing, unknown products, alarms and contaminated training images; hours for several
 # commits and seeds. QUALITY_FLAGS="--root FOLDER --commits e03b841 HEAD --seeds 0 1 2"; runs are kept in .quality.
 quality: .venv/ready
 	$(BIN)/python tests/benchmarks/quality.py .quality $(QUALITY_FLAGS)
