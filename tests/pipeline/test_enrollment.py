@@ -1,6 +1,4 @@
-"""A product added, shown, taken away and rolled back by a command each, under real DVC; a failure that is undone."""
-
-import csv
+"""A product added, shown and taken away by a command each, under real DVC; a failure that is undone."""
 
 import pytest
 from projects import git, stages_run, write_product
@@ -63,51 +61,3 @@ def test_an_enrollment_that_fails_is_undone(copy, tmp_path):
         assert refused.returncode == 1
         assert reason in refused.stderr
     assert git(copy.root, "status", "--porcelain") == ""
-
-
-def test_an_older_commit_still_judges_and_gives_a_product_back(done, copy):
-    rev = git(copy.root, "rev-parse", "HEAD").strip()
-
-    def predictions(*options):
-        said = copy.command("moleflow", "predict", "data/raw/small/washer/test", *options, check=False)
-        assert said.returncode < 3, said.stderr
-        return list(csv.DictReader(said.stdout.splitlines()))
-
-    before = predictions()
-    own = {path: md5 for path, md5 in done.hashes().items() if "washer" in path or path.endswith("experts/t2")}
-    copy.command("moleflow", "retire", "washer")
-    copy.commit()
-    assert predictions("--rev", rev) == before != predictions()
-
-    assert "none moved" in copy.command("moleflow", "rollback", "washer", rev).stdout
-    assert own.items() <= copy.hashes().items()
-    assert copy.metrics("classes") == done.metrics("classes")
-
-    said = copy.command("moleflow", "recalibrate", "washer", "data/raw/small/washer/test/good").stdout
-    assert stages_run(said) == {"check", "recalibrate@washer", "evaluate", "report"}
-    assert "none moved" in said
-    assert "washer, now: an alarm above " in said
-
-
-def test_a_product_is_not_rolled_back_into_another_world(copy):
-    rev, folder = git(copy.root, "rev-parse", "HEAD").strip(), copy.root / "data/raw/small/washer/test/good"
-
-    def refusal(name="washer"):
-        refused = copy.command("moleflow", "rollback", name, rev, check=False)
-        assert refused.returncode == 1
-        return refused.stderr
-
-    assert "lists no product screw" in refusal("screw")
-    kept = (folder / "0.png").read_bytes()
-    (folder / "0.png").write_bytes((folder / "1.png").read_bytes())
-    assert "other, new or missing are data/raw/small/washer/test/good/0.png" in refusal()
-    (folder / "0.png").write_bytes(kept)
-
-    lock = (copy.root / "dvc.lock").read_text()
-    flow = next(dep["md5"] for dep in copy.lock()["stages"]["base"]["deps"] if dep["path"] == "moleflow/flow")
-    (copy.root / "dvc.lock").write_text(lock.replace(flow, "0" * 32 + ".dir"))
-    assert "other code or another base today: moleflow/flow" in refusal()
-    (copy.root / "dvc.lock").write_text(lock)
-
-    copy.edit(epochs=3)
-    assert "params.yaml`, data/check/tasks/t2.json" in refusal()
