@@ -20,7 +20,7 @@ from moleflow.config.params import read_params
 from moleflow.config.products import ProductClass
 from moleflow.files.committed import committed, lock_stages
 from moleflow.files.order import PER_PRODUCT
-from moleflow.files.params_file import put_product
+from moleflow.files.params_file import put_product, set_recalibration
 from moleflow.files.paths import Paths
 from moleflow.images.index_table import read_index
 from moleflow.revisions import RevisionError, fetch
@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     before = product_digests(paths)
     with all_or_nothing(paths), ExitStack() as stack:
         put_product(name, line, paths.params)
+        set_recalibration(name, then.get("recalibrations", {}).get(name), paths.params)
         refresh_check(paths)
         _require_parameters(paths, entries, rev)
         stack.enter_context(_images_restored(paths, name, line, rev))

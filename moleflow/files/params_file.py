@@ -52,12 +52,12 @@ def put_product(name: str, line: ProductClass, path: Path) -> None:
     write()
 
 
-def set_recalibration(name: str, folder: str, path: Path) -> None:
+def set_recalibration(name: str, folder: str | None, path: Path) -> None:
     """Lists a folder of normal images that a product is calibrated anew by.
 
     Args:
         name: the product.
-        folder: the folder.
+        folder: the folder; None to take it off the list.
         path: the file.
 
     Raises:
@@ -66,7 +66,10 @@ def set_recalibration(name: str, folder: str, path: Path) -> None:
     content, write = _opened(path)
     if name not in content["classes"]:
         raise ParamsError(f"{path} lists no product {name}, only {', '.join(content['classes'])}")
-    content["recalibrations"][name] = folder
+    if folder is None:
+        content["recalibrations"].pop(name, None)
+    else:
+        content["recalibrations"][name] = folder
     write()
 
 

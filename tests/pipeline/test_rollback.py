@@ -30,6 +30,10 @@ def test_an_older_commit_still_judges_and_gives_a_product_back(done, copy):
     assert stages_run(said) == {"check", "recalibrate@washer", "evaluate", "report"}
     assert "none moved" in said
     assert "washer, now: an alarm above " in said
+    assert copy.metrics("classes") != done.metrics("classes")
+    copy.command("moleflow", "rollback", "washer", rev)
+    assert copy.params()["recalibrations"] == {}
+    assert copy.metrics("classes") == done.metrics("classes")
 
 
 def test_a_product_is_not_rolled_back_into_another_world(copy):
