@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from moleflow.config.params import ParamsError
+from moleflow.datasets.overview import block
 from moleflow.evaluation.records import Records
 from moleflow.files.artifacts import read_json
 from moleflow.files.order import read_order
@@ -40,9 +41,4 @@ def run(arguments: argparse.Namespace) -> None:
     cost = read_json(paths.costs)["products"].get(name, {})
     known = None not in (cost.get("seconds"), cost.get("bytes"))
     spent = f"{cost['seconds']:.0f} s, {cost['bytes'] / 1e6:.1f} MB written" if known else "not measured here"
-    facts = {**found.facts, "cost": spent}
-    print(
-        "\n".join(
-            [name, *(f"  {what}: {text}" for what, text in facts.items()), *map("  note: {}".format, found.notes)]
-        )
-    )
+    print(f"{name}\n{block({**found.facts, 'cost': spent}, found.notes)}")

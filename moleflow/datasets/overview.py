@@ -32,9 +32,20 @@ class Overview:
 
     def __str__(self) -> str:
         """One line for each fact and note."""
-        return "\n".join(
-            [*(f"  {what}: {found}" for what, found in self.facts.items()), *map("  note: {}".format, self.notes)]
-        )
+        return block(self.facts, self.notes)
+
+
+def block(facts: dict[str, str], notes: list[str]) -> str:
+    """What there is to say of a product, for the terminal.
+
+    Args:
+        facts: what it is to what was found.
+        notes: sentences about what is odd.
+
+    Returns:
+        One line for each fact and note.
+    """
+    return "\n".join([*(f"  {what}: {found}" for what, found in facts.items()), *map("  note: {}".format, notes)])
 
 
 def overview(

@@ -266,7 +266,8 @@ class Records:
         stored = open_split(self.paths.probes.of(name), "probe")
         probe = probe_of(stored.images, stored.masks(), self.size)
         statistics = read_record(self.paths.statistics.of(name))
-        scores = {**SCORES, self.score(name): self._scorer(name).score}
+        used = self._scorer(name)
+        scores = {**SCORES, name_of(used.score): used.score}
         candidates = {score: (kinds, statistics) for score, kinds in scores.items()}
         for baseline in baselines:
             candidates[baseline] = Score.of("distance"), read_record(self.paths.baselines.of(baseline), name)
@@ -274,7 +275,7 @@ class Records:
         metrics = {}
         for candidate, (score, record) in candidates.items():
             try:
-                scorer = Scorer.of(score, settings, record, region=self._region(name), pixels=False)
+                scorer = Scorer.of(score, settings, record, region=used.region, pixels=False)
             except ScoreError:  # there is no memory bank, or there are no Gaussians
                 continue
             metrics[candidate] = {

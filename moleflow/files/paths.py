@@ -115,8 +115,7 @@ class Paths:
         Returns:
             data/recalibrations/<product>.safetensors if there is one, or else data/scorers/<product>.safetensors.
         """
-        anew = Folder(self.recalibrations, self.scorers.suffix).of(product)
-        return anew if anew.exists() else self.scorers.of(product)
+        return self._anew_or(self.scorers.of(product))
 
     def scores_of(self, product: str) -> Path:
         """A product's scores: by the thresholds of new images, or as they were.
@@ -127,8 +126,11 @@ class Paths:
         Returns:
             data/recalibrations/<product>.h5 if there is one, or else data/scores/<product>.h5.
         """
-        anew = Folder(self.recalibrations, self.scores.suffix).of(product)
-        return anew if anew.exists() else self.scores.of(product)
+        return self._anew_or(self.scores.of(product))
+
+    def _anew_or(self, first: Path) -> Path:
+        anew = self.recalibrations / first.name
+        return anew if anew.exists() else first
 
     def prototype_of(self, product: str, task: str) -> Path:
         """A product's prototype.
