@@ -10,7 +10,7 @@ TORCH_FLAGS ?=
 SOURCE_ONLY := FrEIA antlr4-python3-runtime
 BIN := .venv/bin
 
-.PHONY: repro test lint bench quality device-check device-packages lock resolve
+.PHONY: repro test lint bench quality resolutions device-check device-packages lock resolve
 
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -32,6 +32,11 @@ bench: .venv/ready
 # commits and seeds. QUALITY_FLAGS="--root FOLDER --commits e03b841 HEAD --seeds 0 1 2"; runs are kept in .quality.
 quality: .venv/ready
 	$(BIN)/python tests/benchmarks/quality.py .quality $(QUALITY_FLAGS)
+
+# Views, backbones and presets with their seconds and bytes, for docs/quality.md; minutes to half an hour a row. It shares
+# the folder of `make quality`. RESOLUTION_FLAGS="--root FOLDER --rows fast default accurate"
+resolutions: .venv/ready
+	$(BIN)/python tests/benchmarks/resolutions.py .quality $(RESOLUTION_FLAGS)
 
 # Whether an accelerator computes what the processor does, and how fast it is; with the torch of DEVICE_PYTHON, and no
 # network. Packages that this Python lacks may lie in .device-packages.

@@ -6,10 +6,11 @@ How to train is `moleflow.learning.training.Recipe`.
 
 from torch import Tensor
 
-from moleflow.config.params import Config, Count, NonNegative
+from moleflow.config.params import Above, Config, Count, NonNegative
 from moleflow.config.registry import choose
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.normal_patches import NormalPatches
+from moleflow.features.position_gaussians import announce_covariances
 from moleflow.features.prototype import Prototype
 from moleflow.flow.density import Density
 from moleflow.flow.relative import RelativeLikelihood
@@ -51,6 +52,7 @@ class NormalConfig(Config):
 
     memory_size: Count
     gaussian_rank: Count
+    feature_memory: Above
     seed: Count
 
     def learn(
@@ -65,8 +67,12 @@ class NormalConfig(Config):
         Returns:
             By product what is kept.
         """
+        if self.gaussian_rank:
+            shape = next(iter(features.values())).shape[1:]
+            announce_covariances("gaussian_rank above 0", shape, self.feature_memory)
+        sizes = self.model_dump(exclude={"feature_memory"})
         return {
-            product: NormalPatches.of(product_features, prototypes[product].layers, **self.model_dump())
+            product: NormalPatches.of(product_features, prototypes[product].layers, **sizes)
             for product, product_features in features.items()
         }
 

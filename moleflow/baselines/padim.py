@@ -1,13 +1,11 @@
 """One Gaussian per patch position, as in PaDiM."""
 
-import sys
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from moleflow.features.image_features import ImageFeatures
-from moleflow.features.position_gaussians import PositionMoments
+from moleflow.features.position_gaussians import PositionMoments, announce_covariances
 
 
 class PaDiM:
@@ -24,15 +22,8 @@ class PaDiM:
             features: patch features of training images, (N, H, W, C).
             feature_memory: GiB of them that are held at once; says so first if the covariances take more than that.
         """
-        _, height, width, channels = features.shape
-        table = 4 * height * width * channels**2 / 2**30
-        if table > feature_memory:
-            print(
-                f"padim holds {table:.2g} GiB for a product, a covariance of {channels}×{channels} for each of "
-                f"{height}×{width} patches: more than feature_memory: {feature_memory:g}; a smaller grid or embed_dim "
-                "takes less",
-                file=sys.stderr,
-            )
+        _, height, _, channels = features.shape
+        announce_covariances("padim", features.shape[1:], feature_memory)
         moments = PositionMoments.of(features)
         self.mean = moments.mean
         self.inverse_covariance = moments.products  # in place: it is the largest thing there is

@@ -4,7 +4,8 @@
 `elpv-dataset` (Buerhop-Lutz et al., 2018): real defects, no masks. `brick`, `grass` and `gravel`
 are the photographs that scikit-image ships, cut into 16 tiles each: training crops come from 12 of
 them, test crops from the other 4, and the defects are painted, so that their masks are exact. `narrow` are crops of
-its photograph of a cameraman, for the scenario dev alone.
+its photograph of a cameraman, for the scenario dev alone; `retina`, `hubble` and `motorcycle` are large crops with
+defects that are small beside them, for the scenario large.
 """
 
 import shutil
@@ -16,6 +17,7 @@ import pandas as pd
 from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage import data, draw
+from skimage.color import rgb2gray
 
 from moleflow.config.registry import choose
 
@@ -36,6 +38,13 @@ _TRAIN_TILES = [(row, column) for row in range(4) for column in range(4) if (row
 _NARROW_STEP, _NARROW_SIDE, _NARROW_START = 2, 10, 60  # pixels, crops per side, pixels
 _LATER_SHIFT, _LATER_SIDE, _LATER_LIGHT = 40, 6, 0.9
 
+# Large products: crops of one photograph whose corners are drawn at random, so that they overlap: 640 pixels hold 4
+# independent crops of retina (1411 pixels a side), 1 of hubble (872×1000), 448 hold 1 of each of motorcycle's two
+# views (500×741). They show what a view resolves, and nothing of how normal images of another day differ.
+_LARGE_TRAIN, _LARGE_GOOD, _LARGE_PER_DEFECT = 60, 20, 5
+_LARGE = {"retina": ([data.retina], 640), "hubble": ([data.hubble_deep_field], 640)}
+_LARGE["motorcycle"] = ([lambda: data.stereo_motorcycle()[0], lambda: data.stereo_motorcycle()[1]], 448)
+
 _TEXTURES = {"brick": data.brick, "grass": data.grass, "gravel": data.gravel}
 
 
@@ -49,6 +58,8 @@ def write_demo(root: Path) -> None:
     for number, name in enumerate(_TEXTURES):
         _write_texture(root / name, name, np.random.default_rng([0, 2 + number]))
     _write_narrow(root / "narrow", np.random.default_rng([0, 5]))
+    for number, name in enumerate(_LARGE):
+        _write_large(root / name, name, np.random.default_rng([0, 6 + number]))
 
 
 def _save(path: Path, image: np.ndarray) -> None:
@@ -108,6 +119,26 @@ def _write_narrow(folder: Path, rng: np.random.Generator) -> None:
         image, mask = _DEFECTS[defect](crop, foreign, rng)
         _save(folder / f"test/{defect}/{number:03d}.png", image)
         _save(folder / f"ground_truth/{defect}/{number:03d}_mask.png", mask)
+
+
+def _write_large(folder: Path, name: str, rng: np.random.Generator) -> None:
+    views, side = _LARGE[name]
+    photographs = [np.rint(255 * rgb2gray(view())).astype(np.uint8) for view in views]
+    foreign = np.pad(data.brick(), (0, max(0, side - 512)), mode="reflect")[:side, :side]
+
+    def crop() -> np.ndarray:
+        photograph = photographs[rng.integers(len(photographs))]
+        row, column = (rng.integers(0, length - side + 1) for length in photograph.shape)
+        return np.clip(photograph[row : row + side, column : column + side] * rng.uniform(0.95, 1.05), 0, 255)
+
+    for split, count in (("train", _LARGE_TRAIN), ("test", _LARGE_GOOD)):
+        for number in range(count):
+            _save(folder / f"{split}/good/{number:03d}.png", crop().astype(np.uint8))
+    for defect, paint in _DEFECTS.items():
+        for number in range(_LARGE_PER_DEFECT):
+            image, mask = paint(crop(), foreign, rng)
+            _save(folder / f"test/{defect}/{number:03d}.png", image)
+            _save(folder / f"ground_truth/{defect}/{number:03d}_mask.png", mask)
 
 
 def _crop(photograph: np.ndarray, tiles: list[tuple[int, int]], rng: np.random.Generator) -> np.ndarray:

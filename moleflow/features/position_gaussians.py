@@ -1,5 +1,6 @@
 """One Gaussian for every position of a patch: how a product's normal patches vary at their place."""
 
+import sys
 from copy import copy
 
 import torch
@@ -12,6 +13,24 @@ from moleflow.files.feature_store import READ_AT_ONCE
 
 SPARE, ITERATIONS = 8, 4  # directions beside those that are wanted, and products with the covariance, in the search
 RIDGE = 0.1  # added to every variance; standardized channels vary by 1 over all positions
+
+
+def announce_covariances(owner: str, shape: tuple[int, ...], memory: float) -> None:
+    """Says before it begins that covariances of all positions take more memory than features may.
+
+    Args:
+        owner: what holds them.
+        shape: of an image's patch features, (H, W, C).
+        memory: GiB of features that are held at once, `feature_memory`.
+    """
+    height, width, channels = shape
+    table = 4 * height * width * channels**2 / 2**30
+    if table > memory:
+        print(
+            f"{owner} holds {table:.2g} GiB for a product, a covariance of {channels}×{channels} for each of "
+            f"{height}×{width} patches: more than feature_memory: {memory:g}; a smaller grid or embed_dim takes less",
+            file=sys.stderr,
+        )
 
 
 class PositionMoments:

@@ -63,6 +63,13 @@ DATASETS = {
             "deeppcb": "deeppcb_640",
         },
     ),
+    "large": Dataset(  # what resolutions are compared on
+        "mvtec",
+        ("1-1",),
+        {"default": "retina hubble motorcycle deeppcb"},
+        root="data/raw/demo",
+        folders={"deeppcb": "deeppcb_640"},
+    ),
     "mvtec": Dataset(
         "mvtec",
         ("1-1", "3-3", "5-5", "14-1", "10-5", "10-1x5"),

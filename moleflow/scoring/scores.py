@@ -60,6 +60,7 @@ SCORES: dict[str, Score] = {
     "relative": Score.of("relative"),
     "distances": Score(image=("memory", "gaussian"), map=("memory", "latent")),
     "combined": Score(image=("memory", "gaussian", "relative"), map=("memory", "latent")),
+    "memory_relative": Score(image=("memory", "relative"), map=("memory", "latent")),
     "hybrid": Score.of("nll", "latent", "memory"),
 }
 BY_PROBE = "probe"  # `score: probe`: each product's own probe chooses among these

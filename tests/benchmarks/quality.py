@@ -19,16 +19,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from quality_tables import APART, Classes, detection, followed_probe, left_out_choices, means_by_run, table  # noqa: E402
 
 from moleflow.config.products import ProductClass  # noqa: E402
-from moleflow.files.params_file import write_params, write_products  # noqa: E402
 from moleflow.protocols.presets import PRESETS  # noqa: E402
 from moleflow.protocols.scenarios import scenario  # noqa: E402
 
+OF_SCENARIOS = {"narrow", "retina", "hubble", "motorcycle"}  # the demo writes them for scenarios alone
 # Of the newest commit, one seed each.
 VARIANTS: dict[str, dict[str, Any]] = {"shifted": {"alarm_for": "shifted"}, "original": PRESETS["original"]}
 VARIANTS |= {
@@ -41,13 +43,24 @@ VARIANTS |= {
 }
 
 
-def products_of(root: str | None, narrow: Path, order: str = "default") -> dict[str, ProductClass]:
-    """The dev set, with absolute paths where images are not the commit's own."""
-    products = scenario("dev", "1-1", root=root and str(Path(root).absolute()), order=order)
+def demo_of(folder: Path) -> Path:
+    """The demo's products as today's code writes them, for commits that knew fewer."""
+    demo = folder / "demo/data/raw/demo"
+    if not demo.is_dir():
+        shell(ROOT, "git", "clone", "-q", str(ROOT), str(folder / "demo"))
+        shell(folder / "demo", sys.executable, "-m", "stages.check")
+        shell(folder / "demo", sys.executable, "-m", "stages.demo")
+    return demo
+
+
+def products_of(root: str | None, demo: Path, order: str = "default", dataset: str = "dev") -> dict[str, ProductClass]:
+    """The products of a scenario, with absolute paths where images are not the default run's own."""
+    products = scenario(dataset, "1-1", root=root and str(Path(root).absolute()), order=order)
     missing = [name for name, line in products.items() if line.path.startswith("/") and not Path(line.path).is_dir()]
     if missing or root is None:
         print(f"left out, since their folders are missing: {', '.join(missing) or 'all of --root'}\n", file=sys.stderr)
-    products["narrow"] = products["narrow"].model_copy(update={"path": str(narrow)})
+    for name in sorted(products.keys() & OF_SCENARIOS):
+        products[name] = products[name].model_copy(update={"path": str(demo / name)})
     return {name: line for name, line in products.items() if name not in missing}
 
 
@@ -64,6 +77,14 @@ def shell(folder: Path, *command: str) -> str:
     return done.stdout
 
 
+def set_params(file: Path, products: dict[str, ProductClass], changes: dict[str, Any]) -> None:
+    """Writes products and changed values; the commit may be older than the keys that today's code asks for."""
+    params = yaml.safe_load(file.read_text())
+    params["classes"] = {name: line.model_dump(exclude_none=True) for name, line in products.items()}
+    params["first_task"], *params["later_tasks"] = dict.fromkeys(line.task for line in products.values())
+    file.write_text(yaml.safe_dump(params | changes, sort_keys=False))
+
+
 def metrics_of(
     folder: Path, commit: str, name: str, changes: dict[str, Any], products: dict[str, ProductClass], *, run: bool
 ) -> Classes:
@@ -78,12 +99,13 @@ def metrics_of(
             shell(clone, "git", "checkout", "-q", commit)
             shell(clone, "dvc", "cache", "dir", "--local", str(folder / "cache"))
         shell(clone, "git", "checkout", "-q", ".")
-        write_products(products, clone / "params.yaml")
-        write_params(changes, clone / "params.yaml")
+        (clone / "metrics/costs.json").unlink()  # of the commit's own run
+        set_params(clone / "params.yaml", products, changes)
         print(f"{commit}, {name}: dvc repro", file=sys.stderr)
         shell(clone, "dvc", "repro")
         kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(clone / "metrics/probe.json", kept.with_suffix(".probe.json"))
+        for more in ("probe", "costs"):
+            shutil.copy(clone / f"metrics/{more}.json", kept.with_suffix(f".{more}.json"))
         shutil.copy(clone / "metrics/classes.json", kept)
     return json.loads(kept.read_text().replace('_oracle"', '_own_expert"'))
 
@@ -102,12 +124,8 @@ def main() -> None:
     folder = arguments.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     commits = [shell(ROOT, "git", "rev-parse", "--short=7", commit).strip() for commit in arguments.commits]
-    narrow = folder / "demo/data/raw/demo/narrow"
-    if not narrow.is_dir():
-        shell(ROOT, "git", "clone", "-q", str(ROOT), str(folder / "demo"))
-        shell(folder / "demo", sys.executable, "-m", "stages.check")
-        shell(folder / "demo", sys.executable, "-m", "stages.demo")
-    products = products_of(arguments.root, narrow)
+    demo = demo_of(folder)
+    products = products_of(arguments.root, demo)
     seeds = {
         commit: [
             metrics_of(folder, commit, f"seed {seed}", {"seed": seed}, products, run=run) for seed in arguments.seeds
@@ -122,7 +140,7 @@ def main() -> None:
             last,
             f"seed {seed}" if order == "default" else f"seed {seed}, {order}",
             {"seed": seed},
-            products_of(arguments.root, narrow, order),
+            products_of(arguments.root, demo, order),
             run=run,
         )
         for order in arguments.orders

@@ -17,10 +17,11 @@ def test_presets_name_keys_that_exist_and_maps_that_timm_has(params, name):
     write_params(preset, params)
     written = YAML(typ="safe").load(params)
     assert {key: written[key] for key in preset} == preset
-    size = {"img_size": 224} if preset["backbone"].startswith("vit") else {}
+    view = preset["img_size"]
+    size = {"img_size": view} if preset["backbone"].startswith("vit") else {}
     model = timm.create_model(preset["backbone"], features_only=True, out_indices=preset["layers"], **size).eval()
     with torch.inference_mode():
-        maps = model(torch.rand(1, 3, 224, 224))
+        maps = model(torch.rand(1, 3, view, view))
     patching = {key: preset[key] for key in ("neighborhood", "embed_dim", "grid", "layer_merge")}
     side = preset["grid"] or max(layer.shape[-1] for layer in maps)
     assert patch_features(maps, **patching).shape == (1, side, side, preset["embed_dim"])
