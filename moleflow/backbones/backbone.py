@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from moleflow.backbones.batch_norm import folded, trial_images
+from moleflow.backbones.batch_norm import folded, trial_image
 from moleflow.backbones.packaged_weights import PACKAGED, packaged_weights
 from moleflow.backbones.tiles import seen_in_tiles, tiled_side
 from moleflow.backbones.torchvision_repair import repair_torchvision
@@ -78,8 +78,8 @@ class Backbone(nn.Module):
         self.register_buffer("std", 255 * torch.tensor(config["std"]).view(1, 3, 1, 1))
         self.weights_digest = _digest(self.model)
         self.eval()
-        images = (trial_images(img_size) - self.mean) / self.std  # as forward does
-        self.model = folded(self.model, images).requires_grad_(False)
+        image = (trial_image(img_size) - self.mean) / self.std  # as forward does
+        self.model = folded(self.model, image).requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.to(self.device)
 

@@ -15,35 +15,40 @@ NOISE = 1e-12  # of the whole map's largest value, for channels of zeros
 
 
 @torch.no_grad()
-def folded(model: nn.Module, images: Tensor) -> nn.Module:
+def folded(model: nn.Module, image: Tensor) -> nn.Module:
     """A model in eval mode without the batch normalizations that follow a convolution.
 
     Args:
         model: returns a list of maps; it stays as it is.
-        images: inputs to try it on, one by one, normalized like its inputs, (N, 3, S, S).
+        image: to try it on, normalized like its inputs, (1, 3, S, S).
 
     Returns:
         A changed copy; the model itself if nothing can be folded or if its maps would not stay the same, as where
         something else reads the convolution's output too, or if it cannot be tried in double precision.
     """
     with _one_thread():
-        followers = _followers(model, images[:1])
-        stays = not followers or not _same_maps(model, followers, images.double())
+        followers = _followers(model, image)
+        stays = not followers or not _same_maps(model, followers, image.double())
     return model if stays else _fold(copy.deepcopy(model), followers)
 
 
-def trial_images(side: int) -> Tensor:
-    """Images of different kinds to try a model on: noise, black, white and a slope from black to white.
+def trial_image(side: int) -> Tensor:
+    """An image to try a model on: noise, black, white and a slope from black to white, a quarter each.
+
+    One image with all of them, since every process that judges images waits for it.
 
     Args:
-        side: their side in pixels.
+        side: its side in pixels.
 
     Returns:
-        RGB values in 0..255, (4, 3, side, side).
+        RGB values in 0..255, (1, 3, side, side).
     """
-    noise = 255 * torch.rand(3, side, side, generator=torch.Generator().manual_seed(0))
-    slope = torch.linspace(0, 255, side).expand_as(noise)
-    return torch.stack([noise, torch.zeros_like(noise), torch.full_like(noise, 255), slope])
+    image = 255 * torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    half = side // 2
+    image[..., :half, half:] = 0
+    image[..., half:, :half] = 255
+    image[..., half:, half:] = torch.linspace(0, 255, side - half)
+    return image
 
 
 @contextmanager
@@ -89,14 +94,13 @@ def _followers(model: nn.Module, image: Tensor) -> dict[str, str]:
     return {conv: norm for conv, norm in pairs if runs[conv] == runs[norm] == readers[conv] == 1}
 
 
-def _same_maps(model: nn.Module, followers: dict[str, str], images: Tensor) -> bool:
+def _same_maps(model: nn.Module, followers: dict[str, str], image: Tensor) -> bool:
     """Whether a copy in double precision, where rounding hides nothing, gives the same maps after folding."""
     try:
         trial = copy.deepcopy(model).double()
-        expected = [layer for image in images.split(1) for layer in trial(image)]
+        expected = trial(image)
         _fold(trial, followers)
-        folded = [layer for image in images.split(1) for layer in trial(image)]
-        return all(_alike(before, after) for before, after in zip(expected, folded, strict=True))
+        return all(_alike(before, after) for before, after in zip(expected, trial(image), strict=True))
     except Exception:  # a model may raise anything in float64, or if it uses more of a norm than its output
         return False
 
