@@ -83,6 +83,8 @@ def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
         for product, metrics in probed.items()
     }
     _add(flow, own)
+    for product in records.names:
+        flow.classes[product] |= records.feedback(product)
     flow.summary["alarm_for"] = scoring.alarm_for
     for baseline, evaluation in evaluations.items():
         _add(evaluation, {product: _probe(probed[product][baseline]) for product in records.names})

@@ -13,8 +13,9 @@ from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, load_params
 from moleflow.files.artifacts import written_whole
 from moleflow.files.costs import measured
-from moleflow.files.feature_store import SPLITS, TURNED, write_split
+from moleflow.files.feature_store import TURNED, write_split
 from moleflow.files.paths import Paths
+from moleflow.files.split_names import FEEDBACK, SPLITS
 from moleflow.images.index_table import read_index, white_of
 from moleflow.images.reading import image_pixels, rotated
 from stages.backbone_keys import BackboneConfig
@@ -30,7 +31,7 @@ class ExtractConfig(Config):
 
 @told_plainly
 def main(name: str) -> None:
-    """Writes data/features/<product>.zarr with the groups train, rotated, calibration and test.
+    """Writes data/features/<product>.zarr with the groups train, rotated, calibration, test and, if any, feedback.
 
     Args:
         name: the product.
@@ -43,6 +44,9 @@ def main(name: str) -> None:
     output = paths.features.of(name)
     groups = {split: dict.fromkeys(table.path[table.split == split], 0.0) for split in SPLITS}
     turned = _turned(list(groups["train"]), config.rotation_degrees)
+    labeled = table.path[table.split == FEEDBACK]
+    if len(labeled):
+        groups[FEEDBACK] = dict.fromkeys(labeled, 0.0)
     groups["rotated"] = {f"{path}{TURNED}{degrees}": degrees for path, degrees in turned}
     files = {image: path for image, (path, _) in zip(groups["rotated"], turned, strict=True)}
 

@@ -40,7 +40,7 @@ def main(name: str) -> None:
     root, layout = paths.root / line["path"], line["layout"]  # not by the shell: a path may hold quotes or $
     output, seen = paths.index.of(name), paths.overviews.of(name)
     with measured(paths.costs, "index", name, [output, seen]):
-        index = build_index(root, layout=layout, **config.model_dump())
+        index = build_index(root, layout=layout, feedback=paths.feedback / name, **config.model_dump())
         write_text(output, index.table.to_csv(index=False))
         write_json(seen, asdict(index.overview))
     print(f"{name}\n{index.overview}")

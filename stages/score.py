@@ -9,6 +9,7 @@ from moleflow.config.params import Config, OpenFraction, load_params
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Record, read_record, write_record
+from moleflow.files.split_names import FEEDBACK
 from moleflow.scoring.choice import chosen_score
 from moleflow.scoring.regions import read_region
 from moleflow.scoring.scorer import Scorer, save_scorer
@@ -45,7 +46,7 @@ def main(name: str) -> None:
 
 
 def save_scores(scores: Path, scorers: Path, scorer: Scorer, record: Record, promise: dict[str, Any]) -> None:
-    """Writes a scorer, and what it says of the test images.
+    """Writes a scorer, and what it says of the test images and of those that were labeled later.
 
     Args:
         scores: the file of scores.
@@ -56,6 +57,9 @@ def save_scores(scores: Path, scorers: Path, scorer: Scorer, record: Record, pro
     """
     arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
     arrays["calibration/image_score"] = scorer.unchanged_scores
+    labeled = record.group(FEEDBACK)
+    if labeled:
+        arrays[f"{FEEDBACK}/p_value"] = scorer(labeled).p_value
     rate = promise["alarm_rate"]
     thresholds = {"threshold": scorer.threshold(rate), "pixel_threshold": scorer.pixel_threshold(rate)}
     write_record(scores, Record(arrays, record.attributes | promise | thresholds))

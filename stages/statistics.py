@@ -13,10 +13,11 @@ from moleflow.features.folds import fold_numbers
 from moleflow.features.prototype import load_prototype
 from moleflow.files.artifacts import digest
 from moleflow.files.costs import measured
-from moleflow.files.feature_store import open_split
+from moleflow.files.feature_store import has_split, open_split
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import sessions_of, sources_of
 from moleflow.files.record_file import Arrays, Record, write_record
+from moleflow.files.split_names import FEEDBACK
 from moleflow.statistics.expert import Expert
 from stages.device_keys import DeviceConfig
 
@@ -29,7 +30,7 @@ class StatisticsConfig(DeviceConfig):
 
 @told_plainly
 def main(name: str, task: str) -> None:
-    """Writes data/statistics/<product>.h5 with the groups calibration, left_out, probe, perturbed and test.
+    """Writes data/statistics/<product>.h5: calibration, left_out, probe, perturbed, test and, if any, feedback.
 
     Args:
         name: the product.
@@ -61,8 +62,10 @@ def main(name: str, task: str) -> None:
             groups[split] = {"fold": fold, "session": sessions_of(made.images), "source": sources}
             if made.images:
                 groups[split] |= expert.statistics_by_fold(prototype.standardized(made), fold)
-        test = prototype.standardized(open_split(store, "test"))
-        groups["test"] = expert.statistics(test, test.images)
+        for split in ("test", FEEDBACK):
+            if has_split(store, split):
+                judged = prototype.standardized(open_split(store, split))
+                groups[split] = expert.statistics(judged, judged.images)
         arrays = {f"{split}/{key}": array for split, group in groups.items() for key, array in group.items()}
         attributes = {
             "base_digest": digest(paths.base),

@@ -96,7 +96,7 @@ def check_product(
         print(f"{product}\n  {line.path} is not there yet; `dvc repro demo` or `dvc checkout` makes it")
         return None, []
     try:
-        seen = index_of(paths, line, content).overview
+        seen = index_of(paths, product, line, content).overview
     except MoleflowError as error:
         return None, [str(error)]
     print(f"{product}\n{seen}")
@@ -110,12 +110,13 @@ def check_product(
     return seen, []
 
 
-def index_of(paths: Paths, line: ProductClass, content: dict[str, Any]) -> Index:
+def index_of(paths: Paths, product: str, line: ProductClass, content: dict[str, Any]) -> Index:
     """A product's index, as the stage would make it.
 
     Args:
         paths: the repository's paths.
-        line: the product's line.
+        product: its name.
+        line: its line.
         content: value by key of params.yaml, the line's own included.
 
     Returns:
@@ -125,7 +126,8 @@ def index_of(paths: Paths, line: ProductClass, content: dict[str, Any]) -> Index
         MoleflowError: what the stage refuses.
     """
     settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})
-    return build_index(paths.root / line.path, layout=line.layout, **settings.model_dump())
+    feedback = paths.feedback / product
+    return build_index(paths.root / line.path, layout=line.layout, feedback=feedback, **settings.model_dump())
 
 
 def _print_needs(seen: Overview, content: dict[str, Any], *, may_cross: bool) -> None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "retire": "take a product away; its images stay, and no other artifact moves",
     "recalibrate": "set a product's thresholds by new normal images, without training",
     "rollback": "make a product what it was at a commit; no other artifact moves",
+    "label": "say of images whether they are normal; they are judged and calibrate, and nothing learns from them",
     "predict": "judge images by what the pipeline learned",
     "results": "print the metrics of the checked-out commit as tables",
     "table": "print mean ± std over the experiments of a commit that differ only in seed or task order",

@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> None:
     paths, name = Paths(Path()), arguments.name
     products = load_products(paths.params)
     require_other_products(name, list(products.classes), paths.params)
-    region = paths.regions.of(name)
-    if region.exists():
-        raise ParamsError(f"{region} belongs to {name}; move it elsewhere or remove it first")
+    for kept in (paths.regions.of(name), paths.feedback / name):
+        if kept.exists():
+            raise ParamsError(f"{kept} belongs to {name}; move it elsewhere or remove it first")
     if not arguments.retrain:
         task = products.classes[name].task
         others = [other for other, line in products.classes.items() if line.task == task and other != name]

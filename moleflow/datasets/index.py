@@ -14,6 +14,7 @@ from tqdm import tqdm
 from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
 from moleflow.datasets.contamination import contaminated
+from moleflow.datasets.feedback import feedback_samples, wrong_feedback
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.mistakes import all_alike, linked_folders, too_few, wrong_masks, wrong_numbers, wrong_paths
 from moleflow.datasets.oddities import left_out, oddities
@@ -22,6 +23,7 @@ from moleflow.datasets.picture import Picture, examine
 from moleflow.datasets.sample import DatasetError, Sample
 from moleflow.datasets.sieves import DUPLICATES, UNREADABLE, Sieved
 from moleflow.files.artifacts import digest
+from moleflow.files.split_names import FEEDBACK
 from moleflow.images.bit_depth import BitDepth, find_white, has_white
 from moleflow.images.decoding import ImageError
 from moleflow.images.listing import list_files
@@ -31,9 +33,9 @@ class Index(NamedTuple):
     """A product's images, and what is to be said of its folder.
 
     Attributes:
-        table: one row per image: path, split ("train", "calibration", "test"), label, defect, mask (empty for none),
-            white (see `moleflow.images.bit_depth.find_white`; nan for none), digest and mask_digest (SHA-256 of the
-            files, so that later stages notice a change).
+        table: one row per image: path, split ("train", "calibration", "test", "feedback"), label, defect, mask (empty
+            for none), white (see `moleflow.images.bit_depth.find_white`; nan for none), digest and mask_digest (SHA-256
+            of the files, so that later stages notice a change).
         overview: what was found.
     """
 
@@ -51,6 +53,7 @@ def build_index(
     bit_depth: BitDepth,
     max_megapixels: float,
     contamination: float,
+    feedback: Path | None = None,
 ) -> Index:
     """Lists a product's images after reading every one of them.
 
@@ -64,6 +67,7 @@ def build_index(
         bit_depth: bits of images that hold more than 8, see `moleflow.images.bit_depth.find_white`.
         max_megapixels: larger files count as unreadable.
         contamination: share of the training images that defective test images take the place of.
+        feedback: folder of images that were labeled later; they come last, and change nothing about the others.
 
     Returns:
         The index.
@@ -75,6 +79,7 @@ def build_index(
             two to learn from, all the same picture, masks of another size than their images, folders that are links,
             the same picture in two splits, files that cannot be read.
     """
+    labels = feedback_samples(feedback) if feedback else []
     samples = choose(LAYOUTS, layout, "layout")(root)
     normal = [sample for sample in samples if sample.split != "test"]
     test = [sample for sample in samples if sample.split == "test"]
@@ -86,15 +91,18 @@ def build_index(
     found.mistakes += wrong_masks(readable) + all_alike(root, readable)
     used = found.sieve(choose(DUPLICATES, duplicates, "duplicates")(readable))
     used = found.sieve(contaminated(used, contamination))
+    labeled = _without_white(_examined(root.name, labels, [FEEDBACK] * len(labels), max_megapixels), white)
+    found.mistakes += wrong_feedback(labeled, used)
     found.mistakes += too_few(root, used, pictures, len(normal), calibration_fraction)
     _refuse(root, found.mistakes)
     others = left_out(root, normal + test)
+    found.notes += [f"{len(labeled)} labeled later, which are judged and not learned from"] if labeled else []
     found.notes += oddities(used, white) + [
         f"{len(files)} files {group} left out, neither images nor masks of this layout; the first is {files[0]}"
         for group, files in others.items()
     ]
     seen = overview(used, pictures, sum(map(len, others.values())), found.notes, white)
-    return Index(pd.DataFrame([_row(picture, white) for picture in used]), seen)
+    return Index(pd.DataFrame([_row(picture, white) for picture in used + labeled]), seen)
 
 
 class _Findings:

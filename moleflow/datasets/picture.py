@@ -17,7 +17,7 @@ class Picture:
 
     Attributes:
         sample: what its layout says of it.
-        split: "train", "calibration" or "test".
+        split: "train", "calibration", "test" or "feedback".
         content: SHA-256 of its pixels as a viewer shows them; empty if it cannot be read.
         size: width and height in pixels.
         kind: numpy's name of the type of its values; "uint8" up to 8 bits.

@@ -21,7 +21,7 @@ class Sample:
     Attributes:
         path: the image.
         split: "train" (normal images to learn from), "calibration" (normal images that the data set
-            itself keeps apart) or "test".
+            itself keeps apart), "test" or "feedback" (labeled later).
         label: 0 normal, 1 defective.
         defect: kind of defect, "good" for a normal image.
         mask: mask of the defect, or a folder of several that count together; None if it was not marked, or for a normal

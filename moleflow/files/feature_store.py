@@ -1,8 +1,8 @@
 """Feature stores: raw layer maps in zarr, one group per split; the only file that imports zarr.
 
-A store is a folder with the groups `train`, `rotated`, `calibration` and `test`; that of the probe has `probe`
-and `perturbed`. Each group is complete by itself (its own attributes and arrays), so a stage can depend on one of
-them and see no other.
+A store is a folder with the groups `train`, `rotated`, `calibration` and `test`, and `feedback` where images were
+labeled; that of the probe has `probe` and `perturbed`. Each group is complete by itself (its own attributes and
+arrays), so a stage can depend on one of them and see no other.
 """
 
 import hashlib
@@ -19,7 +19,6 @@ from torch import Tensor
 from moleflow.config.errors import MoleflowError
 from moleflow.files.artifacts import FORMAT, require_format
 
-SPLITS = ("train", "calibration", "test")
 NORMAL = ("train", "rotated", "calibration")  # rotated: copies of the training images, in their order; often none
 TURNED = " turned by "  # a rotated copy is called <path of its image> turned by <degrees>
 SHARD = 64  # images per shard: about 10 MB each, few enough files for DVC to hash
@@ -194,6 +193,19 @@ class Split:
 
     def _broken(self, reason: str) -> StoreError:
         return StoreError(f"{self.path}: {reason}; delete {self.path.parent} and run `dvc repro`")
+
+
+def has_split(store: Path, split: str) -> bool:
+    """Whether a store has a split that not every store has.
+
+    Args:
+        store: folder of the store.
+        split: name of the group.
+
+    Returns:
+        True if there is one.
+    """
+    return (store / split).is_dir()
 
 
 def open_split(store: Path, split: str) -> Split:

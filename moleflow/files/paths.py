@@ -39,6 +39,7 @@ class Paths:
         demo: the default products' images.
         recalibrations: scores and scorers of products that were calibrated anew.
         regions: masks of the part of a product's images that counts, drawn by hand; kept in Git.
+        feedback: images that were labeled after their product was learned, in a folder per product; kept by users.
         index, overviews, features, probes, statistics, scores, scorers: folders with a file or store per product.
         tasks: prototypes, by task.
         experts: base.safetensors, and experts by task.
@@ -65,6 +66,7 @@ class Paths:
         self.demo = data / "raw/demo"
         self.index = Folder(data / "index", ".csv")
         self.regions = Folder(data / "regions", ".png")
+        self.feedback = data / "feedback"
         self.recalibrations = data / "recalibrations"
         self.overviews = Folder(data / "overviews", ".json")
         self.features = Folder(data / "features", ".zarr")

@@ -14,7 +14,8 @@ def read_index(path: Path) -> pd.DataFrame:
         path: `Paths.index.of` a product.
 
     Returns:
-        One row per image: path, split (train, calibration or test), label, defect, mask, white, digest, mask_digest.
+        One row per image: path, split (train, calibration, test or feedback), label, defect, mask, white, digest,
+        mask_digest.
 
     Raises:
         ArtifactError: it does not exist.

@@ -61,10 +61,19 @@ def card(paths: Paths, product: str, records: Records, metrics: dict[str, Any], 
         "score": f"{score}: images by {', '.join(scorer.score.image)}, maps by {', '.join(scorer.score.map)}",
         **_painted(metrics["probe"][product]["candidates"][score]["kinds"]),
         "products most like it": ", ".join(f"{other} (margin {cell(margin)})" for other, margin in margins) or "none",
+        **_labeled(metrics["classes"][product]),
     }
     suspects = records.suspects(product)
     left_out = [f"{len(suspects)} training images took no part, as suspects: {', '.join(suspects)}"] if suspects else []
     return Card(seen["facts"] | facts, seen["notes"] + left_out)
+
+
+def _labeled(metrics: dict[str, Any]) -> dict[str, str]:
+    """How the images were judged that were labeled after the product was learned, if there are any."""
+    if "feedback_images" not in metrics:
+        return {}
+    shares = f"false alarms {cell(metrics['feedback_false_alarm_rate'])}, recall {cell(metrics['feedback_recall'])}"
+    return {"labeled later": f"{metrics['feedback_images']:.0f} images: {shares}"}
 
 
 def _painted(kinds: dict[str, dict[str, float | None]]) -> dict[str, str]:

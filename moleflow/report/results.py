@@ -28,6 +28,8 @@ def results(metrics: dict[str, Any]) -> str:
         ],
         "Continual learning": [tables.continual_table(summary)],
     }
+    if any("feedback_images" in product for product in classes.values()):
+        parts["Images labeled later, product given"] = [tables.feedback_table(classes)]
     if baselines:
         parts["The flow and its baselines on the same features"] = [
             tables.baselines_table(summary, baselines),

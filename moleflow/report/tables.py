@@ -108,6 +108,21 @@ def alarms_table(classes: dict[str, Any], summary: dict[str, Any]) -> Table:
     return Table(["product", "target", "false alarm rate", "95 % interval", *map(title, ALARMS)], rows)
 
 
+def feedback_table(classes: dict[str, Any]) -> Table:
+    """How images were judged that were labeled after their product was learned.
+
+    Args:
+        classes: content of metrics/classes.json.
+
+    Returns:
+        A line per product that has such images; shares from 0 to 1.
+    """
+    keys = ("feedback_false_alarm_rate", "feedback_recall")
+    labeled = {product: metrics for product, metrics in classes.items() if "feedback_images" in metrics}
+    rows = [[name, f"{own['feedback_images']:.0f}", *_cells(own, keys)] for name, own in labeled.items()]
+    return Table(["product", "images", "false alarm rate", "recall"], rows)
+
+
 def thresholds_table(classes: dict[str, Any], summary: dict[str, Any]) -> Table:
     """What the thresholds find, each product given, beside what thresholds set on the test labels could find.
 

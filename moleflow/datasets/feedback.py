@@ -1,0 +1,69 @@
+"""Labeled images: what users found out about images of a product after it was learned.
+
+They lie in `normal/` and `defective/<kind>/` below a product's folder of feedback. They take part in no learning, and
+the product's own images keep their splits.
+"""
+
+from pathlib import Path
+
+from moleflow.config.errors import MoleflowError
+from moleflow.datasets.picture import Picture
+from moleflow.datasets.sample import DatasetError, Sample, list_folders, normal_samples
+from moleflow.files.split_names import FEEDBACK
+from moleflow.images.listing import list_files, list_images
+
+LABELS = "labels.csv"  # beside the two folders: source and digest of every image
+
+
+def feedback_samples(folder: Path) -> list[Sample]:
+    """Lists the labeled images of a product.
+
+    Args:
+        folder: the product's folder of feedback, which need not exist.
+
+    Returns:
+        One sample per image, the normal ones first.
+
+    Raises:
+        DatasetError: a kind of defect is named like the normal images of a data set.
+    """
+    defective = folder / "defective"
+    kinds = list_folders(defective) if defective.is_dir() else []
+    if any(kind.name == "good" for kind in kinds):
+        raise DatasetError(f"{defective / 'good'} is no kind of defect; normal images belong to {folder / 'normal'}")
+    return normal_samples(list_images(folder / "normal"), FEEDBACK) + [
+        Sample(path, FEEDBACK, 1, kind.name, None) for kind in kinds for path in list_images(kind)
+    ]
+
+
+def misplaced(folder: Path) -> list[str]:
+    """Lists files of a product's feedback that would not count.
+
+    Args:
+        folder: the product's folder of feedback.
+
+    Returns:
+        One sentence; none if all is well.
+    """
+    counted = {sample.path for sample in feedback_samples(folder)} | {folder / LABELS}
+    stray = [path for path in list_files(folder) if path not in counted]
+    return [f"{stray[0]} is no labeled image; use `moleflow label`, or move it elsewhere"] if stray else []
+
+
+def wrong_feedback(labeled: list[Picture], used: list[Picture]) -> list[MoleflowError]:
+    """What is wrong with labeled images: files that cannot be read, and pictures that are known already.
+
+    Args:
+        labeled: the labeled images.
+        used: the product's own images.
+
+    Returns:
+        One error each.
+    """
+    wrong: list[MoleflowError] = [picture.unreadable for picture in labeled if picture.unreadable]
+    known = {picture.content: picture for picture in used}
+    for picture in (picture for picture in labeled if not picture.unreadable):
+        twin = known.setdefault(picture.content, picture)
+        if twin is not picture:
+            wrong.append(DatasetError(f"{picture} is the same picture as {twin}; remove the labeled one"))
+    return wrong
