@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-FINER, COARSER = (
-    2.0,
-    0.75,
-)  # image pixels for one that the backbone sees: more blur small defects, fewer show nothing new
+from moleflow.protocols.presets import PRESETS
+
+# Image pixels for one that the backbone sees: more blur small defects, fewer show nothing new.
+FINER, COARSER = 2.0, 0.75
 
 
 def proposal(sides: Mapping[str, int], view: int) -> str | None:
@@ -22,10 +22,15 @@ def proposal(sides: Mapping[str, int], view: int) -> str | None:
         return None
     largest, smallest = max(sides, key=lambda name: sides[name]), min(sides, key=lambda name: sides[name])
     if sides[largest] >= FINER * view:
+        accurate = int(PRESETS["accurate"]["img_size"])
+        advice = (
+            f"`moleflow preset accurate` sees {accurate}, at about four times the seconds and bytes"
+            if view < accurate
+            else "A larger img_size with its grid shows more, at several times the seconds and bytes; so does tiles: 2"
+        )
         return (
             f"of {largest}'s {sides[largest]} pixels a side the backbone sees {view}: a defect of 10 pixels is "
-            f"{10 * view / sides[largest]:.1f} there. A larger img_size with its grid shows more, at several times the "
-            "seconds and bytes; so does tiles: 2. All products are seen alike"
+            f"{10 * view / sides[largest]:.1f} there. {advice}. All products are seen alike"
         )
     if sides[largest] <= COARSER * view:
         return (

@@ -12,8 +12,9 @@ def test_nothing_is_proposed_where_the_view_suits(sides):
 
 def test_large_images_ask_for_a_finer_view():
     said = proposal({"bolt": 300, "nut": 896}, 224)
-    for part in ("nut's 896 pixels", "2.5", "larger img_size"):
+    for part in ("nut's 896 pixels", "2.5", "moleflow preset accurate"):
         assert part in said
+    assert "tiles: 2" in proposal({"bolt": 300, "nut": 896}, 448)
     assert proposal({"bolt": 300, "nut": 896}, 2 * 448) is None
 
 
