@@ -3,7 +3,7 @@
 import torch
 from samples import shaken
 
-from moleflow.flow.alignment import ALIGNMENTS
+from moleflow.flow.alignments import ALIGNMENTS
 
 
 def patches():

@@ -1,0 +1,14 @@
+"""Alignments: each product's own first step, before the shared flow.
+
+An alignment is made from the number of channels, whether its product belongs to the first task, and the keys of
+params.yaml that it names as keyword-only arguments. `Alignment` says what it does.
+"""
+
+from moleflow.flow.alignments.alignment import Alignment, NoAlignment
+from moleflow.flow.alignments.bounded import Affine, LayerNorm
+
+ALIGNMENTS: dict[str, type[Alignment]] = {
+    "none": NoAlignment,
+    "affine": Affine,
+    "layer_norm": LayerNorm,
+}

@@ -1,0 +1,14 @@
+"""Contexts: layers before the flow by which a patch sees others; params.yaml lists them in their order.
+
+A context is made from the number of channels and the keys of params.yaml that it names as keyword-only arguments, and
+maps patches (B, H, W, C) to (B, H, W, C). It adds no log_det. What lies below its attribute `own` is each product's
+own; all else is shared.
+"""
+
+from torch import nn
+
+from moleflow.flow.contexts.mixer import Mixer
+
+CONTEXTS: dict[str, type[nn.Module]] = {
+    "mixer": Mixer,
+}
