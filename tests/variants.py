@@ -23,6 +23,9 @@ class Variant(NamedTuple):
 UNMEASURED = "not measured"
 
 VARIANTS = {
+    "1.1 instance_mlp": Variant({"alignment": "instance_mlp"}, "pilot3 0.829/0.863"),
+    "1.2 film": Variant({"alignment": "film"}, "pilot3 0.784/0.878, after a repair 0.833/0.917"),
+    "1.3 soft_norm": Variant({"alignment": "soft_norm"}, "pilot3 0.803/0.917"),
     "1.4 affine": Variant({"alignment": "affine"}, "pilot3 0.848/0.922, with LayerNorm 0.890/0.936"),
     "1.5 identity": Variant({"identity_weight": 1.0}, UNMEASURED),
     "2.0 no context": Variant({"context": []}, "pilot3 0.802/0.914, with mixer 0.817/0.917"),

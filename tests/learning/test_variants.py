@@ -115,6 +115,9 @@ def test_every_member_and_every_key_of_the_density_is_a_variant_or_the_default()
 
 
 REPORTS = {
+    "1.1 instance_mlp": "alignment_gate",
+    "1.2 film": "alignment_gate",
+    "1.3 soft_norm": "alignment_norm",
     "1.5 identity": "identity",
     "2.1 mixer 5": "mixer_strength",
     "3.1 both": "context_weight",

@@ -6,9 +6,14 @@ params.yaml that it names as keyword-only arguments. `Alignment` says what it do
 
 from moleflow.flow.alignments.alignment import Alignment, NoAlignment
 from moleflow.flow.alignments.bounded import Affine, LayerNorm
+from moleflow.flow.alignments.film import FiLM, SoftNorm
+from moleflow.flow.alignments.instance_mlp import InstanceMLP
 
 ALIGNMENTS: dict[str, type[Alignment]] = {
     "none": NoAlignment,
     "affine": Affine,
     "layer_norm": LayerNorm,
+    "instance_mlp": InstanceMLP,
+    "film": FiLM,
+    "soft_norm": SoftNorm,
 }
