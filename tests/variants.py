@@ -31,6 +31,13 @@ VARIANTS = {
     "2.0 no context": Variant({"context": []}, "pilot3 0.802/0.914, with mixer 0.817/0.917"),
     "2.1 mixer 5": Variant({"mixer_kernel": 5}, "wrn15 0.961/–/0.514, with 3 0.981/–/0.558"),
     "2.1 mixer 7": Variant({"mixer_kernel": 7}, "wrn15 0.909/–/0.443"),
+    "2.2 ms_context": Variant({"context": ["ms_context"]}, "pilot3 0.432/0.407, learning in every task"),
+    "2.3 task_ms_context": Variant(
+        {"context": ["task_ms_context"]}, "pilot3 0.835/0.914/0.209, without 0.877/0.937/0.286"
+    ),
+    "2.4 adaptive_mixer": Variant({"context": ["adaptive_mixer"]}, UNMEASURED),
+    "2.6 semantic": Variant({"context": ["semantic", "mixer"]}, "wrn15 0.979/0.973/0.453, without 0.979/0.974/0.474"),
+    "2.7 patch_attention": Variant({"context": ["patch_attention"]}, "pilot3 0.778/0.865, without 0.784/0.878"),
     "3.1 both": Variant({"coupling_context": "both"}, "pilot3 0.731/0.814, with lora_grid"),
     "3.1 both_fixed": Variant({"coupling_context": "both_fixed"}, "pilot3 0.732/0.851, with lora_grid"),
     "3.1 both_attention": Variant({"coupling_context": "both_attention"}, UNMEASURED),

@@ -7,8 +7,17 @@ own; all else is shared.
 
 from torch import nn
 
+from moleflow.flow.contexts.adaptive_mixer import AdaptiveMixer
 from moleflow.flow.contexts.mixer import Mixer
+from moleflow.flow.contexts.multi_scale import MultiScaleContext, TaskMultiScaleContext
+from moleflow.flow.contexts.patch_attention import PatchAttention
+from moleflow.flow.contexts.semantic import SemanticContext
 
 CONTEXTS: dict[str, type[nn.Module]] = {
+    "semantic": SemanticContext,
     "mixer": Mixer,
+    "adaptive_mixer": AdaptiveMixer,
+    "ms_context": MultiScaleContext,
+    "task_ms_context": TaskMultiScaleContext,
+    "patch_attention": PatchAttention,
 }
