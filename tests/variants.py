@@ -48,4 +48,9 @@ VARIANTS = {
     "3.6 dia_hidden": Variant({"dia_hidden": 0.75}, UNMEASURED),
     "3.7 no task bias": Variant({"task_bias": False}, UNMEASURED),
     "4.0 no position": Variant({"position": "none"}, "wrn15 0.974/–/0.540, with 0.981/–/0.558"),
+    "4.1 relative": Variant({"position": "relative"}, "pilot4 0.753/0.902/0.193"),
+    "4.2 content": Variant({"position": "content"}, "pilot4 0.755/0.917/0.205"),
+    "4.3 hybrid": Variant({"position": "hybrid"}, "pilot4 0.748/0.917/0.185"),
+    "4.4 tape": Variant({"position": "tape"}, "pilot4 0.784, strengths not learned"),
+    "4.4 tape, lr × 100": Variant({"position": "tape", "position_lr": 100.0}, "pilot4 0.772"),
 }

@@ -33,6 +33,7 @@ class Recipe(Config):
         epochs: passes over the features.
         warmup_epochs: epochs of linear warm-up, of later tasks and of the first alike.
         lr: highest learning rate of AdamW; a cosine takes it to 1 %.
+        position_lr: what it is multiplied by for the position code.
         batch_size: images per step.
         feature_memory: GiB of features held at once; if there are more, windows are read from the store in turn.
         precision: arithmetic of the matrix products, a name in `PRECISIONS`.
@@ -46,6 +47,7 @@ class Recipe(Config):
     epochs: Positive
     warmup_epochs: NonNegative
     lr: Above
+    position_lr: Above
     batch_size: Positive
     feature_memory: Above
     precision: str
@@ -156,8 +158,17 @@ def make_optimizer(trained: list[tuple[str, Tensor]], recipe: Recipe) -> torch.o
         The optimizer.
     """
     groups = [
-        {"params": [tensor for _, tensor in trained if decays(tensor)], "weight_decay": recipe.weight_decay},
-        {"params": [tensor for _, tensor in trained if not decays(tensor)], "weight_decay": 0.0},
+        {
+            "params": [
+                tensor
+                for name, tensor in trained
+                if name.startswith("position.") == position and decays(tensor) == decaying
+            ],
+            "lr": recipe.lr * (recipe.position_lr if position else 1.0),
+            "weight_decay": recipe.weight_decay if decaying else 0.0,
+        }
+        for position in (False, True)
+        for decaying in (True, False)
     ]
     return torch.optim.AdamW(groups, lr=recipe.lr)
 

@@ -159,7 +159,7 @@ def bare_steps(features):
 
 def recipe_of(epochs, warmup_epochs):
     return Recipe(
-        epochs=epochs, warmup_epochs=warmup_epochs, lr=1e-3, batch_size=IMAGES, feature_memory=1.0,
+        epochs=epochs, warmup_epochs=warmup_epochs, lr=1e-3, position_lr=1.0, batch_size=IMAGES, feature_memory=1.0,
         precision="bf16", tail_weight=0.7, tail_ratio=0.02, lambda_logdet=1e-4, identity_weight=0.0, weight_decay=0.01,
         grad_clip=0.5, seed=0,
     )  # fmt: skip

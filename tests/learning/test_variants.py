@@ -129,6 +129,10 @@ REPORTS = {
     "3.1 both_attention": "context_on_itself_max",
     "3.3 context_gate": "context_gate_std",
     "3.6 dia_hidden": "context_strength",
+    "4.1 relative": "relative_share",
+    "4.2 content": "content_share",
+    "4.3 hybrid": "hybrid_share_min",
+    "4.4 tape": "tape_strength",
 }
 
 
@@ -136,6 +140,17 @@ REPORTS = {
 def test_a_learning_curve_tells_what_a_member_reports(name, tmp_path):
     rows = [row for curve in history(tmp_path, VARIANTS[name].changes)[2] for row in curve]
     assert len({row.get(REPORTS[name]) for row in rows}) > 2, "it is told epoch by epoch, and moves"
+
+
+def test_position_lr_moves_the_position_faster_and_nothing_else():
+    experts = {}
+    for factor in (1.0, 100.0):
+        settings = SETTINGS | SMALL | {"position": "tape", "position_lr": factor, "lr": 1e-4, "epochs": 1}
+        experts[factor] = learn(Density(CHANNELS, settings, first=True, seed=0), settings, patches(-1.0))[0]
+    moved = {factor: expert["position.own.strength"].abs().item() for factor, expert in experts.items()}
+    assert moved[100.0] == pytest.approx(100 * moved[1.0], rel=1e-3)
+    others = [name for name in experts[1.0] if not name.startswith("position.")]
+    assert all(experts[1.0][name].equal(experts[100.0][name]) for name in others)
 
 
 def test_the_identity_is_asked_of_the_first_task_alone():

@@ -7,9 +7,16 @@ product's own; all else is shared.
 
 from torch import nn
 
+from moleflow.flow.positions.content import ContentPosition, HybridPosition
+from moleflow.flow.positions.relative import RelativePosition
 from moleflow.flow.positions.sincos import NoPosition, SinCos
+from moleflow.flow.positions.tape import Tape
 
 POSITIONS: dict[str, type[nn.Module]] = {
     "none": NoPosition,
     "sincos": SinCos,
+    "relative": RelativePosition,
+    "content": ContentPosition,
+    "hybrid": HybridPosition,
+    "tape": Tape,
 }
