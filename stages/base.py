@@ -28,6 +28,7 @@ class BaseConfig(Config):
     position: str
     context: list[str]
     mixer_kernel: Odd
+    global_regions: Positive
     coupling_context: str
     scale_context_kernel: OddOrZero
     context_gate: Count

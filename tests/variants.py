@@ -36,6 +36,7 @@ VARIANTS = {
         {"context": ["task_ms_context"]}, "pilot3 0.835/0.914/0.209, without 0.877/0.937/0.286"
     ),
     "2.4 adaptive_mixer": Variant({"context": ["adaptive_mixer"]}, UNMEASURED),
+    "2.5 global": Variant({"context": ["mixer", "global"]}, "wrn15 0.980/0.974/0.471, without 0.979/0.974/0.474"),
     "2.6 semantic": Variant({"context": ["semantic", "mixer"]}, "wrn15 0.979/0.973/0.453, without 0.979/0.974/0.474"),
     "2.7 patch_attention": Variant({"context": ["patch_attention"]}, "pilot3 0.778/0.865, without 0.784/0.878"),
     "3.1 both": Variant({"coupling_context": "both"}, "pilot3 0.731/0.814, with lora_grid"),

@@ -8,7 +8,7 @@ from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import call
 from moleflow.flow.contexts import CONTEXTS
 
-IDENTITIES = ("semantic", "patch_attention")
+IDENTITIES = ("global", "semantic", "patch_attention")
 AVERAGES = ("mixer", "adaptive_mixer")
 
 
@@ -45,3 +45,14 @@ def test_a_multi_scale_context_leaves_what_is_alike_everywhere_but_for_its_regio
     assert blended.std((1, 2)).max() < 1e-6
     with pytest.raises(MoleflowError, match="more than 4 patches per side; grid gives 4×4"):
         context(patches(4))
+
+
+def test_a_regions_attention_is_what_the_formula_says():
+    context = made("global", global_regions=2)
+    torch.nn.init.normal_(context.out.weight)
+    x = patches(4)
+    regions = torch.stack([x[:, i : i + 2, j : j + 2].mean((1, 2)) for i in (0, 2) for j in (0, 2)], dim=1)
+    asked, told = x.flatten(1, 2) @ context.query.weight.T, regions @ context.key.weight.T
+    attention = (asked @ told.mT / 2**0.5).softmax(-1) @ (regions @ context.value.weight.T)
+    expected = x + context.gate.sigmoid() * (attention @ context.out.weight.T).view_as(x)
+    torch.testing.assert_close(context(x), expected)

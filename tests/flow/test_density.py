@@ -32,7 +32,7 @@ VARIANTS = [
     *({"context": [name]} for name in CONTEXTS),
     *({"alignment": name, "first": first} for name in ALIGNMENTS for first in (True, False)),
     *COUPLINGS,
-    {"context": ["semantic", "mixer"]},
+    {"context": ["semantic", "mixer", "global"]},
     {"dia_blocks": 0},
     {"dia_hidden": 0.75},
     {"channels": 12, "couplings": 1},

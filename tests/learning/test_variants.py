@@ -123,6 +123,7 @@ REPORTS = {
     "2.2 ms_context": "ms_context_strength",
     "2.3 task_ms_context": "task_ms_context_strength",
     "2.4 adaptive_mixer": "adaptive_mixer_strength",
+    "2.5 global": "global_strength",
     "2.6 semantic": "semantic_strength",
     "2.7 patch_attention": "patch_attention_strength",
     "3.1 both": "context_weight",

@@ -8,6 +8,7 @@ own; all else is shared.
 from torch import nn
 
 from moleflow.flow.contexts.adaptive_mixer import AdaptiveMixer
+from moleflow.flow.contexts.global_context import GlobalContext
 from moleflow.flow.contexts.mixer import Mixer
 from moleflow.flow.contexts.multi_scale import MultiScaleContext, TaskMultiScaleContext
 from moleflow.flow.contexts.patch_attention import PatchAttention
@@ -19,5 +20,6 @@ CONTEXTS: dict[str, type[nn.Module]] = {
     "adaptive_mixer": AdaptiveMixer,
     "ms_context": MultiScaleContext,
     "task_ms_context": TaskMultiScaleContext,
+    "global": GlobalContext,
     "patch_attention": PatchAttention,
 }
