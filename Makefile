@@ -10,7 +10,7 @@ TORCH_FLAGS ?=
 SOURCE_ONLY := FrEIA antlr4-python3-runtime
 BIN := .venv/bin
 
-.PHONY: repro test lint bench quality resolutions device-check device-packages lock resolve
+.PHONY: repro test lint bench quality resolutions variants device-check device-packages lock resolve
 
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -37,6 +37,15 @@ quality: .venv/ready
 # the folder of `make quality`. RESOLUTION_FLAGS="--root FOLDER --rows fast default accurate"
 resolutions: .venv/ready
 	$(BIN)/python tests/benchmarks/resolutions.py .quality $(RESOLUTION_FLAGS)
+
+# The page docs/variants.md: each of the lab diary's variants on two products, minutes a row. Finished rows are kept in .variants;
+# a row that fails is named, the others go on, and the page is not replaced.
+variants: .venv/ready
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro extract@brick extract@grass >&2
+	mkdir -p .variants
+	$(BIN)/python tests/benchmarks/variants.py .variants $(VARIANTS_FLAGS) > .variants/page.md
+	cp .variants/page.md docs/variants.md
+	cat docs/variants.md
 
 # Whether an accelerator computes what the processor does, and how fast it is; with the torch of DEVICE_PYTHON, and no
 # network. Packages that this Python lacks may lie in .device-packages.

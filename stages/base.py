@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import Above, Config, Count, OddOrZero, Positive, load_params
+from moleflow.config.params import Above, Config, Count, NonNegative, Odd, OddOrZero, Positive, load_params
 from moleflow.files.artifacts import write_text, written_whole
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
@@ -26,8 +26,13 @@ class BaseConfig(Config):
     couplings: Positive
     clamp: Above
     position: str
-    spatial_mixer: str
+    context: list[str]
+    mixer_kernel: Odd
+    global_regions: Positive
+    coupling_context: str
     scale_context_kernel: OddOrZero
+    context_gate: Count
+    spectral_bound: NonNegative
     alignment: str
 
 

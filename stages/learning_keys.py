@@ -6,7 +6,7 @@ How to train is `moleflow.learning.training.Recipe`.
 
 from torch import Tensor
 
-from moleflow.config.params import Above, Config, Count, NonNegative
+from moleflow.config.params import Above, Config, Count, NonNegative, Positive
 from moleflow.config.registry import choose
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.normal_patches import NormalPatches
@@ -42,9 +42,13 @@ class GroupConfig(Config):
 class ExpertConfig(Config):
     """Size of a product's expert."""
 
+    expert_weights: str
     lora_rank: Count
     lora_alpha: NonNegative
+    lora_grid: Positive
+    task_bias: bool
     dia_blocks: Count
+    dia_hidden: Above
 
 
 class NormalConfig(Config):

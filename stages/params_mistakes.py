@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
+import torch
+
 from moleflow.backbones.backbone import BackboneError, check_backbone
 from moleflow.baselines import BASELINES
 from moleflow.calibration.promises import PROMISES
@@ -13,14 +15,17 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Config, mistakes
 from moleflow.config.products import Products, path_mistakes, task_mistakes
+from moleflow.config.registry import call
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sieves import DUPLICATES, UNREADABLE
 from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_channels
 from moleflow.features.standardization import STANDARDIZATIONS
 from moleflow.files.order import PER_PRODUCT
-from moleflow.flow.alignment import ALIGNMENTS
-from moleflow.flow.context import SPATIAL_MIXERS
+from moleflow.flow.alignments import ALIGNMENTS
+from moleflow.flow.contexts import CONTEXTS
+from moleflow.flow.coupling_contexts import COUPLING_CONTEXTS
 from moleflow.flow.positions import POSITIONS
+from moleflow.flow.subnets import EXPERT_WEIGHTS
 from moleflow.images.reading import RESIZES
 from moleflow.learning.tasks import EXPERT_GROUPS
 from moleflow.learning.training_images import CALIBRATIONS
@@ -44,7 +49,9 @@ NAMES: dict[str, Collection[str]] = {
     "router": ROUTERS,
     "position": POSITIONS,
     "alignment": ALIGNMENTS,
-    "spatial_mixer": SPATIAL_MIXERS,
+    "context": CONTEXTS,
+    "coupling_context": COUPLING_CONTEXTS,
+    "expert_weights": EXPERT_WEIGHTS,
     "expert_per": EXPERT_GROUPS,
     "calibration": CALIBRATIONS,
     "alarm_for": PROMISES,
@@ -54,8 +61,12 @@ NAMES: dict[str, Collection[str]] = {
     "baselines": BASELINES,
 }
 
-# What keys and names were called before version 0.2.
-RENAMED_KEYS = {"neighbourhood": "neighborhood", "probe_nuisances": "probe_perturbations"}
+# What keys and names were called in earlier versions.
+RENAMED_KEYS = {
+    "neighbourhood": "neighborhood",
+    "probe_nuisances": "probe_perturbations",
+    "spatial_mixer": "context",  # a list now
+}
 RENAMED_NAMES = {("alignment", "whitening"): "layer_norm"}
 
 
@@ -72,8 +83,9 @@ def all_mistakes(content: dict[str, Any]) -> list[str]:
     known = {key for config in configs for key in config.model_fields}
     wrong = [_unknown_key(key, known) for key in content if key not in known]
     # A key under its old name is one mistake, not two.
-    renamed = {new: content[old] for old, new in RENAMED_KEYS.items() if old in content}
-    wrong += [mistake for config in configs for mistake in mistakes(config, renamed | content)]
+    renamed = {new for old, new in RENAMED_KEYS.items() if old in content}
+    found = [mistake for config in configs for mistake in mistakes(config, content)]
+    wrong += [mistake for mistake in found if mistake.partition(":")[0] not in renamed]
     wrong += _wrong_names(content)
     if not wrong:
         products = Products(**{key: content[key] for key in Products.model_fields})
@@ -166,7 +178,19 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
     if content["flow_layers"] > len(maps):
         return [*wrong, f"flow_layers: {content['flow_layers']}, but there are only {len(maps)} layers; 0 takes all"]
     try:
-        POSITIONS[content["position"]](1, 1, modeled_channels(layers, content["flow_layers"]))
+        modeled = modeled_channels(layers, content["flow_layers"])
     except MoleflowError as error:
-        wrong.append(str(error))
+        return [*wrong, str(error)]
+    return wrong + _misfits(content, modeled, content["grid"] or max(layer.shape[-1] for layer in maps))
+
+
+def _misfits(content: dict[str, Any], channels: int, side: int) -> list[str]:
+    """What of the members before the flow does not suit the channels or the grid; nothing is computed."""
+    wrong = []
+    for member in (POSITIONS[content["position"]], *(CONTEXTS[name] for name in content["context"])):
+        try:
+            with torch.device("meta"):
+                call(member, content, channels)(torch.empty(1, side, side, channels))
+        except MoleflowError as error:
+            wrong.append(str(error))
     return wrong

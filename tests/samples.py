@@ -40,7 +40,7 @@ ORIGIN = Origin("some_backbone.tag", "0" * 64, [1, 2], 32, "stretch")
 
 # params.yaml, with what makes a density small.
 SETTINGS = read_params(Path(__file__).parents[1] / "params.yaml") | {
-    "couplings": 3, "clamp": 1.9, "position": "sincos", "spatial_mixer": "mixer", "scale_context_kernel": 3,
+    "couplings": 3, "clamp": 1.9, "position": "sincos", "context": ["mixer"], "scale_context_kernel": 3,
     "alignment": "layer_norm", "lora_rank": 2, "lora_alpha": 2.0, "dia_blocks": 2,
 }  # fmt: skip
 

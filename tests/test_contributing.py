@@ -11,7 +11,8 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 def test_its_example_of_an_alignment_can_be_applied():
     (diff,) = re.findall(r"```diff\n(.*?\n)```", TEXT, re.DOTALL)
     files = set(re.findall(r"^\+\+\+ b/(.*)$", diff, re.MULTILINE))
-    assert files == {"moleflow/flow/film.py", "moleflow/flow/alignment.py", "params.yaml", "stages/base.py"}
+    alignments = "moleflow/flow/alignments"
+    assert files == {f"{alignments}/conditioned.py", f"{alignments}/__init__.py", "params.yaml", "stages/base.py"}
     done = subprocess.run(["git", "apply", "--check", "-"], input=diff, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -6,10 +6,10 @@ import torch
 from FrEIA.modules import InvertibleModule
 from torch import Tensor
 
-from moleflow.config.registry import Settings, call
+from moleflow.config.registry import Settings, call, choose
 from moleflow.flow.affine import affine, in_autocast_precision, inverse_affine, permuted_halves
-from moleflow.flow.context import ScaleContext
-from moleflow.flow.subnets import lora_mlp
+from moleflow.flow.coupling_contexts import COUPLING_CONTEXTS
+from moleflow.flow.subnets import expert_mlp
 
 Dims = list[tuple[int, ...]]
 
@@ -88,10 +88,11 @@ class AffineCoupling(InvertibleModule):
         raise NotImplementedError
 
 
-class LoRACoupling(AffineCoupling):
-    """A coupling of the base flow: permutes the channels first, and its networks carry the experts' LoRA.
+class BaseCoupling(AffineCoupling):
+    """A coupling of the base flow: permutes the channels first, and its networks carry what the experts adapt.
 
-    s comes from [x1, context(x1)], t from x1. The permutation is an index saved with the base, never a matrix.
+    s comes from [x1, context(x1)], t from x1 or, if the context says so, from what s comes from. The permutation is an
+    index saved with the base, never a matrix.
     Source: docs/method.md, Couplings.
     """
 
@@ -100,18 +101,23 @@ class LoRACoupling(AffineCoupling):
 
         Args:
             dims_in: FrEIA's list of input shapes, [(C,)].
-            settings: `clamp`, the bound of a channel's log-scale; `scale_context_kernel`, the side of the context's
-                convolution in patches, odd, 0 for none; and what the networks ask for.
+            settings: `clamp`, the bound of a channel's log-scale; `coupling_context`, a name in `COUPLING_CONTEXTS`;
+                and what the context and the networks ask for.
             generator: draws the permutation.
+
+        Raises:
+            ChoiceError: the context is unknown.
         """
         super().__init__(dims_in, clamp=settings["clamp"], swap=False)
         rest = self.channels - self.half
         self.permutation: Tensor
         self.register_buffer("permutation", torch.randperm(self.channels, generator=generator))
-        self.context = call(ScaleContext, settings, self.half) if settings["scale_context_kernel"] else None
+        context = choose(COUPLING_CONTEXTS, settings["coupling_context"], "coupling_context")
+        self.context = call(context, settings, self.half)
         seen = 2 * self.half if self.context else self.half
-        self.scale_net = lora_mlp(seen, 2 * self.half, rest, settings)
-        self.shift_net = lora_mlp(self.half, 2 * self.half, rest, settings)
+        self.scale_net = expert_mlp(seen, 2 * self.half, rest, settings)
+        shown = seen if self.context and self.context.to_shift else self.half
+        self.shift_net = expert_mlp(shown, 2 * self.half, rest, settings)
 
     def _permuted_halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return permuted_halves(x, self.permutation, self.half)
@@ -122,5 +128,7 @@ class LoRACoupling(AffineCoupling):
     def _networks(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Scale, before it is bounded, and shift."""
         kept = in_autocast_precision(kept)
-        seen = kept if self.context is None else torch.cat([kept, self.context(kept)], dim=-1)
-        return self.scale_net(seen), self.shift_net(kept)
+        if self.context is None:
+            return self.scale_net(kept), self.shift_net(kept)
+        seen = torch.cat([kept, self.context(kept)], dim=-1)
+        return self.scale_net(seen), self.shift_net(seen if self.context.to_shift else kept)

@@ -8,13 +8,14 @@ from FrEIA.framework import SequenceINN
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from moleflow.config.registry import Settings, call, choose
-from moleflow.flow.alignment import ALIGNMENTS
-from moleflow.flow.context import SPATIAL_MIXERS
-from moleflow.flow.coupling import LoRACoupling
+from moleflow.config.registry import Settings, call, choose, own_settings
+from moleflow.flow.alignments import ALIGNMENTS
+from moleflow.flow.contexts import CONTEXTS
+from moleflow.flow.coupling import BaseCoupling
 from moleflow.flow.dia import DIACoupling
-from moleflow.flow.lora import LoRALinear, is_lora
-from moleflow.flow.positions import POSITIONS, PositionCode
+from moleflow.flow.expert_linear import ExpertLinear
+from moleflow.flow.lora import is_lora
+from moleflow.flow.positions import POSITIONS
 
 
 class Likelihood(NamedTuple):
@@ -40,13 +41,14 @@ class Likelihood(NamedTuple):
 
 
 class Density(nn.Module):
-    """Standardized features → position → alignment → mixer → base flow → DIA.
+    """Standardized features → position → alignment → contexts → base flow → DIA.
 
     The parameters named by `expert_names` belong to one product's expert; all others are the base,
     which the first task trains and every later one leaves unchanged, bit for bit.
 
     Attributes:
         channels: C, channels of a patch feature.
+        first: whether the product belongs to the first task.
     """
 
     def __init__(
@@ -61,30 +63,33 @@ class Density(nn.Module):
 
         Args:
             channels: C, channels of a patch feature.
-            settings: `position`, `alignment` and `spatial_mixer`, names in `POSITIONS`, `ALIGNMENTS` and
-                `SPATIAL_MIXERS`; `couplings` of the base flow; `dia_blocks`, couplings of the DIA, 0 for none; `clamp`,
-                the bound of a channel's log-scale in one coupling; and what the chosen members and the couplings ask
-                for.
+            settings: `position` and `alignment`, names in `POSITIONS` and `ALIGNMENTS`; `context`, a list of names in
+                `CONTEXTS`, in their order; `couplings` of the base flow; `dia_blocks`, couplings of the DIA, 0 for
+                none; and what the chosen members and the couplings ask for. They may ask for `first` too.
             first: whether the product belongs to the first task.
             seed: of the permutations and initial values; torch's global generator stays as it is.
 
         Raises:
-            ChoiceError: a position, alignment or mixer is unknown.
+            ChoiceError: the name of a member is unknown.
+            MoleflowError: the position code does not suit the number of channels.
         """
         super().__init__()
-        self.channels = channels
+        self.channels, self.first = channels, first
+        settings = {**settings, "first": first}
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.position = PositionCode(choose(POSITIONS, settings["position"], "position"))
+            self.position = call(choose(POSITIONS, settings["position"], "position"), settings, channels)
             self.alignment = call(choose(ALIGNMENTS, settings["alignment"], "alignment"), settings, channels, first)
-            self.mixer = call(choose(SPATIAL_MIXERS, settings["spatial_mixer"], "spatial_mixer"), settings, channels)
+            self.context = nn.ModuleDict(
+                {name: call(choose(CONTEXTS, name, "context"), settings, channels) for name in settings["context"]}
+            )
             self.flow = SequenceINN(channels)
             for _ in range(settings["couplings"]):
-                self.flow.append(LoRACoupling, settings=settings, generator=generator)
+                self.flow.append(BaseCoupling, settings=settings, generator=generator)
             self.dia = SequenceINN(channels)
             for block in range(settings["dia_blocks"]):
-                self.dia.append(DIACoupling, clamp=settings["clamp"], swap=bool(block % 2))
+                self.dia.append(DIACoupling, **own_settings(DIACoupling, {**settings, "swap": bool(block % 2)}))
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Likelihood:
         """Computes latents and log-determinants.
@@ -96,10 +101,12 @@ class Density(nn.Module):
             Latents, (B, H, W, C), and log-determinants, (B, H, W), in nats.
 
         Raises:
-            MoleflowError: the position code does not suit the number of channels.
+            MoleflowError: the grid is too small for a context.
         """
-        aligned, alignment_log_det = self.alignment(self.position(x))
-        z, log_det = self.flow(self.mixer(aligned))
+        seen, alignment_log_det = self.alignment(self.position(x))
+        for context in self.context.values():
+            seen = context(seen)
+        z, log_det = self.flow(seen)
         z, dia_log_det = self.dia(z)
         return Likelihood(z, x.new_zeros(x.shape[:-1]) + alignment_log_det + log_det + dia_log_det)
 
@@ -107,7 +114,8 @@ class Density(nn.Module):
 def for_inference(density: Density) -> Density:
     """Makes a density faster that only predicts in fp32, with the same results bit for bit.
 
-    LoRA is merged with the layers that it adapts, once instead of in every pass; ReLUs overwrite what they are given.
+    What an expert adds to layers is merged with them, once instead of in every pass; ReLUs overwrite what they are
+    given.
 
     Args:
         density: base and expert; it can neither learn nor be saved afterward.
@@ -116,11 +124,23 @@ def for_inference(density: Density) -> Density:
         The same object, in eval mode.
     """
     for name, module in list(density.named_modules()):
-        if isinstance(module, LoRALinear):
+        if isinstance(module, ExpertLinear):
             density.set_submodule(name, module.merged())
         elif isinstance(module, nn.ReLU):
             module.inplace = True
     return density.requires_grad_(False).eval()
+
+
+def is_own(name: str) -> bool:
+    """Whether a parameter belongs to the expert.
+
+    Args:
+        name: its name in the density.
+
+    Returns:
+        True for alignment, DIA, LoRA, and whatever lies below an attribute `own` of a member.
+    """
+    return name.startswith(("alignment.", "dia.")) or is_lora(name) or "own" in name.split(".")
 
 
 def expert_names(density: Density) -> list[str]:
@@ -132,7 +152,7 @@ def expert_names(density: Density) -> list[str]:
     Returns:
         Their names in the density.
     """
-    return [name for name, _ in density.named_parameters() if name.startswith(("alignment.", "dia.")) or is_lora(name)]
+    return [name for name, _ in density.named_parameters() if is_own(name)]
 
 
 def expert_state(density: Density) -> dict[str, Tensor]:
@@ -160,20 +180,19 @@ def base_parameters(density: Density) -> list[tuple[str, nn.Parameter]]:
     return [(name, parameter) for name, parameter in density.named_parameters() if name not in owned]
 
 
-def decays(name: str, tensor: Tensor) -> bool:
+def decays(tensor: Tensor) -> bool:
     """Whether weight decay may pull a parameter toward zero.
 
-    Only where zero means "no effect": weights of layers and of LoRA. Not the alignment, whose gain would go to 1.25
-    instead of 1, and no bias, gain or strength.
+    Only where zero means "no effect": weights of layers and of LoRA. No bias, gain or strength: the alignment's gain
+    would go to 1.25 instead of 1.
 
     Args:
-        name: the parameter's name in the density.
         tensor: the parameter.
 
     Returns:
         True for weights of layers and of LoRA.
     """
-    return tensor.ndim > 1 and not name.startswith("alignment.")
+    return tensor.ndim > 1
 
 
 def base_state(density: Density) -> dict[str, Tensor]:

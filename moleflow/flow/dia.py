@@ -13,18 +13,20 @@ class DIACoupling(AffineCoupling):
     Source: docs/method.md, DIA and What the lab diary found: without it image scores lost 3 to 6 points.
     """
 
-    def __init__(self, dims_in: Dims, *, clamp: float, swap: bool) -> None:
+    def __init__(self, dims_in: Dims, *, clamp: float, dia_hidden: float, swap: bool) -> None:
         """Creates the coupling.
 
         Args:
             dims_in: FrEIA's list of input shapes, [(C,)].
             clamp: bound of a channel's log-scale.
+            dia_hidden: channels between the networks' layers, as a multiple of C.
             swap: change the first half of the channels instead of the second.
         """
         super().__init__(dims_in, clamp=clamp, swap=swap)
         kept = self.channels - self.half if swap else self.half
-        self.scale_net = zero_mlp(kept, self.channels // 2, self.channels - kept)
-        self.shift_net = zero_mlp(kept, self.channels // 2, self.channels - kept)
+        hidden = max(1, int(dia_hidden * self.channels))
+        self.scale_net = zero_mlp(kept, hidden, self.channels - kept)
+        self.shift_net = zero_mlp(kept, hidden, self.channels - kept)
 
     def _networks(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         seen = in_autocast_precision(kept)

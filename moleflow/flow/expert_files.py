@@ -70,12 +70,12 @@ def load_base(path: Path, settings: Settings, seed: int, device: torch.device) -
         The density, and all its arguments.
 
     Raises:
-        ArtifactError: the file is missing or broken.
+        ArtifactError: the file is missing or broken, or comes from other code.
     """
     tensors, metadata = load_tensors(path, "base")
     shared = metadata["arguments"]
     arguments = {**shared, "settings": {**shared["settings"], **settings}, "first": False, "seed": seed}
-    density = Density(**arguments)
+    density = _made(arguments, path)
     _load(density, tensors, set(base_state(density)), path)
     return density.to(device), arguments
 
@@ -95,7 +95,7 @@ def load_expert(
         The densities in eval mode, one per fold, with the normal patches of each and how unlikely these are.
 
     Raises:
-        ArtifactError: a file is missing or broken, or the expert was learned over another base.
+        ArtifactError: a file is missing or broken, comes from other code, or the expert was learned over another base.
     """
     tensors, metadata = load_tensors(expert, "expert")
     if metadata["base_digest"] != digest(base):
@@ -110,7 +110,7 @@ def load_expert(
             {name: tensor.to(device) for name, tensor in _below(f"{kind}/{number}/{product}/", tensors).items()}
             for kind in ("normal", "relative")
         )
-        density = Density(**metadata["arguments"])
+        density = _made(metadata["arguments"], expert)
         _load(density, shared, set(base_state(density)), base)
         _load(density, own, set(expert_names(density)), expert)
         densities.append(density.requires_grad_(False).eval().to(device))
@@ -121,6 +121,14 @@ def load_expert(
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _made(arguments: dict[str, Any], path: Path) -> Density:
+    """The density that a file asks for; one that was written before a setting existed lacks it."""
+    try:
+        return Density(**arguments)
+    except KeyError as error:
+        raise ArtifactError(f"{path} comes from code that did not know {error}; run `dvc repro`") from error
 
 
 def _load(density: Density, tensors: dict[str, Tensor], needed: set[str], path: Path) -> None:

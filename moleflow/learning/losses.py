@@ -1,7 +1,13 @@
-"""The training objective."""
+"""The training objective: a likelihood that minds the tail, and terms with a weight each."""
 
+from collections.abc import Callable
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from moleflow.config.registry import Settings, call
+from moleflow.flow.density import Density, Likelihood
 
 
 def tail_aware_loss(
@@ -29,3 +35,45 @@ def tail_aware_loss(
     flat = nll.flatten(1)  # (B, H·W)
     tail = flat.topk(max(1, int(flat.shape[1] * tail_ratio)), dim=1).values
     return (1 - tail_weight) * flat.mean() + tail_weight * tail.mean() + lambda_logdet * log_det.square().mean()
+
+
+def identity(density: Density, likelihood: Likelihood) -> Float[Tensor, ""]:
+    """How far the alignment is from the identity, in the first task alone, where the base learns with it.
+
+    Args:
+        density: base and expert.
+        likelihood: not used.
+
+    Returns:
+        The departure of the alignment; 0 in later tasks.
+
+    Source: docs/method.md, Alignment.
+    """
+    return density.alignment.departure() if density.first else torch.zeros(())
+
+
+# What is added to the tail-aware loss, by the key of its weight; a weight of 0 leaves the term out.
+TERMS: dict[str, Callable[[Density, Likelihood], Tensor]] = {"identity_weight": identity}
+
+
+def objective(
+    density: Density, likelihood: Likelihood, nll: Float[Tensor, "B H W"], settings: Settings
+) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+    """The tail-aware loss and the terms that have a weight.
+
+    Args:
+        density: base and expert, with the tensors that computed the likelihood in place.
+        likelihood: of a batch.
+        nll: its negative log-likelihood, (B, H, W), in nats.
+        settings: what `tail_aware_loss` asks for, and the weights in `TERMS`.
+
+    Returns:
+        The loss, a scalar, in nats per patch, and each weighted term by the key of its weight without "_weight".
+    """
+    loss = call(tail_aware_loss, settings, nll, likelihood.log_det)
+    terms = {
+        key.removesuffix("_weight"): settings[key] * term(density, likelihood)
+        for key, term in TERMS.items()
+        if settings[key]
+    }
+    return sum(terms.values(), start=loss), terms

@@ -1,24 +1,25 @@
 """Learning densities: the base with the first task's experts, or one later expert alone."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm
 
 from moleflow.compute.precision import PRECISIONS, matrix_products
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Above, Config, Count, Fraction, NonNegative, Positive
-from moleflow.config.registry import call, choose
-from moleflow.features.image_features import ImageFeatures, images_within
-from moleflow.files.feature_store import SHARD
+from moleflow.config.registry import choose
+from moleflow.features.image_features import ImageFeatures
 from moleflow.flow.density import Density, decays
-from moleflow.learning.losses import tail_aware_loss
+from moleflow.flow.reports import columns, watching
+from moleflow.learning.batches import Windows, batches_of
+from moleflow.learning.losses import objective
 
 
 class TrainingError(MoleflowError):
@@ -32,10 +33,12 @@ class Recipe(Config):
         epochs: passes over the features.
         warmup_epochs: epochs of linear warm-up, of later tasks and of the first alike.
         lr: highest learning rate of AdamW; a cosine takes it to 1 %.
+        position_lr: what it is multiplied by for the position code.
         batch_size: images per step.
         feature_memory: GiB of features held at once; if there are more, windows are read from the store in turn.
         precision: arithmetic of the matrix products, a name in `PRECISIONS`.
         tail_weight, tail_ratio, lambda_logdet: see `tail_aware_loss`.
+        identity_weight: of the term `identity`; 0 for none.
         weight_decay: AdamW's, of the tensors that `decays` names; 0 for none.
         grad_clip: largest norm of the gradient of a step, over all tensors; 0 for no limit.
         seed: order of the batches.
@@ -44,12 +47,14 @@ class Recipe(Config):
     epochs: Positive
     warmup_epochs: NonNegative
     lr: Above
+    position_lr: Above
     batch_size: Positive
     feature_memory: Above
     precision: str
     tail_weight: Fraction
     tail_ratio: Annotated[float, Field(gt=0, le=1)]
     lambda_logdet: NonNegative
+    identity_weight: NonNegative
     weight_decay: NonNegative
     grad_clip: NonNegative
     seed: Count
@@ -104,13 +109,14 @@ def train(
         label: shown beside the progress bar.
 
     Returns:
-        One row per epoch: epoch, loss and nll, both in nats per patch and channel.
+        One row per epoch: epoch; loss and nll, both in nats per patch and channel; the means of the terms with a
+        weight, in nats per patch, and of what the density's modules report; lr, of the last step.
 
     Raises:
         TrainingError: the loss is not finite; names product, epoch and step.
     """
     generator = torch.Generator().manual_seed(recipe.seed)
-    windows = {product: _Windows(images, recipe.feature_memory / len(features)) for product, images in features.items()}
+    windows = {product: Windows(images, recipe.feature_memory / len(features)) for product, images in features.items()}
     sizes = [size for product_windows in windows.values() for size in product_windows.sizes]
     steps_per_epoch = sum(math.ceil(size / recipe.batch_size) for size in sizes)
     steps, warmup = recipe.epochs * steps_per_epoch, round(recipe.warmup_epochs * steps_per_epoch)
@@ -122,16 +128,19 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, warmup, steps))
     curve = []
     channels = next(iter(features.values())).shape[-1]
-    with tqdm(total=steps, desc=f"train {label}", unit="step", mininterval=1) as bar:
+    with watching(density) as seen, tqdm(total=steps, desc=f"train {label}", unit="step", mininterval=1) as bar:
         for epoch in range(recipe.epochs):
-            history: list[Tensor] = []  # on the device until the epoch ends
+            history: list[dict[str, Tensor]] = []  # on the device until the epoch ends
             names: list[str] = []
-            for product, batch in _batches(windows, recipe.batch_size, generator):
-                history.append(training_step(density, experts[product], batch, tensors, optimizer, recipe))
+            for product, batch in batches_of(windows, recipe.batch_size, generator):
+                step = training_step(density, experts[product], batch, tensors, optimizer, recipe)
+                history.append(step | columns(seen))
+                seen.clear()
+                rate = schedule.get_last_lr()[0]
                 schedule.step()
                 names.append(product)
                 bar.update()
-            curve.append(_epoch_row(epoch, history, names, channels))
+            curve.append({"epoch": epoch + 1, **_means(epoch, history, names, channels), "lr": float(f"{rate:.6g}")})
             bar.set_postfix(nll=curve[-1]["nll"])
     for tensor in tensors:
         tensor.requires_grad_(False)
@@ -149,10 +158,35 @@ def make_optimizer(trained: list[tuple[str, Tensor]], recipe: Recipe) -> torch.o
         The optimizer.
     """
     groups = [
-        {"params": [tensor for name, tensor in trained if decays(name, tensor)], "weight_decay": recipe.weight_decay},
-        {"params": [tensor for name, tensor in trained if not decays(name, tensor)], "weight_decay": 0.0},
+        {
+            "params": [
+                tensor
+                for name, tensor in trained
+                if name.startswith("position.") == position and decays(tensor) == decaying
+            ],
+            "lr": recipe.lr * (recipe.position_lr if position else 1.0),
+            "weight_decay": recipe.weight_decay if decaying else 0.0,
+        }
+        for position in (False, True)
+        for decaying in (True, False)
     ]
     return torch.optim.AdamW(groups, lr=recipe.lr)
+
+
+class _Judged(nn.Module):
+    """A density that is judged by the objective while an expert's tensors stand in its place."""
+
+    def __init__(self, density: Density, recipe: Recipe) -> None:
+        super().__init__()
+        self.density, self.recipe = density, recipe
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and what the learning curve tells of it."""
+        with matrix_products(batch.device, self.recipe.dtype):
+            likelihood = self.density(batch)
+        nll = likelihood.nll
+        loss, terms = objective(self.density, likelihood, nll, vars(self.recipe))
+        return loss, {"loss": loss, "nll": nll.mean(), **terms}
 
 
 def training_step(
@@ -162,7 +196,7 @@ def training_step(
     learning: list[Tensor],
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
-) -> Float[Tensor, "2"]:
+) -> dict[str, Tensor]:
     """One step: forward, loss, backward, clipping, update. It never waits for a number of the device.
 
     Args:
@@ -174,65 +208,20 @@ def training_step(
         recipe: how to train.
 
     Returns:
-        Loss and mean nll before the step, in nats per patch.
+        Numbers of before the step: loss, mean nll and the terms with a weight, in nats per patch.
     """
-    with matrix_products(batch.device, recipe.dtype):
-        likelihood = functional_call(density, expert, (batch.float(),))
-    nll = likelihood.nll
-    loss = call(tail_aware_loss, vars(recipe), nll, likelihood.log_det)
+    tensors = {f"density.{name}": tensor for name, tensor in expert.items()}
+    loss, told = functional_call(_Judged(density, recipe), tensors, (batch.float(),))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(learning, recipe.grad_clip or math.inf)
     optimizer.step()
-    return torch.stack([loss.detach(), nll.detach().mean()])
+    return {name: value.detach() for name, value in told.items()}
 
 
-class _Windows:
-    """A product's features, as many at a time as fit into memory."""
-
-    def __init__(self, features: ImageFeatures, memory: float) -> None:
-        """Plans the windows; one that holds everything stays in memory."""
-        most = images_within(features, memory)
-        self.features, count = features, len(features)
-        self.sizes = [most] * (count // most) + [count % most] * (count % most > 0)
-        self.held: Tensor | None = None
-
-    def rows(self, generator: torch.Generator) -> list[Tensor]:
-        """Row numbers of the windows of an epoch: shards in random order, increasing within a window."""
-        if len(self.sizes) == 1:
-            return [torch.arange(len(self.features))]
-        shards = torch.arange(len(self.features)).split(SHARD)
-        shuffled = torch.cat([shards[index] for index in torch.randperm(len(shards), generator=generator)])
-        return [window.sort().values for window in shuffled.split(self.sizes)]
-
-    def load(self, rows: Tensor) -> Tensor:
-        """Features of a window; the window before it is freed first."""
-        if self.held is None or len(self.sizes) > 1:
-            self.held = None
-            self.held = self.features[rows.numpy()]
-        return self.held
-
-
-def _batches(
-    windows: dict[str, _Windows], batch_size: int, generator: torch.Generator
-) -> Iterator[tuple[str, Float[Tensor, "B H W C"]]]:
-    """Every image once, each batch from one product, products and the images of a window mixed at random."""
-    planned = {product: product_windows.rows(generator) for product, product_windows in windows.items()}
-    for turn in range(max(len(rows) for rows in planned.values())):
-        loaded = {product: windows[product].load(rows[turn]) for product, rows in planned.items() if turn < len(rows)}
-        batches = [
-            (product, rows)
-            for product, images in loaded.items()
-            for rows in torch.randperm(len(images), generator=generator).to(images.device).split(batch_size)
-        ]
-        for index in torch.randperm(len(batches), generator=generator):
-            product, rows = batches[index]
-            yield product, loaded[product][rows]
-        loaded.clear()
-
-
-def _epoch_row(epoch: int, history: list[Tensor], names: list[str], channels: int) -> dict[str, int | float]:
-    losses = torch.stack(history)  # (steps, 2)
+def _means(epoch: int, history: list[dict[str, Tensor]], names: list[str], channels: int) -> dict[str, float]:
+    """Means over the steps of an epoch."""
+    losses = torch.stack([torch.stack([step["loss"], step["nll"]]) for step in history])  # (steps, 2)
     finite = losses.isfinite().all(1)
     if not finite.all():
         step = int((~finite).nonzero()[0])
@@ -241,4 +230,7 @@ def _epoch_row(epoch: int, history: list[Tensor], names: list[str], channels: in
             "lower lr or couplings, or set precision: fp32"
         )
     loss, nll = (losses.mean(0) / channels).tolist()
-    return {"epoch": epoch + 1, "loss": round(loss, 6), "nll": round(nll, 6)}
+    told = [name for name in history[0] if name not in ("loss", "nll")]
+    means = torch.stack([torch.stack([step[name].float() for step in history]).mean() for name in told]).tolist()
+    rounded = {name: float(f"{mean:.6g}") for name, mean in zip(told, means, strict=True)}
+    return {"loss": round(loss, 6), "nll": round(nll, 6), **rounded}

@@ -85,7 +85,7 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
     for _, tensor in trained:
         tensor.requires_grad_(True)
     recipe = recipe_of(grad_clip=0.0)
-    loss = training_step(
+    step = training_step(
         density, expert, features, [each for _, each in trained], make_optimizer(trained, recipe), recipe
     )
     gradients = torch.cat([tensor.grad.flatten() for _, tensor in trained if tensor.grad is not None])
@@ -110,7 +110,7 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
         layer_merge="concat",
     )
     return {
-        "training step: loss": loss,
+        "training step: loss": step["loss"],
         "training step: gradients": gradients,
         **{f"statistics: {name}": values for name, values in found.items()},
         "memory search: mean distance": own["memory0"].mean()[None],

@@ -15,7 +15,7 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.features.memory_bank import memorize
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
-from moleflow.flow.context import ScaleContext
+from moleflow.flow.coupling_contexts.scale import ScaleContext
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.relative import RelativeLikelihood
 from moleflow.flow.subnets import zero_mlp
@@ -26,15 +26,13 @@ from moleflow.statistics.expert import patch_statistics
 
 IMAGES, RANK = 16, 64
 SHAPES = {"16×16×384": (16, 384), "28×28×64": (28, 64)}  # that of the lab diary, and the default
+PARAMS = read_params(Path(__file__).parents[2] / "params.yaml")
 PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.addmm.default)
 
 
 def density_of(channels):
     """A later task's: the base frozen, the expert to be trained."""
-    settings = {
-        "couplings": 6, "clamp": 1.9, "position": "sincos", "spatial_mixer": "mixer", "scale_context_kernel": 5,
-        "alignment": "affine", "lora_rank": RANK, "lora_alpha": float(RANK), "dia_blocks": 2,
-    }  # fmt: skip
+    settings = PARAMS | {"scale_context_kernel": 5, "lora_rank": RANK, "lora_alpha": float(RANK)}
     density = Density(channels, settings, first=False, seed=0)
     trained = list(expert_state(density).values())
     density.requires_grad_(False)
@@ -58,7 +56,7 @@ class SeparateLoRA(nn.Module):
 
 
 class Subnet(nn.Module):
-    """Scale from a patch and its context, shift from the patch: what LoRACoupling has in two networks."""
+    """Scale from a patch and its context, shift from the patch: what BaseCoupling has in two networks."""
 
     def __init__(self, inputs, outputs, grid):
         super().__init__()
@@ -161,8 +159,9 @@ def bare_steps(features):
 
 def recipe_of(epochs, warmup_epochs):
     return Recipe(
-        epochs=epochs, warmup_epochs=warmup_epochs, lr=1e-3, batch_size=IMAGES, feature_memory=1.0, precision="bf16",
-        tail_weight=0.7, tail_ratio=0.02, lambda_logdet=1e-4, weight_decay=0.01, grad_clip=0.5, seed=0,
+        epochs=epochs, warmup_epochs=warmup_epochs, lr=1e-3, position_lr=1.0, batch_size=IMAGES, feature_memory=1.0,
+        precision="bf16", tail_weight=0.7, tail_ratio=0.02, lambda_logdet=1e-4, identity_weight=0.0, weight_decay=0.01,
+        grad_clip=0.5, seed=0,
     )  # fmt: skip
 
 

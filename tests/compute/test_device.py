@@ -14,22 +14,21 @@ from samples import CPU, SETTINGS, WHOLE, density_arguments, prototype_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from variants import VARIANTS
 
 from moleflow.baselines import KNN, PaDiM
 from moleflow.compute.device import DeviceError, find_device, in_double
 from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
-from moleflow.flow.alignment import ALIGNMENTS
 from moleflow.flow.density import Density, base_parameters, expert_state
-from moleflow.flow.positions import POSITIONS
 from moleflow.flow.relative import RelativeLikelihood
+from moleflow.flow.reports import columns, watching
 from moleflow.learning.training import Recipe, make_optimizer, training_step
 from moleflow.scoring.maps import brought_to_pixels
 from moleflow.statistics.expert import patch_statistics
 
 META = torch.device("meta")
-RECIPE = Recipe(**{key: SETTINGS[key] for key in Recipe.model_fields})
 
 
 class OneDevice(TorchDispatchMode):
@@ -63,25 +62,26 @@ def test_auto_is_the_accelerator_or_the_processor():
         find_device("abacus")
 
 
-def on_meta(first, **settings):
-    density = Density(**density_arguments(first=first, **settings)).to(META)
-    features = torch.randn(4, 3, 3, 8).half().to(META)
+def on_meta(first, side=3, channels=8, **settings):
+    density = Density(**density_arguments(first=first, channels=channels, **settings)).to(META)
+    features = torch.randn(4, side, side, channels).half().to(META)
     return density, features
 
 
 @pytest.mark.parametrize("first", [True, False])
-@pytest.mark.parametrize("position", POSITIONS)
-@pytest.mark.parametrize("alignment", ALIGNMENTS)
-def test_a_training_step_runs_on_one_device(first, position, alignment):
-    density, features = on_meta(first, position=position, alignment=alignment)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_training_step_runs_on_one_device(first, name):
+    density, features = on_meta(first, side=5, channels=16, **VARIANTS[name].changes)
+    recipe = Recipe(**{key: (SETTINGS | VARIANTS[name].changes)[key] for key in Recipe.model_fields})
     expert = expert_state(density)
     trained = [*(base_parameters(density) if first else []), *expert.items()]
     learning = [tensor for _, tensor in trained]
     with OneDevice():
-        optimizer = make_optimizer(trained, RECIPE)
+        optimizer = make_optimizer(trained, recipe)
         for _ in range(2):
-            found = training_step(density, expert, features, learning, optimizer, RECIPE)
-    assert found.device == META
+            with watching(density) as seen:
+                found = training_step(density, expert, features, learning, optimizer, recipe) | columns(seen)
+    assert {each.device for each in found.values() if each.ndim} <= {META}
     assert all(tensor.grad.device == META for _, tensor in trained)
 
 

@@ -6,32 +6,47 @@ import pytest
 import torch
 from samples import shaken
 
-from moleflow.flow.alignment import ALIGNMENTS
-from moleflow.flow.context import SPATIAL_MIXERS
+from moleflow.flow.alignments import ALIGNMENTS
+from moleflow.flow.contexts import CONTEXTS
+from moleflow.flow.coupling_contexts import COUPLING_CONTEXTS
 from moleflow.flow.density import base_parameters, base_state, expert_names, expert_state
 from moleflow.flow.positions import POSITIONS
+from moleflow.flow.subnets import EXPERT_WEIGHTS
 
+# Inside the couplings.
+COUPLINGS = [
+    *({"coupling_context": name} for name in COUPLING_CONTEXTS),
+    *({"expert_weights": name, "first": first} for name in EXPERT_WEIGHTS for first in (True, False)),
+    {"scale_context_kernel": 0},
+    {"context_gate": 4},
+    {"lora_rank": 0},
+    {"lora_grid": 3},
+    {"task_bias": False},
+    {"spectral_bound": 1.0},
+    {"spectral_bound": 0.5, "expert_weights": "full", "first": False},
+]
 # Every switch at its neutral value or null member, and some together.
 VARIANTS = [
     {},
     *({"position": name} for name in POSITIONS),
-    *({"spatial_mixer": name} for name in SPATIAL_MIXERS),
-    *({"alignment": name} for name in ALIGNMENTS),
-    {"scale_context_kernel": 0},
-    {"lora_rank": 0},
+    *({"context": [name]} for name in CONTEXTS),
+    *({"alignment": name, "first": first} for name in ALIGNMENTS for first in (True, False)),
+    *COUPLINGS,
+    {"context": ["semantic", "mixer", "global"]},
     {"dia_blocks": 0},
+    {"dia_hidden": 0.75},
     {"channels": 12, "couplings": 1},
-    {"position": "none", "spatial_mixer": "none", "alignment": "none", "scale_context_kernel": 0, "lora_rank": 0},
+    {"position": "none", "context": [], "alignment": "none", "scale_context_kernel": 0, "lora_rank": 0},
 ]
 
 
-def maps(channels=8, count=2, side=3):
+def maps(channels=8, count=2, side=5):
     return torch.randn(count, side, side, channels, generator=torch.Generator().manual_seed(2), dtype=torch.double)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_inverse_undoes_forward(make_density, variant):
-    density = shaken(make_density(**variant))
+    density = shaken(make_density(**variant)).eval()
     x = maps(variant.get("channels", 8))
     for inn in (density.flow, density.dia):
         z, log_det = inn(x)
@@ -63,8 +78,9 @@ def test_log_det_is_that_of_the_jacobian(make_density, variant):
         torch.testing.assert_close(inn(x)[1].squeeze(), torch.linalg.slogdet(jacobian).logabsdet)
 
 
-def test_log_dets_of_patches_sum_to_the_maps_with_context(make_density):
-    density = shaken(make_density(dia_blocks=0))
+@pytest.mark.parametrize("variant", COUPLINGS, ids=str)
+def test_log_dets_of_patches_sum_to_the_maps_whatever_a_coupling_sees(make_density, variant):
+    density = shaken(make_density(dia_blocks=0, **variant)).eval()
     x = maps(count=1, side=2)
     jacobian = torch.autograd.functional.jacobian(lambda flat: density.flow(flat.view_as(x))[0].flatten(), x.flatten())
     torch.testing.assert_close(density.flow(x)[1].sum(), torch.linalg.slogdet(jacobian).logabsdet)
@@ -80,9 +96,9 @@ def test_nll_is_the_change_of_variables(make_density):
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_new_expert_changes_nothing(make_density, variant):
-    """LoRA, task biases and DIA start as the identity: with them or without, the likelihood is the same."""
+    """LoRA, own weights and biases, and DIA start as the identity: with them or without, the likelihood is the same."""
     with_expert = make_density(**variant)
-    without = make_density(**{**variant, "lora_rank": 0, "dia_blocks": 0})
+    without = make_density(**{**variant, "expert_weights": "lora", "lora_rank": 0, "dia_blocks": 0})
     without.load_state_dict(base_state(with_expert), strict=False)
     x = maps(variant.get("channels", 8)).float()
     torch.testing.assert_close(with_expert(x).nll, without(x).nll)
@@ -119,7 +135,7 @@ def test_permutations_are_saved_with_the_base_and_seeded(make_density):
 
 
 def test_the_alignments_log_det_is_part_of_the_density(make_density):
-    density = shaken(make_density(alignment="affine", dia_blocks=0, spatial_mixer="none"))
+    density = shaken(make_density(alignment="affine", dia_blocks=0, context=[]))
     x = maps()
     aligned, log_det = density.alignment(density.position(x))
     torch.testing.assert_close(density(x).log_det, density.flow(aligned)[1] + log_det)

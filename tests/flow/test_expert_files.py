@@ -73,10 +73,10 @@ def rewritten(path, change):
 def test_a_base_that_lacks_a_tensor_or_has_one_too_many_is_refused(saved):
     folder, _ = saved
     size = {"lora_rank": 2, "lora_alpha": 2.0, "dia_blocks": 2}
-    rewritten(folder / "base", lambda tensors: {name: tensors[name] for name in tensors if name != "mixer.mix"})
-    with pytest.raises(ArtifactError, match=r"base lacks mixer\.mix; delete it and run `dvc repro`"):
+    rewritten(folder / "base", lambda tensors: {name: tensors[name] for name in tensors if name != "context.mixer.mix"})
+    with pytest.raises(ArtifactError, match=r"base lacks context\.mixer\.mix; delete it and run `dvc repro`"):
         load_base(folder / "base", size, 0, CPU)
-    rewritten(folder / "base", lambda tensors: {**tensors, "mixer.mix": torch.ones(()), "more": torch.ones(1)})
+    rewritten(folder / "base", lambda tensors: {**tensors, "context.mixer.mix": torch.ones(()), "more": torch.ones(1)})
     with pytest.raises(ArtifactError, match="base has an unknown more"):
         load_base(folder / "base", size, 0, CPU)
 
@@ -93,3 +93,12 @@ def test_expert_over_another_base_is_refused(saved, make_density):
     save_base(folder / "base", make_density(seed=3), {})
     with pytest.raises(ArtifactError, match=r"bolt was learned over another base than .*base; run `dvc repro`"):
         load_expert(folder / "base", folder / "bolt", product="bolt", device=CPU)
+
+
+def test_a_file_of_code_that_lacked_a_setting_is_refused_with_its_name(saved):
+    folder, density = saved
+    arguments = density_arguments()
+    settings = {key: value for key, value in arguments["settings"].items() if key != "context"}
+    save_base(folder / "base", density, {**arguments, "settings": settings})
+    with pytest.raises(ArtifactError, match=r"base comes from code that did not know 'context'; run `dvc repro`"):
+        load_base(folder / "base", {}, 0, CPU)

@@ -13,8 +13,8 @@ from moleflow.flow.density import base_parameters, base_state, expert_state
 from moleflow.learning.training import Recipe, TrainingError, learning_rate_factor, train
 
 RECIPE = Recipe(
-    epochs=6, warmup_epochs=1.0, lr=1e-2, batch_size=4, feature_memory=1.0, precision="fp32", tail_weight=0.7,
-    tail_ratio=0.1, lambda_logdet=1e-4, weight_decay=0.01, grad_clip=0.5, seed=0,
+    epochs=6, warmup_epochs=1.0, lr=1e-2, position_lr=1.0, batch_size=4, feature_memory=1.0, precision="fp32",
+    tail_weight=0.7, tail_ratio=0.1, lambda_logdet=1e-4, identity_weight=0.0, weight_decay=0.01, grad_clip=0.5, seed=0,
 )  # fmt: skip
 
 

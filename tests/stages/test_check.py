@@ -53,7 +53,11 @@ def test_the_default_is_right():
         ({"flow_layers": 4}, "flow_layers: 4, but there are only 3 layers; 0 takes all"),
         ({"embed_dim": 150}, "flow_layers: 2 of 1 layers"),
         ({"embed_dim": 500, "flow_layers": 0}, "embed_dim: 500 is more than the 176 channels"),
-        ({"embed_dim": 90, "flow_layers": 0}, "position: sincos needs a multiple of 4 channels"),
+        ({"context": ["mixer", "blur"]}, "context: 'blur' is unknown; choose one of semantic, mixer, "),
+        ({"coupling_context": "near"}, "coupling_context: 'near' is unknown; choose one of scale, both, "),
+        ({"expert_weights": "half"}, "expert_weights: 'half' is unknown; choose one of lora, full"),
+        ({"context": ["ms_context"], "grid": 4}, "context: a multi-scale context needs more than 4 patches per side; "),
+        ({"embed_dim": 90, "flow_layers": 0}, "position: sines and cosines need a multiple of 4 channels"),
         ({"first_task": "t09"}, "classes.elpv_poly.task: 't00' is not listed"),
     ],
     ids=str,
@@ -93,9 +97,13 @@ def without(key):
             {**without("probe_perturbations"), "probe_nuisances": ["focus"]},
             "probe_nuisances: this key is called probe_perturbations now; rename it",
         ),
+        (
+            {**without("context"), "spatial_mixer": "mixer"},
+            "spatial_mixer: this key is called context now; rename it",
+        ),
         (with_changes(alignment="whitening"), "alignment: whitening is called layer_norm now; rename it"),
     ],
-    ids=["neighbourhood", "probe_nuisances", "whitening"],
+    ids=["neighbourhood", "probe_nuisances", "spatial_mixer", "whitening"],
 )
 def test_what_was_renamed_is_one_mistake_that_names_the_new_word(content, said):
     assert all_mistakes(content) == [said]

@@ -1,9 +1,4 @@
-"""Alignments: each product's own first step, before the shared flow.
-
-An alignment is made from the number of channels, whether its product belongs to the first task, and the keys of
-params.yaml that it names as keyword-only arguments. It maps patch features (B, H, W, C) to (B, H, W, C), and returns
-besides by how many nats every patch's log-determinant grows; 0 where it is not a density transform.
-"""
+"""Alignments by a bounded gain and shift of every channel."""
 
 import math
 
@@ -12,32 +7,42 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from moleflow.flow.alignments.alignment import Alignment, departure_of
 
-class NoAlignment(nn.Module):
-    """Features enter the flow as they are."""
 
-    def __init__(self, channels: int, first: bool) -> None:
-        """Creates the alignment.
+class _Bounded(Alignment):
+    """γ = 0.5 + 1.5·σ(g) in (0.5, 2) and β = 2·tanh(b) in (−2, 2); b starts at 0."""
 
-        Args:
-            channels: not used.
-            first: not used.
-        """
+    def __init__(self, channels: int, gain: float) -> None:
+        """Creates g, all alike, and b."""
         super().__init__()
+        self.gain = nn.Parameter(torch.full((channels,), gain))
+        self.shift = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Float[Tensor, "B H W C"]) -> tuple[Float[Tensor, "B H W C"], Float[Tensor, ""]]:
-        """Leaves patch features as they are.
+    def departure(self) -> Float[Tensor, ""]:
+        """See `Alignment`.
+
+        Returns:
+            0.1·(mean((γ−1)²) + mean(β²)).
+        """
+        return departure_of(self._gain(), 2 * self.shift.tanh())
+
+    def reported(self, x: Float[Tensor, "B H W C"]) -> dict[str, Tensor]:
+        """See `Reporting`.
 
         Args:
             x: patch features, (B, H, W, C).
 
         Returns:
-            `x`, and a log_det of 0.
+            alignment_gain: γ of every channel.
         """
-        return x, x.new_zeros(())
+        return {"alignment_gain": self._gain()}
+
+    def _gain(self) -> Tensor:
+        return 0.5 + 1.5 * self.gain.sigmoid()
 
 
-class Affine(nn.Module):
+class Affine(_Bounded):
     """γ⊙x + β with bounded γ in (0.5, 2) and β in (−2, 2), starting as the identity; log_det = Σ log γ.
 
     For features that are whitened already: their norm tells what is unusual, and a LayerNorm
@@ -52,9 +57,7 @@ class Affine(nn.Module):
             channels: C, channels of a patch feature.
             first: not used.
         """
-        super().__init__()
-        self.gain = nn.Parameter(torch.full((channels,), -math.log(2)))
-        self.shift = nn.Parameter(torch.zeros(channels))
+        super().__init__(channels, -math.log(2))
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> tuple[Float[Tensor, "B H W C"], Float[Tensor, ""]]:
         """Aligns patch features.
@@ -65,11 +68,11 @@ class Affine(nn.Module):
         Returns:
             γ⊙x + β, (B, H, W, C), and Σ log γ, in nats.
         """
-        gain = 0.5 + 1.5 * self.gain.sigmoid()
+        gain = self._gain()
         return gain * x + 2 * self.shift.tanh(), gain.log().sum()
 
 
-class LayerNorm(nn.Module):
+class LayerNorm(_Bounded):
     """LayerNorm over channels without affine, then γ⊙x + β with bounded γ and β.
 
     γ = 0.5 + 1.5·σ(g), β = 2·tanh(b). The first task starts at γ ≈ 1 (g = −0.7), later ones at
@@ -84,9 +87,7 @@ class LayerNorm(nn.Module):
             channels: C, channels of a patch feature.
             first: whether its product belongs to the first task.
         """
-        super().__init__()
-        self.gain = nn.Parameter(torch.full((channels,), -0.7 if first else 0.0))
-        self.shift = nn.Parameter(torch.zeros(channels))
+        super().__init__(channels, -0.7 if first else 0.0)
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> tuple[Float[Tensor, "B H W C"], Float[Tensor, ""]]:
         """Aligns patch features.
@@ -98,11 +99,4 @@ class LayerNorm(nn.Module):
             γ⊙LayerNorm(x) + β, (B, H, W, C), and a log_det of 0.
         """
         normed = F.layer_norm(x, x.shape[-1:])
-        return (0.5 + 1.5 * self.gain.sigmoid()) * normed + 2 * self.shift.tanh(), x.new_zeros(())
-
-
-ALIGNMENTS: dict[str, type[nn.Module]] = {
-    "none": NoAlignment,
-    "affine": Affine,
-    "layer_norm": LayerNorm,
-}
+        return self._gain() * normed + 2 * self.shift.tanh(), x.new_zeros(())
