@@ -21,6 +21,7 @@ from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.flow.relative import RelativeLikelihood
 from moleflow.images.reading import image_pixels
 from moleflow.inspector import Inspector
+from moleflow.protocols.presets import PRESETS
 from moleflow.routing.router_file import RouterFile, write_router
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scorer import save_scorer
@@ -28,7 +29,6 @@ from moleflow.scoring.scores import SCORES
 from moleflow.statistics.expert import patch_statistics
 
 PARAMS = read_params(ROOT / "params.yaml")
-PATCHING = {key: PARAMS[key] for key in ("neighborhood", "embed_dim", "grid", "layer_merge")}
 NORMAL = 32  # calibration images
 
 
@@ -40,29 +40,30 @@ def photographs(count, seed=0):
     return pictures.clip(0, 255).astype(np.uint8)
 
 
-def write_artifacts(root, products):
-    """Artifacts of the default's sizes: one product's expert, bank and scorer under many names."""
-    paths = Paths(root)
-    backbone = Backbone(PARAMS["backbone"], PARAMS["layers"], "package", img_size=224, device=CPU)
-    origin = Origin(PARAMS["backbone"], backbone.weights_digest, PARAMS["layers"], 224, "stretch")
+def write_artifacts(root, products, params):
+    """Artifacts of the sizes of some parameters: one product's expert, bank and scorer under many names."""
+    paths, view = Paths(root), params["img_size"]
+    backbone = Backbone(params["backbone"], params["layers"], "package", img_size=view, device=CPU)
+    origin = Origin(params["backbone"], backbone.weights_digest, params["layers"], view, "stretch")
     pixels = torch.from_numpy(
-        np.stack([image_pixels(picture, 224, "stretch", white=None) for picture in photographs(NORMAL, 1)])
+        np.stack([image_pixels(picture, view, "stretch", white=None) for picture in photographs(NORMAL, 1)])
     )
     write_split(root / "s.zarr/train", origin, [str(row) for row in range(NORMAL)], [backbone(pixels)])
     split = open_split(root / "s.zarr", "train")
-    settings = {"patching": PATCHING, "standardize": "whiten", "router_rank": 32, "device": CPU}
+    patching = {key: params[key] for key in ("neighborhood", "embed_dim", "grid", "layer_merge")}
+    settings = {"patching": patching, "standardize": "whiten", "router_rank": 32, "device": CPU}
     prototype = build_prototype(split, **settings)
     normal = prototype.standardized(split)
-    sizes = {key: PARAMS[key] for key in ("memory_size", "gaussian_rank", "seed")}
+    sizes = {key: params[key] for key in ("memory_size", "gaussian_rank", "seed")}
     patches = NormalPatches.of(normal, prototype.layers, **sizes)
-    arguments = {"channels": prototype.modeled(PARAMS["flow_layers"]), "settings": PARAMS, "first": False, "seed": 0}
+    arguments = {"channels": prototype.modeled(params["flow_layers"]), "settings": params, "first": False, "seed": 0}
     density = Density(**arguments)
     save_base(paths.base, density, arguments)
     relative = RelativeLikelihood.of(density, expert_state(density), normal, patches, torch.float32)
     log_det = prototype.log_det(density.channels)
     found = patch_statistics(density.eval(), patches, relative, normal[:], log_det=log_det, dtype=torch.float32)
     calibration = {name: values.numpy() for name, values in found.items()}
-    scorer = scorer_of(SCORES[PARAMS["score"]], calibration, settings=PARAMS_OF_SCORES)
+    scorer = scorer_of(SCORES[params["score"]], calibration, settings=PARAMS_OF_SCORES)
     names = [f"p{number:03d}" for number in range(products)]
     for number, name in enumerate(names):
         images = prototype.images + 10 * number
@@ -105,10 +106,14 @@ def all_cores():
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module", params=["5 products known", "15 products known", "100 products known"])
+KNOWN = {f"{products} products known": (products, PARAMS) for products in (5, 15, 100)}
+KNOWN |= {f"15 products known, {name}": (15, PARAMS | PRESETS[name]) for name in ("fast", "accurate")}
+
+
+@pytest.fixture(scope="module", params=KNOWN)
 def inspector(request, tmp_path_factory):
     root = tmp_path_factory.mktemp("artifacts")
-    write_artifacts(root, int(request.param.split()[0]))
+    write_artifacts(root, *KNOWN[request.param])
     made = Inspector.load(root)
     made.inspect(list(photographs(1)))  # loads the expert
     return made
@@ -124,8 +129,9 @@ def parts_of(inspector, images):
     """The parts of `inspect` in their order, each on what the one before it gave."""
     judge, prototype = inspector._judge("p000"), inspector._first_prototype
     density, bank = judge.expert.densities[0], judge.expert.normal_patches[0]
+    side = inspector.backbone.side
     views = [
-        image_pixels(image, 224, "stretch", white=None).transpose(1, 2, 0) for image in images
+        image_pixels(image, side, "stretch", white=None).transpose(1, 2, 0) for image in images
     ]  # nothing is left to decode or to resize
     pixels = torch.from_numpy(np.stack([view.transpose(2, 0, 1) for view in views]))
     maps = [layer.half() for layer in inspector.backbone(pixels)]
@@ -142,7 +148,7 @@ def parts_of(inspector, images):
     runs = (
         lambda: inspector.backbone(pixels),
         lambda: [inspector.backbone(batch) for batch in pixels.split(4)],
-        lambda: [image_pixels(image, 224, "stretch", white=None) for image in images],
+        lambda: [image_pixels(image, side, "stretch", white=None) for image in images],
         lambda: prototype.standardize(prototype.patch_features(maps)),
         lambda: inspector._route(features),
         flow,
