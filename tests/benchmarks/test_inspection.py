@@ -1,11 +1,14 @@
-"""Judging images with many products known, part by part, beside one pass of the backbone."""
+"""Judging images with many products known, part by part, beside one backbone pass; and from the start of a process."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from projects import ROOT
 from samples import CPU, TOP3, own_images_of, scorer_of
 
@@ -166,3 +169,35 @@ def parts_of(inspector, images):
 def test_inspection(benchmark, inspector, images, way):
     pictures = list(photographs(int(images.split()[0])))
     benchmark.pedantic(parts_of(inspector, pictures)[way], rounds=15, warmup_rounds=3)
+
+
+PASS = """
+from moleflow.backbones.torchvision_repair import repair_torchvision
+repair_torchvision()
+import timm, torch
+model = timm.create_model("{backbone}", features_only=True, out_indices={layers}).eval()
+with torch.inference_mode():
+    model(torch.zeros(1, 3, 224, 224))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("artifacts")
+    write_artifacts(root, 5, PARAMS)
+    Image.fromarray(photographs(1)[0]).save(root / "image.png")
+    return root
+
+
+@pytest.mark.benchmark(group="judging one image, from the start of the process")
+@pytest.mark.parametrize("way", ["import of torch and timm, one pass", "moleflow predict"])
+def test_start(benchmark, folder, way):
+    command = ["-m", "moleflow", "predict", "image.png"] if way == "moleflow predict" else ["-c", PASS.format(**PARAMS)]
+
+    def run():
+        done = subprocess.run(
+            [sys.executable, *command], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False
+        )
+        assert done.returncode < 3
+
+    benchmark.pedantic(run, rounds=7, warmup_rounds=1)
