@@ -1,6 +1,7 @@
 """A training step of a later task, beside the same flow of FrEIA's AllInOneBlocks and its matrix products alone."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from moleflow.compute.precision import PRECISIONS
+from moleflow.config.params import read_params
 from moleflow.features.memory_bank import memorize
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
