@@ -43,7 +43,7 @@ class ExpertLinear(nn.Linear):
         if self.training and self.weight.requires_grad and torch.is_grad_enabled():
             self._iterate()
         left, right = self.left.clone(), self.right.clone()  # a second pass before the backward one moves the buffers
-        largest = left @ (self.weight @ right)
+        largest = (left[:, None] * self.weight * right).sum()  # autocast would round a matrix product
         return self.weight * (self.spectral_bound / largest.clamp_min(1e-12)).clamp(max=1)
 
     def merged_weight(self) -> Tensor:
@@ -71,5 +71,5 @@ class ExpertLinear(nn.Linear):
 
     @torch.no_grad()
     def _iterate(self) -> None:
-        self.left.copy_(F.normalize(self.weight @ self.right, dim=0))
-        self.right.copy_(F.normalize(self.weight.mT @ self.left, dim=0))
+        self.left.copy_(F.normalize((self.weight * self.right).sum(1), dim=0))
+        self.right.copy_(F.normalize((self.weight * self.left[:, None]).sum(0), dim=0))

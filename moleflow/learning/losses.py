@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -42,14 +41,15 @@ def identity(density: Density, likelihood: Likelihood) -> Float[Tensor, ""]:
 
     Args:
         density: base and expert.
-        likelihood: not used.
+        likelihood: of a batch; tells the device alone.
 
     Returns:
         The departure of the alignment; 0 in later tasks.
 
     Source: docs/method.md, Alignment.
     """
-    return density.alignment.departure() if density.first else torch.zeros(())
+    nothing = likelihood.z.new_zeros(())
+    return nothing + density.alignment.departure() if density.first else nothing
 
 
 # What is added to the tail-aware loss, by the key of its weight; a weight of 0 leaves the term out.

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from samples import CPU
 
 from moleflow.config.errors import MoleflowError
 from moleflow.flow.positions import POSITIONS
@@ -25,7 +26,7 @@ def test_a_code_needs_a_multiple_of_4_channels(name):
 
 
 def test_offsets_are_clipped_and_alike_for_pairs_that_lie_alike():
-    offsets = _offsets(10, 10).view(10, 10, 10, 10)
+    offsets = _offsets(10, 10, CPU).view(10, 10, 10, 10)
     assert offsets[0, 0, 1, 2] == offsets[5, 6, 6, 8] != offsets[1, 2, 0, 0]
     assert offsets[0, 0, 9, 9] == offsets[0, 0, FARTHEST, FARTHEST]
     assert offsets.min() >= 0

@@ -13,7 +13,7 @@ from moleflow.files.params_file import write_params
 from moleflow.flow.alignments import ALIGNMENTS
 from moleflow.flow.contexts import CONTEXTS
 from moleflow.flow.coupling_contexts import COUPLING_CONTEXTS
-from moleflow.flow.density import Density, base_parameters, base_state, expert_state
+from moleflow.flow.density import Density, base_parameters, base_state, expert_state, for_inference
 from moleflow.flow.expert_files import load_base, load_expert, save_base, save_expert
 from moleflow.flow.positions import POSITIONS
 from moleflow.flow.subnets import EXPERT_WEIGHTS
@@ -72,6 +72,7 @@ def history(folder, changes):
             (loaded,), *_ = load_expert(folder / "base", folder / name, product="x", device=CPU)
             judged.append(loaded(patches(level, seed=1)).nll)
             assert judged[-1].equal(alive.eval()(patches(level, seed=1)).nll), "it is loaded as another"
+            assert for_inference(loaded)(patches(level, seed=1)).nll.equal(judged[-1]), "it is merged to another"
     return judged, [(folder / name).read_bytes() for name in ("base", "first", "later")], [first_rows, rows]
 
 
@@ -100,6 +101,17 @@ def test_a_variant_is_set_by_a_file_learns_keeps_the_laws_and_changes_the_scores
     assert any(not found.equal(expected) for found, expected in zip(judged, plain, strict=True)), "it changes nothing"
     assert all(torch.isfinite(found).all() for found in judged)
     assert all({"epoch", "loss", "nll", "lr"} <= row.keys() for rows in curves for row in rows)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_learns_in_a_short_precision_what_it_learns_in_fp32(name):
+    """Losses of the first epoch agree to the digits that bf16 has."""
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        settings = SETTINGS | SMALL | VARIANTS[name].changes | {"precision": precision, "epochs": 1}
+        density = Density(CHANNELS, settings, first=True, seed=0)
+        losses[precision] = learn(density, settings, patches(-1.0))[1][0]["loss"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
 
 
 def test_every_member_and_every_key_of_the_density_is_a_variant_or_the_default():

@@ -41,7 +41,7 @@ class RelativePosition(SinCos):
         Returns:
             Patch features with their code, (B, H, W, C).
         """
-        offsets = self.table[_offsets(*x.shape[1:3]).to(x.device)].permute(2, 0, 1)  # (4, H·W, H·W)
+        offsets = self.table[_offsets(x.shape[1], x.shape[2], x.device)].permute(2, 0, 1)  # (4, H·W, H·W)
         patches = x.flatten(1, 2)
         query, key, value = (
             each.unflatten(-1, (HEADS, -1)).transpose(1, 2)
@@ -64,9 +64,9 @@ class RelativePosition(SinCos):
         return {"relative_share": self.gate.sigmoid()}
 
 
-def _offsets(height: int, width: int) -> Tensor:
+def _offsets(height: int, width: int, device: torch.device) -> Tensor:
     """Number of the offset of every pair of patches, (H·W, H·W)."""
-    rows, columns = torch.arange(height), torch.arange(width)
+    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
     places = torch.cartesian_prod(rows, columns)  # (H·W, 2)
     apart = (places[:, None] - places[None]).clamp(-FARTHEST, FARTHEST) + FARTHEST
     return apart[..., 0] * (2 * FARTHEST + 1) + apart[..., 1]
