@@ -1,4 +1,4 @@
-"""`moleflow scenario`: the products and tasks of a published protocol, into params.yaml."""
+"""`moleflow scenario`: products and tasks of a published protocol, into params.yaml; without arguments, a list."""
 
 import argparse
 import sys
@@ -6,9 +6,11 @@ from pathlib import Path
 
 from moleflow.cli.plan import print_plan
 from moleflow.config.products import ProductClass
+from moleflow.config.registry import choose
 from moleflow.files.params_file import write_products
 from moleflow.files.paths import Paths
-from moleflow.protocols.scenarios import DATASETS, Dataset, scenario
+from moleflow.protocols.scenarios import DATASETS, Dataset, ScenarioError, scenario
+from moleflow.report.tables import Table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,26 +19,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: the command's own.
     """
-    parser.add_argument("dataset", choices=DATASETS)
-    parser.add_argument("scenario", help="products per task: 1-1, 3-3, 14-1, 10-1x5, ...")
+    parser.add_argument("dataset", nargs="?", help="; ".join(DATASETS) + "; without one, all are listed")
+    parser.add_argument("scenario", nargs="?", help="products per task: 1-1, 3-3, 14-1, 10-1x5, ...")
     parser.add_argument("--root", help="folder that holds the products' folders")
     parser.add_argument("--order", help="order of arrival, such as alphabetical or texture_first")
+    parser.add_argument("--products", help="some products alone: names separated by commas, or a subset such as pilot3")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the products and prints what `dvc repro` will run.
+    """Writes the products and prints what `dvc repro` will run, or lists the data sets.
 
     Args:
-        arguments: dataset, scenario, root and order.
+        arguments: dataset, scenario, root, order and products.
 
     Raises:
+        ChoiceError: the data set is unknown.
         ScenarioError: the data set has no such scenario or order, or its folder is not given.
     """
+    if arguments.dataset is None:
+        print(Table(["data set", "what", "scenarios", "orders", "subsets"], _known()).markdown())
+        return
+    if arguments.scenario is None:
+        data = choose(DATASETS, arguments.dataset, "data set")
+        raise ScenarioError(f"say how many products a task has: {', '.join(data.scenarios)}")
     paths = Paths(Path())
     root = (
         None if arguments.root is None else str(Path(arguments.root).expanduser().absolute())
     )  # experiments are copies
-    products = scenario(arguments.dataset, arguments.scenario, root=root, order=arguments.order)
+    products = scenario(
+        arguments.dataset, arguments.scenario, root=root, order=arguments.order, products=arguments.products
+    )
     if DATASETS[arguments.dataset].folders:
         products = _there(products, paths, DATASETS[arguments.dataset])
     write_products(products, paths.params)
@@ -46,6 +58,14 @@ def run(arguments: argparse.Namespace) -> None:
     for task in dict.fromkeys(product.task for product in products.values()):
         print(f"{task}  {', '.join(name for name, product in products.items() if product.task == task)}")
     print_plan(paths)
+
+
+def _known() -> list[list[str]]:
+    """A line per data set."""
+    return [
+        [name, data.about, ", ".join(data.scenarios), ", ".join(data.orders), ", ".join(data.subsets)]
+        for name, data in DATASETS.items()
+    ]
 
 
 def _there(products: dict[str, ProductClass], paths: Paths, data: Dataset) -> dict[str, ProductClass]:

@@ -3,9 +3,24 @@
 For the diary see docs/method.md, What the lab diary found.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 Preset = dict[str, Any]
+
+
+class About(NamedTuple):
+    """What `moleflow preset` says of a preset.
+
+    Attributes:
+        what: what it is.
+        record: where it was recorded, and its numbers: image AUROC / pixel AUROC / pixel AP, as many as there are.
+        needs: its weights, and what else it takes.
+    """
+
+    what: str
+    record: str
+    needs: str
+
 
 LITE0: Preset = {
     "backbone": "tf_efficientnet_lite0.in1k",
@@ -24,12 +39,20 @@ LITE0: Preset = {
     "gaussian_rank": 10,
     "score": "combined",
     "image_level": 25.0,
+    "context": ["mixer"],
     "couplings": 6,
+    "scale_context_kernel": 5,
     "dia_blocks": 2,
+    "lora_rank": 64,
     "lora_alpha": 64.0,
     "epochs": 8,
     "lr": 1e-3,
+    "batch_size": 16,
     "precision": "fp32",
+    "tail_weight": 0.7,
+    "tail_ratio": 0.02,
+    "lambda_logdet": 1e-4,
+    "top_k": 3,
 }
 FAST: Preset = {**LITE0, "img_size": 160, "grid": 20}
 # Twice the view, and the layer of stride 32 beside those of the default. Gaussians per position would take 31 MB an
@@ -96,13 +119,51 @@ FLOW: Preset = {**LITE0, "score": "nll"}
 MEMORY: Preset = {**LITE0, "score": "memory"}
 WRN50_28: Preset = {**DIARY, "backbone": "wide_resnet50_2.racm_in1k", "layers": [2, 3]}
 WRN50_56: Preset = {**WRN50_28, "layers": [1, 2, 3]}
-# The diary does not say which blocks; these are spread evenly.
 VIT_B: Preset = {
     **DIARY,
     "backbone": "vit_base_patch16_224.augreg2_in21k_ft_in1k",
-    "layers": [2, 5, 8, 11],
+    "layers": [8, 9, 10, 11],
     "neighborhood": 1,
     "lr": 2e-4,
+}
+# Records of the diary, by the sizes and weights that it names.
+DIARY_DEFAULT: Preset = {**WRN50_28, "couplings": 10, "epochs": 80}
+MOLE6_DIA2: Preset = {**WRN50_28, "couplings": 6, "dia_blocks": 2}
+MAX_PIXEL_AP: Preset = {**WRN50_28, "tail_weight": 0.75, "top_k": 5, "lr": 2e-4}
+MAX_IMAGE_AUROC: Preset = {
+    **WRN50_28,
+    "couplings": 10,
+    "dia_blocks": 5,
+    "lora_rank": 128,
+    "tail_weight": 0.55,
+    "tail_ratio": 0.03,
+    "epochs": 80,
+}
+VISA_IMAGE: Preset = {**VIT_B, "couplings": 12, "dia_blocks": 8, "lora_rank": 128, "lr": 8e-5, "epochs": 100}
+VISA_PIXEL: Preset = {
+    **WRN50_28,
+    "lambda_logdet": 2e-4,
+    "scale_context_kernel": 7,
+    "tail_weight": 0.6,
+    "lr": 2e-4,
+    "epochs": 80,
+}
+VIT_384: Preset = {
+    **VIT_B,
+    "backbone": "vit_base_patch16_384.augreg_in21k_ft_in1k",
+    "img_size": 384,
+    "couplings": 12,
+    "epochs": 80,
+    "batch_size": 8,
+}
+V8: Preset = {
+    **VIT_B,
+    "backbone": "vit_base_patch14_dinov2.lvd142m",
+    "img_size": 518,
+    "alignment": "film",
+    "context": [],
+    "lr": 1e-4,
+    "epochs": 40,
 }
 
 PRESETS = {
@@ -117,4 +178,38 @@ PRESETS = {
     "wrn50_28": WRN50_28,
     "wrn50_56": WRN50_56,
     "vit_b": VIT_B,
+    "diary_default": DIARY_DEFAULT,
+    "mole6_dia2": MOLE6_DIA2,
+    "max_pixel_ap": MAX_PIXEL_AP,
+    "max_image_auroc": MAX_IMAGE_AUROC,
+    "visa_image": VISA_IMAGE,
+    "visa_pixel": VISA_PIXEL,
+    "vit_384": VIT_384,
+    "v8": V8,
+}
+
+_HERE, _DIARY = "docs/quality.md", "the lab diary"
+_PACKAGED, _WRN, _VIT = "packaged weights", "weights from the hub, 276 MB", "weights from the hub, 346 MB"
+ABOUT = {
+    "lite0": About("the default", _HERE, _PACKAGED),
+    "fast": About("the default's view at 160 pixels", f"{_HERE}, Resolution", _PACKAGED),
+    "accurate": About(
+        "the default's view at 448 pixels, with stride 32", f"{_HERE}, Resolution", f"{_PACKAGED}; four times the time"
+    ),
+    "lite2": About("a larger EfficientNet-lite", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),
+    "vit_s": About("a ViT-S/14", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),
+    "original": About("the lab diary's recipe on the default's backbone", _HERE, _PACKAGED),
+    "flow": About("the default, judged by the flow alone", _HERE, _PACKAGED),
+    "memory": About("the default, judged by memory banks alone", _HERE, _PACKAGED),
+    "wrn50_28": About("the diary's recipe, wide ResNet, 28×28", f"{_DIARY}: MVTec 0.983/0.978/0.542", _WRN),
+    "wrn50_56": About("the same, 56×56", _DIARY, f"{_WRN}; four times the memory of wrn50_28"),
+    "vit_b": About("the diary's recipe, ViT-B/16", f"{_DIARY}: four classes 0.782/0.909/0.234", _VIT),
+    "diary_default": About("declared the default on 2026-01-03", _DIARY, _WRN),
+    "mole6_dia2": About("6 couplings, 2 DIA blocks", f"{_DIARY}: MVTec 0.981/0.978/0.558", _WRN),
+    "max_pixel_ap": About("tuned for pixel AP", f"{_DIARY}: MVTec 0.981/–/0.545", _WRN),
+    "max_image_auroc": About("tuned for image AUROC", f"{_DIARY}: MVTec 0.984/–/0.524", _WRN),
+    "visa_image": About("tuned for VisA's image AUROC", f"{_DIARY}: VisA 0.907/–/0.253", _VIT),
+    "visa_pixel": About("tuned for VisA's pixel AP", f"{_DIARY}: VisA 0.876/–/0.304", _WRN),
+    "vit_384": About("ViT-B/16 at 384 pixels", f"{_DIARY}: four classes 0.853/0.960/0.305", _VIT),
+    "v8": About("DINOv2 at 518 pixels, FiLM, no mixer", f"{_DIARY}: MVTec 0.897/0.910/0.353", _VIT),
 }

@@ -27,6 +27,8 @@ class Dataset:
         scenarios: published ones, or for the demo useful ones; others that add up are allowed.
         orders: products by the name of their order; the first is the default.
         root: its default folder; None if it has none.
+        about: what it is.
+        subsets: some of its products, in order, by a name that stands for them.
         folders: folders of products that are not named as these are, below the root that is given; those of others
             lie below the default folder, if there are any here.
     """
@@ -35,6 +37,8 @@ class Dataset:
     scenarios: tuple[str, ...]
     orders: dict[str, str]
     root: str | None = None
+    about: str = ""
+    subsets: dict[str, str] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,8 +51,9 @@ DATASETS = {
             "texture_first": "brick grass gravel elpv_poly elpv_mono",
         },
         root="data/raw/demo",
+        about="the default products, made without a download",
     ),
-    "dev": Dataset(  # what designs are compared on; docs/quality.md says where its images come from
+    "dev": Dataset(
         "mvtec",
         ("1-1",),
         {
@@ -56,6 +61,7 @@ DATASETS = {
             "reversed": "deeppcb hazelnut screw bottle narrow gravel elpv_mono grass brick elpv_poly",
         },
         root="data/raw/demo",
+        about="what designs are compared on (docs/quality.md)",
         folders={
             "bottle": "mvtec_bottle_320",
             "screw": "mvtec_screw_320",
@@ -63,11 +69,12 @@ DATASETS = {
             "deeppcb": "deeppcb_640",
         },
     ),
-    "large": Dataset(  # what resolutions are compared on
+    "large": Dataset(
         "mvtec",
         ("1-1",),
         {"default": "retina hubble motorcycle deeppcb"},
         root="data/raw/demo",
+        about="what resolutions are compared on (docs/quality.md)",
         folders={"deeppcb": "deeppcb_640"},
     ),
     "mvtec": Dataset(
@@ -82,22 +89,35 @@ DATASETS = {
             "leather tile bottle",
             "easy_first": "bottle leather metal_nut tile hazelnut carpet grid cable pill zipper transistor wood "
             "capsule toothbrush screw",
+            "diary": "leather grid transistor carpet zipper hazelnut toothbrush metal_nut screw wood tile capsule pill "
+            "cable bottle",
+        },
+        about="MVTec AD, 15 products",
+        subsets={
+            "pilot3": "leather grid transistor",
+            "pilot4": "leather grid transistor screw",
+            "five_a": "bottle cable capsule screw toothbrush",
+            "five_b": "bottle cable capsule carpet grid",
         },
     ),
     "visa": Dataset(
         "visa",
         ("1-1", "11-1", "8-4", "8-1x4"),
         {"alphabetical": "candle capsules cashew chewinggum fryum macaroni1 macaroni2 pcb1 pcb2 pcb3 pcb4 pipe_fryum"},
+        about="VisA, 12 products",
     ),
     "mpdd": Dataset(
         "mvtec",
         ("1-1",),
         {"alphabetical": "bracket_black bracket_brown bracket_white connector metal_plate tubes"},
+        about="MPDD, 6 products",
     ),
 }
 
 
-def scenario(dataset: str, name: str, *, root: str | None, order: str | None) -> dict[str, ProductClass]:
+def scenario(
+    dataset: str, name: str, *, root: str | None, order: str | None, products: str | None = None
+) -> dict[str, ProductClass]:
     """Makes the products of a protocol with their tasks.
 
     Args:
@@ -105,13 +125,14 @@ def scenario(dataset: str, name: str, *, root: str | None, order: str | None) ->
         name: "A-B" (A products first, then B at a time until all are learned) or "A-BxN" (N times B).
         root: folder that holds the products' folders; None for the data set's default.
         order: name of an order; None for the first.
+        products: those that take part, in this order, separated by commas, or the name of a subset; None for all.
 
     Returns:
         Product to its line of params.yaml, in order of arrival; tasks are t00, t01, ...
 
     Raises:
         ChoiceError: the data set is unknown.
-        ScenarioError: the order is unknown, the numbers do not add up, or the root is not given.
+        ScenarioError: the order or a product is unknown, the numbers do not add up, or the root is not given.
     """
     data = choose(DATASETS, dataset, "data set")
     if root is None and data.root is None:
@@ -119,20 +140,38 @@ def scenario(dataset: str, name: str, *, root: str | None, order: str | None) ->
     chosen = order or next(iter(data.orders))
     if chosen not in data.orders:
         raise ScenarioError(f"{dataset} has no order {chosen!r}; choose one of {', '.join(data.orders)}")
-    products = data.orders[chosen].split()
-    sizes = _sizes(name, len(products))
+    names = data.orders[chosen].split()
+    if products is not None:
+        if order is not None:
+            raise ScenarioError("--products has an order of its own; leave --order out")
+        names = _some(dataset, data, products)
+    sizes = _sizes(name, len(names))
     if sizes is None:
         raise ScenarioError(
-            f"{name} does not add up to the {len(products)} products of {dataset}; "
+            f"{name} does not add up to the {len(names)} products of {dataset}; "
             f"known are {', '.join(data.scenarios)}: A-B or A-BxN"
         )
     tasks = [f"t{number:02d}" for number, size in enumerate(sizes) for _ in range(size)]
-    paths = {product: _path(data, product, root) for product in products}
+    paths = {product: _path(data, product, root) for product in names}
     return {
         product: ProductClass(task=task, layout=data.layout, path=path)
         for (product, path), task in zip(paths.items(), tasks, strict=True)
         if path is not None
     }
+
+
+def _some(dataset: str, data: Dataset, products: str) -> list[str]:
+    """The products that are named, or those of a subset."""
+    names = data.subsets[products].split() if products in data.subsets else products.split(",")
+    known = next(iter(data.orders.values())).split()
+    wrong = [name for name in names if name not in known or names.count(name) > 1]
+    if wrong:
+        subsets = f", or one of {', '.join(data.subsets)}" if data.subsets else ""
+        raise ScenarioError(
+            f"--products {products}: {wrong[0]!r} is no product of {dataset}, or named twice; choose among "
+            f"{', '.join(known)}{subsets}"
+        )
+    return names
 
 
 def _path(data: Dataset, product: str, root: str | None) -> str | None:

@@ -5,9 +5,13 @@ import torch
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
-from moleflow.backbones.backbone import timm
-from moleflow.features.patches import patch_features
+from moleflow.backbones.backbone import check_backbone, timm
+from moleflow.cli.main import main
+from moleflow.config.params import read_params
+from moleflow.features.patches import layer_channels, modeled_channels, patch_features
 from moleflow.files.params_file import write_params
+from moleflow.flow.density import Density, expert_state
+from moleflow.learning.losses import objective
 from moleflow.protocols import presets
 
 
@@ -17,16 +21,38 @@ def test_presets_name_keys_that_exist_and_maps_that_timm_has(params, name):
     write_params(preset, params)
     written = YAML(typ="safe").load(params)
     assert {key: written[key] for key in preset} == preset
-    view = preset["img_size"]
-    size = {"img_size": view} if preset["backbone"].startswith("vit") else {}
-    model = timm.create_model(preset["backbone"], features_only=True, out_indices=preset["layers"], **size).eval()
-    with torch.inference_mode():
-        maps = model(torch.rand(1, 3, view, view))
+    maps = check_backbone(preset["backbone"], preset["layers"], preset["backbone_weights"], preset["img_size"])
     patching = {key: preset[key] for key in ("neighborhood", "embed_dim", "grid", "layer_merge")}
     side = preset["grid"] or max(layer.shape[-1] for layer in maps)
-    assert patch_features(maps, **patching).shape == (1, side, side, preset["embed_dim"])
+    made = patch_features([torch.rand(layer.shape) for layer in maps], **patching)
+    assert made.shape == (1, side, side, preset["embed_dim"])
     if preset["layer_merge"] == "concat":
         assert sum(layer.shape[1] for layer in maps) == preset["embed_dim"]
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_a_preset_takes_a_training_step_on_features_of_its_shape(params, name):
+    preset = presets.PRESETS[name]
+    settings = read_params(params) | preset
+    maps = check_backbone(preset["backbone"], preset["layers"], preset["backbone_weights"], preset["img_size"])
+    layers = layer_channels(maps, embed_dim=preset["embed_dim"], layer_merge=preset["layer_merge"])
+    channels = modeled_channels(layers, preset["flow_layers"])
+    side = preset["grid"] or max(layer.shape[-1] for layer in maps)
+    density = Density(channels, settings, first=True, seed=0)
+    found = density(torch.randn(1, side, side, channels, generator=torch.Generator().manual_seed(0)))
+    loss, _ = objective(density, found, found.nll / channels, settings)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert any(tensor.grad is not None and tensor.grad.abs().sum() > 0 for tensor in expert_state(density).values())
+
+
+def test_every_preset_is_told_about(capsys, monkeypatch):
+    assert presets.ABOUT.keys() == presets.PRESETS.keys()
+    monkeypatch.setattr("sys.argv", ["moleflow", "preset"])
+    main()
+    said = capsys.readouterr().out
+    assert all(f"| {name} " in said for name in presets.PRESETS)
+    assert "never run" in said
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)

@@ -73,6 +73,25 @@ def test_impossible_scenarios_are_refused(arguments, said):
         scenario(dataset, name, root=root, order=order)
 
 
+def test_some_products_alone_in_their_own_order():
+    assert list(scenario("mvtec", "1-1", root="/d", order=None, products="grid,bottle")) == ["grid", "bottle"]
+    pilot = scenario("mvtec", "3-1", root="/d", order=None, products="pilot4")
+    assert tasks(pilot) == [["leather", "grid", "transistor"], ["screw"]]
+    for dataset, chosen, said in (("mvtec", "grid,grid", "'grid'"), ("visa", "pilot3", "'pilot3'")):
+        with pytest.raises(ScenarioError, match=f"{said} is no product of {dataset}, or named twice"):
+            scenario(dataset, "1-1", root="/d", order=None, products=chosen)
+    with pytest.raises(ScenarioError, match="leave --order out"):
+        scenario("mvtec", "1-1", root="/d", order="diary", products="pilot3")
+
+
+def test_the_data_sets_are_listed(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["moleflow", "scenario"])
+    main()
+    said = capsys.readouterr().out
+    assert all(f"| {name} " in said for name in DATASETS)
+    assert "pilot4" in said
+
+
 def test_the_defaults_are_the_demo_one_by_one(params):
     """Writing what is there already changes no byte: comments, order and spelling stay."""
     before = params.read_bytes()
