@@ -8,10 +8,13 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
+
+from moleflow.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 PRODUCTS = ("bolt", "nut", "washer")
@@ -71,6 +74,11 @@ class Project:
         yield from (("baseline", (name,)) for name in params["baselines"])
         yield "evaluate", ()
         yield "report", ()
+
+    def moleflow(self, *arguments):
+        """Runs a command of moleflow in process, which raises its errors."""
+        with contextlib.chdir(self.root), mock.patch.object(sys, "argv", ["moleflow", *map(str, arguments)]):
+            main.__wrapped__()
 
     def copy(self, root):
         """The same elsewhere."""

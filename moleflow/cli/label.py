@@ -5,22 +5,25 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
 
+from moleflow.calibration.conformal import images_needed
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import read_params
 from moleflow.config.products import load_products
 from moleflow.config.registry import choose
 from moleflow.datasets.feedback import LABELS, feedback_samples
+from moleflow.datasets.index import without_white
 from moleflow.datasets.picture import Picture, examine
 from moleflow.datasets.sample import Sample
 from moleflow.files.artifacts import digest, write_text
 from moleflow.files.paths import Paths
 from moleflow.files.split_names import FEEDBACK
-from moleflow.images.index_table import read_index
+from moleflow.images.index_table import read_index, white_of
+from moleflow.images.listing import image_suffixes
 from moleflow.inspections.asked import asked_images
 
 KIND = re.compile(r"\w[\w -]*")
@@ -52,49 +55,59 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         ChoiceError: there is no such product.
+        ArtifactError: the product has no index yet, which tells its images from others.
         LabelError: the kind is no name of a folder; an image cannot be read, is one of the product's own, or is
-            labeled already.
+            labeled already; or nothing can be written.
     """
     paths, product = Paths(Path()), arguments.product
-    choose(load_products(paths.params).classes, product, "product")
+    line = choose(load_products(paths.params).classes, product, "product")
+    settings = read_params(paths.params) | line.overrides
     kind = "good" if arguments.normal else arguments.defective
     if not arguments.normal and (not KIND.fullmatch(kind) or kind.casefold() == "good"):
         raise LabelError(f"--defective {kind!r} is no kind of defect; take letters, digits, spaces, _ and -, not good")
-    megapixels = read_params(paths.params)["max_megapixels"]
-    images = asked_images(arguments.images, sys.stdin)
-    given = [examine(Sample(path, FEEDBACK, 0, kind, None), FEEDBACK, max_megapixels=megapixels) for path in images]
-    folder = paths.feedback / product
-    _refuse_known(given, feedback_samples(folder), paths.index.of(product))
+    table, folder = read_index(paths.index.of(product)), paths.feedback / product
+    images, limit = asked_images(arguments.images, sys.stdin), settings["max_megapixels"]
+    given = [examine(Sample(path, FEEDBACK, 0, kind, None), FEEDBACK, max_megapixels=limit) for path in images]
+    _refuse_wrong(without_white(given, white_of(table)), feedback_samples(folder), table)
     target = folder / ("normal" if arguments.normal else f"defective/{kind}")
     digests = {path: digest(path) for path in images}
-    copies = {target / f"{path.stem}-{digests[path][:DIGITS]}{path.suffix}": path for path in images}
-    with _all_or_none(copies):
+    copies = {target / _name(path, digests[path]): path for path in images}
+    with _all_or_none(copies, [target, target.parent, folder]):
         _write_labels(folder, copies, digests)
     count = f"{len(copies)} image{'s' * (len(copies) != 1)}"
     print(f"{count} of {product} labeled {'normal' if arguments.normal else kind}, in {target}")
     print(f"`git add {folder}` or `dvc add {folder}` keeps them; `dvc repro` judges them and learns nothing anew.")
     if arguments.normal:
-        print(f"`moleflow recalibrate {product} {target}` sets the thresholds by the normal ones.")
+        needed = images_needed(settings["alarm_rate"])
+        print(f"`moleflow recalibrate {product} {target}` sets the thresholds by the normal ones; it needs {needed}.")
 
 
-def _refuse_known(given: list[Picture], labeled: list[Sample], index: Path) -> None:
-    """Refuses images that cannot be read, are given twice, or are known already, by what they show or by their file."""
+def _name(path: Path, digest: str) -> str:
+    """What a copy is called: never hidden, and never like another image's."""
+    return f"{path.stem.lstrip('.')}-{digest[:DIGITS]}{path.suffix}"
+
+
+def _refuse_wrong(given: list[Picture], labeled: list[Sample], table: pd.DataFrame) -> None:
+    """Refuses images that cannot be read, or are known already: by their file, or by the pixels of a labeled one."""
     wrong = [str(picture.unreadable) for picture in given if picture.unreadable]
-    known = {examine(sample, FEEDBACK, max_megapixels=float("inf")).content: str(sample.path) for sample in labeled}
-    table = read_index(index) if index.is_file() else pd.DataFrame({"path": [], "split": [], "digest": []})
     own = {row.digest: f"{row.path} ({row.split})" for row in table.itertuples() if row.split != FEEDBACK}
+    known = {examine(sample, FEEDBACK, max_megapixels=float("inf")).content: sample.path for sample in labeled}
     for picture in (picture for picture in given if not picture.unreadable):
-        twin = known.setdefault(picture.content, str(picture.sample.path))
-        twin = own.get(digest(picture.sample.path), twin)
-        if twin != str(picture.sample.path):
-            wrong.append(f"{picture.sample.path} is the same picture as {twin}; leave it out, or remove that one first")
+        path = picture.sample.path
+        image, twin = own.get(digest(path)), known.setdefault(picture.content, path)
+        if path.suffix.lower() not in image_suffixes():
+            wrong.append(f"{path}: {path.suffix or 'no suffix'} is not the suffix of an image; rename the file")
+        elif image:
+            wrong.append(f"{path} is the product's own {image}; leave it out")
+        elif twin is not path:
+            wrong.append(f"{path} is the same picture as {twin}; leave it out, or remove that one first")
     if wrong:
         raise LabelError("nothing was labeled:\n" + "\n".join(f"  {each}" for each in wrong))
 
 
 @contextmanager
-def _all_or_none(copies: dict[Path, Path]) -> Iterator[None]:
-    """Copies files to where their keys say; if something fails, none of them stays."""
+def _all_or_none(copies: dict[Path, Path], folders: list[Path]) -> Iterator[None]:
+    """Copies files to where their keys say; if something fails, none of them stays, and no folder that is empty."""
     try:
         for copy, path in copies.items():
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -102,16 +115,21 @@ def _all_or_none(copies: dict[Path, Path]) -> Iterator[None]:
         yield
     except BaseException as error:
         for copy in copies:
-            copy.unlink(missing_ok=True)
+            with suppress(OSError):  # it may not have come so far
+                copy.unlink()
+        for made in folders:
+            with suppress(OSError):  # it holds what was labeled before
+                made.rmdir()
         if isinstance(error, OSError):
             raise LabelError(f"nothing was labeled: {error.filename} cannot be written ({error.strerror})") from error
         raise
 
 
 def _write_labels(folder: Path, copies: dict[Path, Path], digests: dict[Path, str]) -> None:
-    """Adds where the images come from to the product's table."""
+    """Adds where the images come from to the product's table, and takes out those that were removed."""
     file = folder / LABELS
     rows = [(copy.relative_to(folder).as_posix(), str(path), digests[path]) for copy, path in copies.items()]
     added = pd.DataFrame(rows, columns=["image", "source", "digest"])
     before = pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else added[:0]
+    before = before[[(folder / image).is_file() for image in before["image"]]]
     write_text(file, pd.concat([before, added]).sort_values("image").to_csv(index=False))

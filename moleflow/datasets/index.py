@@ -87,11 +87,11 @@ def build_index(
     splits = _splits(normal, calibration_fraction) + ["test"] * len(test)
     pictures = _examined(root.name, normal + test, splits, max_megapixels)
     white = find_white((each.largest for each in pictures if each.split != "test" and each.deep), bit_depth)
-    readable = found.sieve(choose(UNREADABLE, unreadable, "unreadable")(_without_white(pictures, white)))
+    readable = found.sieve(choose(UNREADABLE, unreadable, "unreadable")(without_white(pictures, white)))
     found.mistakes += wrong_masks(readable) + all_alike(root, readable)
     used = found.sieve(choose(DUPLICATES, duplicates, "duplicates")(readable))
     used = found.sieve(contaminated(used, contamination))
-    labeled = _without_white(_examined(root.name, labels, [FEEDBACK] * len(labels), max_megapixels), white)
+    labeled = without_white(_examined(root.name, labels, [FEEDBACK] * len(labels), max_megapixels), white)
     found.mistakes += wrong_feedback(labeled, used)
     found.mistakes += too_few(root, used, pictures, len(normal), calibration_fraction)
     _refuse(root, found.mistakes)
@@ -141,8 +141,16 @@ def _examined(product: str, samples: list[Sample], splits: list[str], max_megapi
         return list(pool.map(look, samples, splits))
 
 
-def _without_white(pictures: list[Picture], white: float | None) -> list[Picture]:
-    """Marks images as unreadable whose white nothing tells."""
+def without_white(pictures: list[Picture], white: float | None) -> list[Picture]:
+    """Marks images as unreadable whose white nothing tells.
+
+    Args:
+        pictures: images of a product.
+        white: the product's, see `moleflow.images.bit_depth.find_white`.
+
+    Returns:
+        The same, in their order.
+    """
     return [
         replace(picture, unreadable=_no_white(picture))
         if picture.deep and not has_white(picture.kind, picture.largest, white)

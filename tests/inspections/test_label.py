@@ -1,8 +1,6 @@
-"""`moleflow label`: through the real command, and what the stages then make of labeled images."""
+"""`moleflow label`, through the real command: what it keeps, and what it refuses."""
 
 import csv
-import os
-import sys
 
 import numpy as np
 import pytest
@@ -10,41 +8,35 @@ from PIL import Image
 from projects import Project, save
 
 from moleflow.cli.label import LabelError
-from moleflow.cli.main import main
+from moleflow.config.params import ParamsError
 from moleflow.config.registry import ChoiceError
-from moleflow.files.feature_store import has_split, open_split
+from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
-from moleflow.files.record_file import read_record
 from moleflow.images.index_table import read_index
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
+def listing(tmp_path_factory):
+    """Three products, listed and not learned."""
     made = Project.of_small_products(tmp_path_factory.mktemp("pipeline"))
-    made.edit(reject_rate=0.0)
-    made.run()
+    made.run("check", "index")
     return made
 
 
 @pytest.fixture
-def project(ran, tmp_path, monkeypatch):
-    copy = ran.copy(tmp_path / "repository")
+def project(listing, tmp_path, monkeypatch):
+    copy = listing.copy(tmp_path / "repository")
     monkeypatch.chdir(copy.root)
     return copy
 
 
 @pytest.fixture
-def image(ran, tmp_path):
+def image(project, tmp_path):
     """A darker picture of bolt, with a name that is hard to handle."""
     path = tmp_path / "an image, näher.png"
-    with Image.open(ran.root / "data/raw/small/bolt/test/good/0.png") as good:
+    with Image.open(project.root / "data/raw/small/bolt/test/good/0.png") as good:
         Image.fromarray((np.asarray(good) * 0.9).astype(np.uint8)).save(path)
     return path
-
-
-def label(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["moleflow", "label", *map(str, arguments)])
-    main.__wrapped__()
 
 
 def labels(project, product="bolt"):
@@ -62,124 +54,120 @@ def defective_image(tmp_path, name="defect.png", seed=0):
     return tmp_path / name
 
 
-def test_labeled_images_are_judged_and_nothing_is_learned(project, image, tmp_path, monkeypatch):
-    paths = Paths(project.root)
-    learned = [paths.base, *sorted(paths.experts.rglob("*.safetensors")), *sorted(paths.tasks.rglob("*.safetensors"))]
-    kept = {path: path.read_bytes() for path in (*learned, *paths.scorers.path.iterdir())}
-    index, classes = read_index(paths.index.of("bolt")), project.metrics("classes")
-    label(monkeypatch, image, "--product", "bolt", "--normal")
-    label(monkeypatch, defective_image(tmp_path), "--product", "bolt", "--defective", "deep scratch")
-    project.run()
-    assert {path: path.read_bytes() for path in kept} == kept
-
-    now = read_index(paths.index.of("bolt"))
-    added = now[now.split == "feedback"]
-    assert now[: len(index)].equals(index)
-    assert added[["label", "defect"]].to_numpy().tolist() == [[0, "good"], [1, "deep scratch"]]
-    assert open_split(paths.features.of("bolt"), "feedback").images == added.path.tolist()
-    assert not has_split(paths.features.of("nut"), "feedback")
-
-    found = project.metrics("classes")
-    p_values = read_record(paths.scores.of("bolt"), "feedback").arrays["p_value"]
-    alarms = (p_values <= 0.2).astype(float).tolist()
-    assert found["bolt"]["feedback_images"] == 2
-    assert [found["bolt"]["feedback_false_alarm_rate"], found["bolt"]["feedback_recall"]] == alarms
-    assert {key: value for key, value in found["bolt"].items() if "feedback" not in key} == classes["bolt"]
-    assert found["nut"] == classes["nut"]
-    assert "labeled later" in (project.root / "metrics/report/index.html").read_text()
-
-
-def test_a_labeled_image_keeps_its_name_source_and_digest(project, image, monkeypatch):
-    label(monkeypatch, image, "--product", "bolt", "--normal")
+def test_a_labeled_image_keeps_its_name_source_and_digest(project, image):
+    project.moleflow("label", image, "--product", "bolt", "--normal")
     (row,) = labels(project)
     assert row["source"] == str(image)
     assert row["image"] == f"normal/an image, näher-{row['digest'][:12]}.png"
     assert (project.root / "data/feedback/bolt" / row["image"]).read_bytes() == image.read_bytes()
 
 
-def test_images_of_one_name_from_two_folders_stay_apart(project, tmp_path, monkeypatch):
+def test_images_of_one_name_from_two_folders_stay_apart(project, tmp_path):
     images = [defective_image(tmp_path / folder, seed=number) for number, folder in enumerate("ab")]
-    label(monkeypatch, *images, "--product", "bolt", "--defective", "hole")
+    project.moleflow("label", *images, "--product", "bolt", "--defective", "hole")
     assert sorted(row["source"] for row in labels(project)) == sorted(map(str, images))
     assert len(listed(project)) == 3
 
 
-@pytest.mark.parametrize("wrong", ["twice", "twin", "own", "broken", "missing", "labeled"])
-def test_what_cannot_be_labeled_is_refused_and_nothing_is_copied(project, image, tmp_path, monkeypatch, wrong):
-    twin = tmp_path / "twin.bmp"
-    Image.open(image).save(twin)
-    (tmp_path / "broken.png").write_bytes(b"no image")
-    own = project.root / "data/raw/small/bolt/train/good/0.png"
-    if wrong == "labeled":
-        label(monkeypatch, image, "--product", "bolt", "--defective", "hole")
-    before = listed(project) if wrong == "labeled" else []
-    given = {"twice": image, "own": own, "broken": tmp_path / "broken.png", "missing": tmp_path / "no.png"}
-    more = {"twin": twin, "twice": tmp_path / ".." / tmp_path.name / image.name, "labeled": twin}
-    images = [defective_image(tmp_path), more.get(wrong, given.get(wrong)), *([image] if wrong == "twin" else [])]
-    if wrong == "twice":  # the same file is one image, however it is named
-        label(monkeypatch, image, images[1], "--product", "bolt", "--normal")
-        assert len(labels(project)) == 1
-        return
-    with pytest.raises(LabelError, match=r"nothing was labeled") as refused:
-        label(monkeypatch, *images, "--product", "bolt", "--normal")
-    assert str(images[1] if wrong != "twin" else image.name) in str(refused.value)
-    assert listed(project) == before
+def test_an_image_named_twice_is_labeled_once(project, image, tmp_path):
+    project.moleflow("label", image, tmp_path / ".." / tmp_path.name / image.name, "--product", "bolt", "--normal")
+    assert len(labels(project)) == 1
 
 
-@pytest.mark.parametrize("kind", ["", ".", "..", "a/b", "good", "Good", "-x"])
-def test_a_kind_is_the_name_of_a_folder(project, image, monkeypatch, kind):
-    with pytest.raises(LabelError, match=r"no kind of defect"):
-        label(monkeypatch, image, "--product", "bolt", f"--defective={kind}")
+def _wrong(name, project, image, tmp_path):
+    """An image that cannot be labeled beside `image`, and what is said of it."""
+    made = tmp_path / f"{name}.png"
+    if name == "twin":
+        made = tmp_path / "twin.bmp"
+        Image.open(image).save(made)
+        return made, f"is the same picture as {image}"
+    if name == "own":
+        return project.root / "data/raw/small/bolt/train/good/0.png", r"is the product's own data/raw/.*\(train\)"
+    if name == "deep":
+        Image.fromarray(np.full((48, 48), 900, np.uint16)).save(made)
+        return made, "have no known white"
+    if name == "unnamed":
+        made = defective_image(tmp_path).rename(tmp_path / "part")
+        return made, "part: no suffix is not the suffix of an image"
+    if name == "broken":
+        made.write_bytes(b"no image")
+    return made, f"{name}.png"
+
+
+@pytest.mark.parametrize("name", ["twin", "own", "deep", "unnamed", "broken", "missing"])
+def test_one_wrong_image_and_nothing_is_labeled(project, image, tmp_path, name):
+    wrong, said = _wrong(name, project, image, tmp_path)
+    with pytest.raises(LabelError, match=rf"nothing was labeled:\n.*{said}"):
+        project.moleflow("label", image, wrong, "--product", "bolt", "--normal")
     assert listed(project) == []
 
 
-def test_an_unknown_product_is_refused(project, image, monkeypatch):
+def test_a_label_is_changed_by_taking_the_old_one_back(project, image):
+    project.moleflow("label", image, "--product", "bolt", "--normal")
+    (row,) = labels(project)
+    kept = project.root / "data/feedback/bolt" / row["image"]
+    before = listed(project)
+    for again in (image, kept.relative_to(project.root)):
+        with pytest.raises(LabelError, match=r"same picture as .*normal.*remove that one first"):
+            project.moleflow("label", again, "--product", "bolt", "--defective", "hole")
+    assert listed(project) == before
+    kept.unlink()
+    project.moleflow("label", image, "--product", "bolt", "--defective", "hole")
+    assert [row["image"].split("/")[:-1] for row in labels(project)] == [["defective", "hole"]]
+
+
+def test_a_hidden_file_is_labeled_under_a_name_that_counts(project, image, tmp_path):
+    project.moleflow("label", image.rename(tmp_path / ".part.png"), "--product", "bolt", "--normal")
+    project.run("check", "index")
+    assert (read_index(Paths(project.root).index.of("bolt")).split == "feedback").sum() == 1
+
+
+def test_a_product_without_an_index_is_refused(project, image):
+    Paths(project.root).index.of("bolt").unlink()
+    with pytest.raises(ArtifactError, match=r"bolt\.csv does not exist; `dvc repro` makes it"):
+        project.moleflow("label", image, "--product", "bolt", "--normal")
+    assert listed(project) == []
+
+
+@pytest.mark.parametrize("kind", ["", ".", "..", "a/b", "good", "Good", "-x"])
+def test_a_kind_is_the_name_of_a_folder(project, image, kind):
+    with pytest.raises(LabelError, match=r"no kind of defect"):
+        project.moleflow("label", image, "--product", "bolt", f"--defective={kind}")
+    assert listed(project) == []
+
+
+def test_an_unknown_product_is_refused(project, image):
     with pytest.raises(ChoiceError, match="blot"):
-        label(monkeypatch, image, "--product", "blot", "--normal")
+        project.moleflow("label", image, "--product", "blot", "--normal")
 
 
-def test_a_label_is_given_once(project, image, monkeypatch, capsys):
+def test_a_label_is_given_once(project, image, capsys):
     for labels_given in ([], ["--normal", "--defective", "hole"]):
         with pytest.raises(SystemExit):
-            label(monkeypatch, image, "--product", "bolt", *labels_given)
+            project.moleflow("label", image, "--product", "bolt", *labels_given)
     assert "--normal" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_folder_that_cannot_be_written_leaves_nothing(project, image, monkeypatch):
-    (project.root / "data/feedback").mkdir(mode=0o500)
-    with pytest.raises(LabelError, match="cannot be written"):
-        label(monkeypatch, image, "--product", "bolt", "--normal")
+@pytest.mark.parametrize("in_the_way", ["bolt/defective/hole", "bolt/defective"])
+def test_what_cannot_be_written_leaves_nothing(project, image, tmp_path, in_the_way):
+    blocked = project.root / "data/feedback" / in_the_way
+    blocked.parent.mkdir(parents=True)
+    blocked.touch()
+    before = sorted((project.root / "data/feedback").rglob("*"))
+    with pytest.raises(LabelError, match=r"nothing was labeled: .* cannot be written"):
+        project.moleflow("label", image, defective_image(tmp_path), "--product", "bolt", "--defective", "hole")
+    assert sorted((project.root / "data/feedback").rglob("*")) == before
 
 
-def test_check_refuses_feedback_that_would_not_count(project, image):
-    folder = project.root / "data/feedback/bolt"
-    folder.mkdir(parents=True)
-    (folder / "loose.png").write_bytes(image.read_bytes())
-    with pytest.raises(SystemExit, match=r"loose\.png is no labeled image"):
-        project.run("check")
-    (folder / "loose.png").unlink()
-    (project.root / "data/feedback/rivet").mkdir()
-    with pytest.raises(SystemExit, match="rivet is feedback on no product"):
-        project.run("check")
+def test_a_name_that_is_too_long_leaves_no_folder_and_no_other_image(project, image, tmp_path):
+    long = defective_image(tmp_path, f"{'x' * 250}.png")
+    with pytest.raises(LabelError, match=r"nothing was labeled: .* cannot be written"):
+        project.moleflow("label", image, long, "--product", "bolt", "--normal")
+    assert not (project.root / "data/feedback/bolt").exists()
 
 
-def test_the_index_refuses_a_labeled_copy_of_an_image_that_came_later(project, image, monkeypatch):
-    label(monkeypatch, image, "--product", "bolt", "--normal")
-    Image.open(image).save(project.root / "data/raw/small/bolt/test/good/later.bmp")
-    project.run("check")
-    with pytest.raises(SystemExit, match=r"is the same picture as .*later"):
-        project.run("index")
-
-
-def test_new_thresholds_by_labeled_normal_images(project, tmp_path, monkeypatch):
-    for number, path in enumerate(sorted((project.root / "data/raw/small/bolt/train/good").glob("*.png"))[:6]):
-        with Image.open(path) as good:
-            Image.fromarray((np.asarray(good) * 0.8).astype(np.uint8)).save(tmp_path / f"{number}.png")
-    label(monkeypatch, tmp_path / "*.png", "--product", "bolt", "--normal")
-    project.edit(recalibrations={"bolt": "data/feedback/bolt/normal"})
-    project.run("check", "index", "extract", "statistics", "score", "recalibrate", "evaluate")
-    paths = Paths(project.root)
-    arrays = [read_record(path, "feedback").arrays for path in (paths.scores.of("bolt"), paths.scores_of("bolt"))]
-    assert not np.array_equal(*(each["p_value"] for each in arrays))
-    assert len(read_record(paths.scores_of("bolt")).arrays["calibration/image_score"]) == 6
+def test_a_product_with_labeled_images_is_not_retired(project, image):
+    project.moleflow("label", image, "--product", "washer", "--normal")
+    with pytest.raises(ParamsError, match=r"data/feedback/washer belongs to washer; move it elsewhere"):
+        project.moleflow("retire", "washer")
+    assert len(labels(project, "washer")) == 1
