@@ -11,6 +11,7 @@ from tqdm import tqdm
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, load_params
 from moleflow.evaluation.grades import CONTINUAL
+from moleflow.evaluation.labeled import feedback_metrics
 from moleflow.evaluation.open_set import open_set_metrics
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.probe_metrics import agreement
@@ -84,7 +85,7 @@ def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
     }
     _add(flow, own)
     for product in records.names:
-        flow.classes[product] |= records.feedback(product)
+        flow.classes[product] |= feedback_metrics(paths, product)
     flow.summary["alarm_for"] = scoring.alarm_for
     for baseline, evaluation in evaluations.items():
         _add(evaluation, {product: _probe(probed[product][baseline]) for product in records.names})

@@ -12,7 +12,7 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError, told_plainly
 from moleflow.config.params import OpenFraction, load_params
 from moleflow.features.prototype import Prototype, load_prototype
-from moleflow.files.artifacts import read_json
+from moleflow.files.artifacts import digest, read_json
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, read_record
@@ -62,7 +62,8 @@ def main(name: str) -> None:
         expert = Expert(paths, name, asked["task"], prototype, PRECISIONS[attributes["precision"]])
         found = _statistics(images, config, prototype, expert)
         promise = {"alarm_rate": config.alarm_rate, "alarm_for": config.alarm_for}
-        save_scores(scores, scorers, scorer.recalibrated(found), record, promise)
+        digests = [digest(path) for path in images]
+        save_scores(scores, scorers, scorer.recalibrated(found), record, promise, digests)
 
 
 def _statistics(images: list[Path], view: RecalibrateConfig, prototype: Prototype, expert: Expert) -> Statistics:

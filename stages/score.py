@@ -1,8 +1,11 @@
 """score: turns the statistics of a product's expert into scores, p-values and a threshold."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, OpenFraction, load_params
@@ -45,7 +48,14 @@ def main(name: str) -> None:
         save_scores(scores, scorers, scorer, record, {"alarm_rate": config.alarm_rate, "alarm_for": scoring.alarm_for})
 
 
-def save_scores(scores: Path, scorers: Path, scorer: Scorer, record: Record, promise: dict[str, Any]) -> None:
+def save_scores(
+    scores: Path,
+    scorers: Path,
+    scorer: Scorer,
+    record: Record,
+    promise: dict[str, Any],
+    calibrated_by: Sequence[str] = (),
+) -> None:
     """Writes a scorer, and what it says of the test images and of those that were labeled later.
 
     Args:
@@ -54,9 +64,12 @@ def save_scores(scores: Path, scorers: Path, scorer: Scorer, record: Record, pro
         scorer: the scorer.
         record: the product's statistics.
         promise: alarm_rate and alarm_for.
+        calibrated_by: digests of the images that calibrate the scorer, if they are not those of the index.
     """
     arrays = {f"test/{key}": array for key, array in vars(scorer(record.group("test"))).items()}
     arrays["calibration/image_score"] = scorer.unchanged_scores
+    if calibrated_by:
+        arrays["calibration/digest"] = np.array(calibrated_by, "S64")
     labeled = record.group(FEEDBACK)
     if labeled:
         arrays[f"{FEEDBACK}/p_value"] = scorer(labeled).p_value

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from moleflow.calibration.conformal import alarms
 from moleflow.config.registry import Settings
-from moleflow.evaluation.metrics import alarm_metrics
 from moleflow.evaluation.open_set import Located
 from moleflow.evaluation.outcomes import PROVED, SEPARATE, Outcome, routed_predictions
 from moleflow.evaluation.probe_metrics import probe_metrics, probe_of, true_metrics
@@ -20,7 +18,6 @@ from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Arrays, Record, read_attributes, read_record
-from moleflow.files.split_names import FEEDBACK
 from moleflow.files.tensor_file import load_tensors
 from moleflow.images.index_table import read_index
 from moleflow.images.reading import mask_pixels
@@ -147,28 +144,6 @@ class Records:
         """
         table = read_index(self.paths.index.of(name))
         return table[table.split == "test"]
-
-    def feedback(self, name: str) -> dict[str, float | None]:
-        """What became of a product's images that were labeled after it was learned, judged by its own expert.
-
-        Args:
-            name: the product.
-
-        Returns:
-            feedback_images; feedback_false_alarm_rate, of the normal ones; feedback_recall, of the defective ones; a
-            share is None where there is no such image. Empty without labeled images.
-        """
-        table = read_index(self.paths.index.of(name))
-        labels = table.label[table.split == FEEDBACK].to_numpy()
-        if not len(labels):
-            return {}
-        judged = read_record(self.paths.scores_of(name), FEEDBACK).arrays["p_value"]
-        found = alarm_metrics(labels, alarms(judged, float(self.attributes[name]["alarm_rate"])))
-        return {
-            "feedback_images": float(len(labels)),
-            "feedback_false_alarm_rate": found.false_alarm_rate,
-            "feedback_recall": found.recall,
-        }
 
     def flow(self, name: str) -> Outcome:
         """Outcome of a product by the experts.
