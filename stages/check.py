@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from moleflow.config.errors import MoleflowError, told_plainly
+from moleflow.config.errors import told_plainly
 from moleflow.config.params import ParamsError, mistakes, read_params
 from moleflow.config.products import Products
-from moleflow.datasets.feedback import feedback_samples, misplaced
+from moleflow.datasets.feedback import feedback_mistakes, feedback_samples
 from moleflow.files.artifacts import digest, written_whole
 from moleflow.files.order import PER_PRODUCT, Order
 from moleflow.files.paths import Paths
@@ -52,7 +52,8 @@ def write_check(paths: Paths) -> None:
         ParamsError: a key, a name or a combination is wrong; lists all mistakes.
     """
     content = read_params(paths.params)
-    wrong = all_mistakes(content) + region_mistakes(paths, content) + feedback_mistakes(paths, content)
+    wrong = all_mistakes(content) + region_mistakes(paths, content)
+    wrong += feedback_mistakes(paths.feedback, content.get("classes") or {})
     if len(wrong) == 1:
         raise ParamsError(f"{paths.params}: {wrong[0]}")
     if wrong:
@@ -82,30 +83,6 @@ def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
             if not np.asarray(read_mask(path)).any():
                 wrong.append(f"{path} marks nothing; mark the part of the images that counts, or remove the file")
         except ImageError as error:
-            wrong.append(str(error))
-    return wrong
-
-
-def feedback_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
-    """Lists labeled images that belong to no product or lie where they would not count.
-
-    Args:
-        paths: the repository's paths.
-        content: value by key of params.yaml.
-
-    Returns:
-        One sentence each; none if all is well.
-    """
-    listed = content.get("classes") or {}
-    found = sorted(paths.feedback.iterdir()) if paths.feedback.is_dir() else []
-    wrong = []
-    for path in (path for path in found if not is_hidden(path) and path.suffix != ".dvc"):
-        if path.name not in listed:
-            wrong.append(f"{path} is feedback on no product that is listed; move it elsewhere, or name it like one")
-            continue
-        try:
-            wrong += misplaced(path)
-        except MoleflowError as error:
             wrong.append(str(error))
     return wrong
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     paths, name = Paths(Path()), arguments.name
     products = load_products(paths.params)
     require_other_products(name, list(products.classes), paths.params)
-    for kept in (paths.regions.of(name), paths.feedback / name):
+    for kept in (paths.regions.of(name), paths.feedback / name, paths.feedback / f"{name}.dvc"):
         if kept.exists():
             raise ParamsError(f"{kept} belongs to {name}; move it elsewhere or remove it first")
     if not arguments.retrain:

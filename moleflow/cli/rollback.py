@@ -114,7 +114,8 @@ def _require_parameters(paths: Paths, entries: dict[str, Any], rev: str) -> None
     other = [path for path, md5 in checked.items() if hashlib.md5(Path(path).read_bytes()).hexdigest() != md5]
     if other:
         raise RollbackError(
-            f"other parameters today: `git diff {rev} {paths.params}`, {', '.join(other)}; {STILL.format(rev=rev)}"
+            f"other parameters today: `git diff {rev} -- {paths.params} {paths.regions.path} {paths.feedback}`, "
+            f"{', '.join(other)}; {STILL.format(rev=rev)}"
         )
 
 

@@ -4,15 +4,17 @@ They lie in `normal/` and `defective/<kind>/` below a product's folder of feedba
 the product's own images keep their splits.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 from moleflow.config.errors import MoleflowError
 from moleflow.datasets.picture import Picture
 from moleflow.datasets.sample import DatasetError, Sample, list_folders, normal_samples
 from moleflow.files.split_names import FEEDBACK
-from moleflow.images.listing import list_files, list_images
+from moleflow.images.listing import is_hidden, list_files, list_images
 
 LABELS = "labels.csv"  # beside the two folders: source and digest of every image
+TRACKED = ".dvc"  # what DVC adds to the name of a folder that it tracks
 
 
 def feedback_samples(folder: Path) -> list[Sample]:
@@ -36,17 +38,36 @@ def feedback_samples(folder: Path) -> list[Sample]:
     ]
 
 
-def misplaced(folder: Path) -> list[str]:
-    """Lists files of a product's feedback that would not count.
+def feedback_mistakes(folder: Path, products: Collection[str]) -> list[str]:
+    """Lists labeled images that would not count.
 
     Args:
-        folder: the product's folder of feedback.
+        folder: that of all products' feedback.
+        products: names of the products that are listed.
 
     Returns:
-        One sentence; none if all is well.
+        One sentence each; none if all is well.
     """
-    counted = {sample.path for sample in feedback_samples(folder)} | {folder / LABELS}
-    stray = [path for path in list_files(folder) if path not in counted]
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    wrong = []
+    for path in (path for path in found if not is_hidden(path)):
+        own = path.with_name(path.name.removesuffix(TRACKED))
+        if own.name not in products:
+            wrong.append(f"{path} is feedback on no product that is listed; move it elsewhere, or name it like one")
+        elif path != own:
+            wrong += [] if own.exists() else [f"{own} is not here; `dvc pull {path}` fetches the images labeled there"]
+        else:
+            wrong += _misplaced(own)
+    return wrong
+
+
+def _misplaced(folder: Path) -> list[str]:
+    """Names a file of a product's feedback that would not count, if there is one."""
+    try:
+        counted = {sample.path for sample in feedback_samples(folder)} | {folder / LABELS}
+        stray = [path for path in list_files(folder) if path not in counted]
+    except MoleflowError as error:
+        return [str(error)]
     return [f"{stray[0]} is no labeled image; use `moleflow label`, or move it elsewhere"] if stray else []
 
 
