@@ -1,16 +1,20 @@
-"""A labeled image of the product that the base was learned with, under real DVC."""
+"""Labeled images of the product that the base was learned with, under real DVC."""
 
 import numpy as np
 import pytest
-from projects import save, stages_run
+from projects import git, save, stages_run
 
 pytestmark = pytest.mark.dvc
 
 
 def test_a_label_on_the_first_task_learns_nothing(done, copy, tmp_path):
-    save(tmp_path / "later.png", np.full((48, 48, 3), 130, np.uint8))
-    said = copy.command("moleflow", "label", str(tmp_path / "later.png"), "--product", "bolt", "--normal").stdout
-    assert "1 image of bolt labeled normal" in said
+    rev = git(copy.root, "rev-parse", "HEAD").strip()
+    for number in range(4):
+        save(tmp_path / f"{number}.png", np.full((48, 48, 3), 130 + number, np.uint8))
+    said = copy.command("moleflow", "label", str(tmp_path / "*.png"), "--product", "bolt", "--normal").stdout
+    assert "4 images of bolt labeled normal" in said
+    assert "`dvc add data/feedback/bolt`" in said
+    copy.dvc("add", "data/feedback/bolt")
     own = {f"{stage}@bolt" for stage in ("index", "extract", "probe", "statistics", "score")}
     ran = stages_run(copy.dvc("repro", "report"))
     assert ran <= own | {"check", "route", "misrouted", "baseline@pca", "evaluate", "report"}
@@ -19,5 +23,12 @@ def test_a_label_on_the_first_task_learns_nothing(done, copy, tmp_path):
     kept = {path: md5 for path, md5 in done.hashes().items() if path.startswith(folders)}
     assert kept
     assert kept.items() <= copy.hashes().items()
-    assert copy.metrics("classes")["bolt"]["feedback_images"] == 1
+    assert copy.metrics("classes")["bolt"]["feedback_images"] == 4
     assert copy.metrics("summary") == done.metrics("summary")
+
+    refused = copy.command("moleflow", "rollback", "bolt", rev, check=False).stderr
+    assert f"`git diff {rev} -- params.yaml data/regions data/feedback`, data/check/products/bolt/index.json" in refused
+    said = copy.command("moleflow", "recalibrate", "bolt", "data/feedback/bolt/normal").stdout
+    assert stages_run(said) == {"check", "recalibrate@bolt", "evaluate", "report"}
+    assert "none moved" in said
+    assert "bolt, now: an alarm above " in said

@@ -57,4 +57,4 @@ def test_a_product_is_not_rolled_back_into_another_world(copy):
     (copy.root / "dvc.lock").write_text(lock)
 
     copy.edit(epochs=3)
-    assert "params.yaml`, data/check/tasks/t2.json" in refusal()
+    assert "params.yaml data/regions data/feedback`, data/check/tasks/t2.json" in refusal()
