@@ -8,6 +8,7 @@ from moleflow.calibration.needs import alarm_needs
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import ParamsError, mistakes, read_params
 from moleflow.config.products import ProductClass, Products
+from moleflow.datasets.feedback import feedback_mistakes
 from moleflow.datasets.index import Index, build_index
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.overview import Overview
@@ -53,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
         content |= {"classes": {"folder": given}, "later_tasks": []}
     later = arguments.folder is not None  # a new product would come after those that are listed
     wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
-    wrong += region_mistakes(paths, content) if arguments.folder is None else []
+    if arguments.folder is None:
+        wrong += region_mistakes(paths, content) + feedback_mistakes(paths.feedback, content.get("classes") or {})
     sides: dict[str, int] = {}
     if not mistakes(Products, content) and not mistakes(IndexConfig, content):
         products = Products(**{key: content[key] for key in Products.model_fields})

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from projects import Project, save
 
+from moleflow.cli.main import main
 from moleflow.files.feature_store import has_split, open_split
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import read_record
@@ -68,12 +69,16 @@ def test_labeled_images_are_judged_and_nothing_is_learned(project, tmp_path, def
     assert "labeled later" in (project.root / "metrics/report/index.html").read_text()
 
 
-def test_check_refuses_feedback_that_would_not_count(project, defective):
+def test_check_refuses_feedback_that_would_not_count(project, defective, monkeypatch):
     folder = project.root / "data/feedback/bolt"
     folder.mkdir(parents=True)
     (folder / "loose.png").write_bytes(defective.read_bytes())
     with pytest.raises(SystemExit, match=r"loose\.png is no labeled image"):
         project.run("check")
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr("sys.argv", ["moleflow", "check"])
+    with pytest.raises(SystemExit, match=r"loose\.png is no labeled image"):
+        main()
     (folder / "loose.png").unlink()
     (project.root / "data/feedback/rivet").mkdir()
     with pytest.raises(SystemExit, match="rivet is feedback on no product"):
