@@ -96,7 +96,7 @@ def build_index(
     found.mistakes += too_few(root, used, pictures, len(normal), calibration_fraction)
     _refuse(root, found.mistakes)
     others = left_out(root, normal + test)
-    found.notes += [f"{len(labeled)} labeled later, which are judged and not learned from"] if labeled else []
+    found.notes += [f"images labeled later, judged and not learned from: {len(labeled)}"] if labeled else []
     found.notes += oddities(used, white) + [
         f"{len(files)} files {group} left out, neither images nor masks of this layout; the first is {files[0]}"
         for group, files in others.items()

@@ -73,7 +73,7 @@ def _labeled(metrics: dict[str, Any]) -> dict[str, str]:
     if "feedback_images" not in metrics:
         return {}
     shares = f"false alarms {cell(metrics['feedback_false_alarm_rate'])}, recall {cell(metrics['feedback_recall'])}"
-    return {"labeled later": f"{metrics['feedback_images']:.0f} images: {shares}"}
+    return {"images labeled later": f"{metrics['feedback_images']:.0f}, {shares}"}
 
 
 def _painted(kinds: dict[str, dict[str, float | None]]) -> dict[str, str]:
