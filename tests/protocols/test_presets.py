@@ -30,7 +30,10 @@ def test_presets_name_keys_that_exist_and_maps_that_timm_has(params, name):
         assert sum(layer.shape[1] for layer in maps) == preset["embed_dim"]
 
 
-@pytest.mark.parametrize("name", presets.PRESETS)
+RECORDED = ("mole6_dia2", "max_image_auroc", "visa_image", "visa_pixel", "vit_384", "v8")
+
+
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_preset_takes_a_training_step_on_features_of_its_shape(params, name):
     preset = presets.PRESETS[name]
     settings = read_params(params) | preset

@@ -13,7 +13,7 @@ def experiment(first, second, baseline, params=PRESETS["lite0"], order=("bolt", 
 def test_a_setting_is_named_by_its_preset():
     as_dvc_says = {**PRESETS["original"], "layers": "[1, 2, 3]", "couplings": 6.0, "embed_dim": 176.0}
     assert setting_name(as_dvc_says) == "original"
-    assert setting_name({**PRESETS["lite0"], "lora_rank": 0}) == "lite0"
+    assert setting_name({**PRESETS["lite0"], "grad_clip": 1.0}) == "lite0"
     assert setting_name({**PRESETS["lite0"], "couplings": 99}) == "other"
 
 
