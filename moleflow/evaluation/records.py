@@ -23,6 +23,7 @@ from moleflow.images.index_table import read_index
 from moleflow.images.reading import mask_pixels
 from moleflow.routing.rejection import rejected
 from moleflow.routing.router_file import read_router
+from moleflow.scoring.maps import Smoothing
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
 from moleflow.scoring.scores import SCORES, Score, ScoreError, name_of
 
@@ -246,7 +247,7 @@ class Records:
         return Located(self._truth(name)[0], routes["known_p_value"], routes["strangeness"])
 
     def candidate_metrics(
-        self, name: str, baselines: list[str], settings: Settings, sigma: float
+        self, name: str, baselines: list[str], settings: Settings, sigma: Smoothing
     ) -> dict[str, dict[str, Any]]:
         """Metrics of every score and baseline on the synthetic and on the true defects of a product.
 
@@ -254,7 +255,7 @@ class Records:
             name: the product.
             baselines: their names.
             settings: how patch scores become image scores, see `moleflow.scoring.aggregation.aggregate`.
-            sigma: smoothing of the anomaly maps in pixels.
+            sigma: smoothing of the anomaly maps, see `Smoothing`.
 
         Returns:
             By candidate the metrics of `probe_metrics` and `true_metrics`.
