@@ -30,7 +30,7 @@ def test_the_default_is_right():
         ({"score": "hybird"}, "score: 'hybird' is unknown; choose one of nll, "),
         (
             {"router": "nearest"},
-            "router: 'nearest' is unknown; choose one of neighbors, mahalanobis, euclidean, oracle",
+            "router: 'nearest' is unknown; choose one of neighbors, mahalanobis, euclidean, regional, two_stage, ",
         ),
         ({"baselines": ["knn", "svm"]}, "baselines: 'svm' is unknown; choose one of knn, padim, pca"),
         ({"baselines": ["knn", "knn"]}, "baselines: ['knn', 'knn'] lists a name twice"),
