@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,6 +32,8 @@ from moleflow.revisions import fetch
 from moleflow.routing.rejection import UNKNOWN
 from moleflow.routing.router import Router, margins
 from moleflow.routing.router_file import RouterFile, read_router
+from moleflow.routing.routers import candidates_by_task
+from moleflow.scoring.candidates import least_surprised, surprises_by_product
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
 from moleflow.statistics.expert import Expert
@@ -49,7 +51,8 @@ class Inspection:
 
     Attributes:
         product: the product that the image shows; "unknown" if the router rejects it, which says nothing of defects.
-        nearest: the product whose expert judged it; `product` itself unless that is "unknown".
+        nearest: the product whose expert judged it; `product` itself unless that is "unknown". With the router
+            two_stage the one of the nearest that their experts chose.
         routing_margin: 1 − distance to the nearest product/distance to the second nearest, from 0 (a tie) to 1; None if
             the product was given or only one is known.
         image_score: higher is more anomalous, on its expert's own scale.
@@ -82,6 +85,10 @@ class _Route:
     product: str
     nearest: str
     routing_margin: float | None
+
+    def judged_as(self, product: str) -> "_Route":
+        """The route of an image whose candidates' experts chose a product."""
+        return replace(self, product=self.product if self.product == UNKNOWN else product, nearest=product)
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,13 @@ class Inspector:
             product: _prototype(paths.prototype_of(product, task), content.prototypes[product], place)
             for product, task in content.products.items()
         }
-        router = Router(content.router, prototypes, content.own_images)
+        router = Router(
+            content.router,
+            prototypes,
+            content.own_images,
+            candidates=content.candidates,
+            regions=content.regions,
+        )
         origin = next(iter(prototypes.values())).origin
         inspector = cls(paths, content, router, _backbone(origin, weights, place), max_megapixels)
         inspector._fetched = fetched
@@ -243,22 +256,45 @@ class Inspector:
         features: dict[str, list[Tensor]] = {}  # standardized, by the product that the image is routed to
         rows: dict[str, list[int]] = {}
         routes: list[_Route] = []
+        candidates: list[list[str]] = []  # products whose experts judge an image, the nearest first
         with tqdm(total=len(images), desc="inspect", unit="image", leave=False, disable=len(images) < MANY) as bar:
             for maps in extract(self.backbone, range(len(images)), pixels, bar=bar):
                 found = self._first_prototype.patch_features([layer.half() for layer in maps])  # as the store rounds
-                batch = self._route(found) if product is None else [_Route(product, product, None)] * len(found)
-                for nearest in dict.fromkeys(route.nearest for route in batch):
-                    own = [number for number, route in enumerate(batch) if route.nearest == nearest]
-                    standardized = self.router.prototypes[nearest].standardize(found[own])
-                    features.setdefault(nearest, []).append(standardized)
-                    rows.setdefault(nearest, []).extend(len(routes) + number for number in own)
+                if product is None:
+                    batch, asked = self._route(found)
+                else:
+                    batch, asked = [_Route(product, product, None)] * len(found), [[product]] * len(found)
+                for name in dict.fromkeys(name for each in asked for name in each):
+                    own = [number for number, each in enumerate(asked) if name in each]
+                    standardized = self.router.prototypes[name].standardize(found[own])
+                    features.setdefault(name, []).append(standardized)
+                    rows.setdefault(name, []).extend(len(routes) + number for number in own)
                 routes += batch
+                candidates += asked
+        predicted = {
+            name: self._predict(name, torch.cat(features.pop(name)), [names[number] for number in numbers])
+            for name, numbers in rows.items()
+        }
+        chosen = self._choose(candidates, rows, predicted)
         inspections: dict[int, Inspection] = {}
-        for nearest, numbers in rows.items():
-            predicted = self._predict(nearest, torch.cat(features.pop(nearest)), [names[number] for number in numbers])
-            judged = self._inspections(nearest, predicted, [routes[number] for number in numbers])
-            inspections |= dict(zip(numbers, judged, strict=True))
+        for name, numbers in rows.items():
+            judged = self._inspections(name, predicted[name], [routes[number].judged_as(name) for number in numbers])
+            inspections |= {
+                number: each for number, each in zip(numbers, judged, strict=True) if chosen[number] == name
+            }
         return [inspections[number] for number in range(len(images))]
+
+    def _choose(
+        self, candidates: list[list[str]], rows: dict[str, list[int]], predicted: dict[str, Predictions]
+    ) -> list[str]:
+        """The product that each image is judged as, by what the experts of its candidates say."""
+        if max(map(len, candidates), default=1) == 1:
+            return [name for (name,) in candidates]
+        number_of = {name: number for number, name in enumerate(self.products)}
+        judged = {number_of[name]: (np.array(rows[name]), found) for name, found in predicted.items()}
+        surprises = surprises_by_product(judged, len(candidates), len(self.products))
+        numbers = np.array([[number_of[name] for name in each] for each in candidates])
+        return [self.products[number] for number in least_surprised(numbers[:, None], surprises)[:, 0]]
 
     def _reader(self, images: list[ImageSource], names: list[str], product: str | None) -> Callable[[int], np.ndarray]:
         """Reads images by their number, as the stages do; several threads may call it."""
@@ -289,17 +325,18 @@ class Inspector:
         """Patch features and embeddings are the same for all products; the router refuses others."""
         return next(iter(self.router.prototypes.values()))
 
-    def _route(self, features: Tensor) -> list[_Route]:
-        """Where images go, by their patch features, (N, H, W, C)."""
-        embedded = self._first_prototype.embeddings(features)
+    def _route(self, features: Tensor) -> tuple[list[_Route], list[list[str]]]:
+        """Where images go, by their patch features, (N, H, W, C), and the candidates, the nearest first."""
+        embedded = self.router.embed(features)
         distances = self.router.distances(embedded)
+        count = min(self.router.candidates, len(self.products))
         strange = self.router.rejected(self.router.strangeness(embedded), self.content.reject_rate)
-        routes = []
-        for number, margin, unknown in zip(distances.argmin(1), margins(distances), strange, strict=True):
+        routes, asked = [], candidates_by_task(torch.from_numpy(distances), [len(self.products)], count)[:, 0].tolist()
+        for (number, *_), margin, unknown in zip(asked, margins(distances), strange, strict=True):
             nearest = self.products[number]
             shown = UNKNOWN if unknown else nearest
             routes.append(_Route(shown, nearest, None if np.isnan(margin) else float(margin)))
-        return routes
+        return routes, [[self.products[number] for number in each] for each in asked]
 
     def _predict(self, product: str, features: Tensor, images: list[str]) -> Predictions:
         judge = self._judge(product)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from moleflow.config.params import Config, Positive
+from moleflow.config.params import Config, Odd, Positive
 
 Percent = Annotated[float, Field(gt=0, le=100)]
 
@@ -14,6 +14,7 @@ class ScoringConfig(Config):
 
     score: str
     alarm_for: str
+    consistency: list[Odd]
     image_level: Annotated[float, Field(ge=0, lt=100)]
     aggregation: str
     top_k: Positive

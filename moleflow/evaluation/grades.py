@@ -6,7 +6,7 @@ import numpy as np
 
 from moleflow.evaluation.metrics import Ranking, pixel_ranking, ranking
 from moleflow.evaluation.outcomes import Outcome
-from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.maps import Smoothing, anomaly_maps
 from moleflow.scoring.scorer import Predictions
 
 CONTINUAL = ("image_auroc", "pixel_ap", "aupro")  # metrics that are followed from task to task
@@ -38,14 +38,14 @@ class Grade:
         return np.nan if value is None else value
 
 
-def grade(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None, sigma: float) -> Grade:
+def grade(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None, sigma: Smoothing) -> Grade:
     """Ranks images by their comparable score, since several experts may have scored them, and pixels by their map.
 
     Args:
         predictions: predictions on N images.
         labels: 1 defective, (N,).
         masks: (N, S, S), bool; None if the defects are not marked.
-        sigma: smoothing of the anomaly maps in pixels.
+        sigma: smoothing of the anomaly maps, see `Smoothing`.
 
     Returns:
         Metrics of images and pixels.
@@ -73,12 +73,12 @@ def unmarked(labels: np.ndarray, masks: np.ndarray) -> np.ndarray:
     return labels.astype(bool) & ~masks.any((1, 2))
 
 
-def grades(outcome: Outcome, sigma: float) -> tuple[list[Grade], list[Grade]]:
+def grades(outcome: Outcome, sigma: Smoothing) -> tuple[list[Grade], list[Grade]]:
     """Grades the own expert and the routed experts after each task; the same predictions are graded once.
 
     Args:
         outcome: outcome of a product.
-        sigma: smoothing of the anomaly maps in pixels.
+        sigma: smoothing of the anomaly maps, see `Smoothing`.
 
     Returns:
         Grades of the own expert and of the routed ones, one each per task since the product's own.

@@ -13,7 +13,7 @@ from moleflow.evaluation.metrics import mean_of_defined, pixel_ranking, ranking
 from moleflow.evaluation.results import Metrics
 from moleflow.files.probe_names import kinds_of
 from moleflow.files.record_file import Statistics
-from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.maps import Smoothing, anomaly_maps
 from moleflow.scoring.scorer import Predictions, Scorer
 
 
@@ -45,14 +45,14 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
     return Probe(kinds_of(images), (scaled >= 0.5).numpy())
 
 
-def probe_metrics(scorer: Scorer, statistics: Statistics, probe: Probe, sigma: float) -> dict[str, Any]:
+def probe_metrics(scorer: Scorer, statistics: Statistics, probe: Probe, sigma: Smoothing) -> dict[str, Any]:
     """How well defects of each kind are told from normal images, perturbed or not, and located in their images.
 
     Args:
         scorer: scorer of the candidate, which holds the calibration images and the perturbed ones.
         statistics: its statistics of the probe images, (M, H, W) each.
         probe: kinds and masks.
-        sigma: smoothing of the anomaly maps in pixels.
+        sigma: smoothing of the anomaly maps, see `Smoothing`.
 
     Returns:
         probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind. image_auroc is the mean
@@ -82,14 +82,14 @@ def _auroc(normal: np.ndarray, defective: np.ndarray) -> float | None:
     return ranking(labels, np.concatenate([normal, defective])).auroc
 
 
-def true_metrics(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None, sigma: float) -> Metrics:
+def true_metrics(predictions: Predictions, labels: np.ndarray, masks: np.ndarray | None, sigma: Smoothing) -> Metrics:
     """The test metrics, which the probe should predict.
 
     Args:
         predictions: predictions on the N test images.
         labels: 1 defective, (N,).
         masks: (N, S, S), bool; None if the defects are not marked.
-        sigma: smoothing of the anomaly maps in pixels.
+        sigma: smoothing of the anomaly maps, see `Smoothing`.
 
     Returns:
         test_image_auroc, test_pixel_ap and test_aupro; None where undefined.

@@ -23,6 +23,8 @@ from moleflow.images.index_table import read_index
 from moleflow.images.reading import mask_pixels
 from moleflow.routing.rejection import rejected
 from moleflow.routing.router_file import read_router
+from moleflow.scoring.candidates import least_surprised, surprises_by_product
+from moleflow.scoring.maps import Smoothing
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
 from moleflow.scoring.scores import SCORES, Score, ScoreError, name_of
 
@@ -92,7 +94,8 @@ class Records:
             name: the product.
 
         Returns:
-            distance, known_p_value and strangeness to every product, (N, K); chosen, (N, T).
+            distance, known_p_value and strangeness to every product, (N, K); chosen, (N, T); of the router two_stage
+            candidates, (N, T, n).
         """
         return read_record(self.paths.routes, name).arrays
 
@@ -206,13 +209,18 @@ class Records:
         """The outcome by experts that stay as they are: the same predictions after each task."""
         number, routes, tasks = self.names.index(name), self.routes(name), self.tasks_since[name]
         labels, masks = self._truth(name)
+        chosen = routes["chosen"]
+        if "candidates" in routes:
+            judged = {self.names.index(other): found for other, found in others.items()}
+            judged[number] = np.arange(len(labels)), own
+            chosen = least_surprised(routes["candidates"], surprises_by_product(judged, len(labels), len(self.names)))
         steps = {other: (rows, [predictions] * tasks) for other, (rows, predictions) in others.items()}
         return Outcome(
             labels=labels,
             masks=masks,
             own=[own] * tasks,
-            routed=routed_predictions([own] * tasks, steps, routes["chosen"], number, self.names),
-            chosen=routes["chosen"],
+            routed=routed_predictions([own] * tasks, steps, chosen, number, self.names),
+            chosen=chosen,
             rejected=rejected(routes["known_p_value"], routes["strangeness"], self.reject_rate),
             number=number,
             threshold=thresholds[0],
@@ -246,7 +254,7 @@ class Records:
         return Located(self._truth(name)[0], routes["known_p_value"], routes["strangeness"])
 
     def candidate_metrics(
-        self, name: str, baselines: list[str], settings: Settings, sigma: float
+        self, name: str, baselines: list[str], settings: Settings, sigma: Smoothing
     ) -> dict[str, dict[str, Any]]:
         """Metrics of every score and baseline on the synthetic and on the true defects of a product.
 
@@ -254,7 +262,7 @@ class Records:
             name: the product.
             baselines: their names.
             settings: how patch scores become image scores, see `moleflow.scoring.aggregation.aggregate`.
-            sigma: smoothing of the anomaly maps in pixels.
+            sigma: smoothing of the anomaly maps, see `Smoothing`.
 
         Returns:
             By candidate the metrics of `probe_metrics` and `true_metrics`.

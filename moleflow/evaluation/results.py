@@ -10,19 +10,19 @@ from moleflow.evaluation.continual import continual_account
 from moleflow.evaluation.grades import CONTINUAL, Grade, grades, unmarked
 from moleflow.evaluation.metrics import alarm_metrics, mean_of_defined, recall_at
 from moleflow.evaluation.outcomes import MEASURED, Outcome
-from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.maps import Smoothing, anomaly_maps
 
 Metrics = dict[str, float | None]
 
 TOO_FEW = "too few normal images for an alarm_rate of {:g}"
 
 
-def marking_metrics(outcome: Outcome, sigma: float, size: int) -> tuple[Metrics, dict[str, str]]:
+def marking_metrics(outcome: Outcome, sigma: Smoothing, size: int) -> tuple[Metrics, dict[str, str]]:
     """How the own expert's pixel threshold does, which was set before, from normal images alone.
 
     Args:
         outcome: outcome of the product.
-        sigma: smoothing of the anomaly maps in pixels.
+        sigma: smoothing of the anomaly maps, see `Smoothing`.
         size: side of the anomaly maps in pixels.
 
     Returns:
@@ -115,12 +115,12 @@ class ProductResult:
     unmoved: str
 
 
-def evaluate_product(outcome: Outcome, *, sigma: float, size: int) -> ProductResult:
+def evaluate_product(outcome: Outcome, *, sigma: Smoothing, size: int) -> ProductResult:
     """Evaluates a method on one product; nothing of the outcome's arrays is kept.
 
     Args:
         outcome: outcome of the product.
-        sigma: smoothing of the anomaly maps in pixels.
+        sigma: smoothing of the anomaly maps, see `Smoothing`.
         size: side of the anomaly maps in pixels.
 
     Returns:

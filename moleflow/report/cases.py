@@ -11,7 +11,7 @@ from moleflow.evaluation.outcomes import Outcome
 from moleflow.images.index_table import white_of
 from moleflow.images.reading import image_pixels
 from moleflow.report.pictures import SIDE, contour_path, data_uri, heat_colors
-from moleflow.scoring.maps import anomaly_maps
+from moleflow.scoring.maps import Smoothing, anomaly_maps
 
 CASES = 6  # images of each kind of mistake
 HIGH = 97  # percentile of the patch scores at the bright end of the heat maps
@@ -109,7 +109,7 @@ def worst(outcome: Outcome, label: int) -> list[int]:
 
 
 def worst_cases(
-    outcome: Outcome, index: pd.DataFrame, names: list[str], *, root: Path, resize: str, sigma: float, size: int
+    outcome: Outcome, index: pd.DataFrame, names: list[str], *, root: Path, resize: str, sigma: Smoothing, size: int
 ) -> Cases:
     """The worst cases of a product, as the routed experts judge them after the last task.
 
@@ -119,7 +119,7 @@ def worst_cases(
         names: all products in order of arrival.
         root: the folder that relative paths of images start from.
         resize: how the backbone's view was cut, see `image_pixels`.
-        sigma: smoothing of the anomaly maps in pixels of `size`.
+        sigma: smoothing of the anomaly maps in pixels of `size`, see `Smoothing`.
         size: side of the masks and anomaly maps in pixels.
 
     Returns:

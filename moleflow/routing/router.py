@@ -1,12 +1,17 @@
 """The router: how far images are from every known product, and whether they show one of them at all."""
 
+from typing import Any
+
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from moleflow.config.registry import choose
+from moleflow.config.registry import call, choose
 from moleflow.features.prototype import Prototype
 from moleflow.files.artifacts import ArtifactError
+from moleflow.files.feature_store import Split
+from moleflow.routing.regions import Regions, with_regions
 from moleflow.routing.rejection import OwnImages, rejected
 from moleflow.routing.routers import ROUTERS, Neighbors
 
@@ -19,13 +24,23 @@ class Router:
         prototypes: the products' prototypes, in order of arrival.
     """
 
-    def __init__(self, name: str, prototypes: dict[str, Prototype], own_images: dict[str, OwnImages]) -> None:
+    def __init__(
+        self,
+        name: str,
+        prototypes: dict[str, Prototype],
+        own_images: dict[str, OwnImages],
+        *,
+        candidates: int = 1,
+        regions: dict[str, Regions] | None = None,
+    ) -> None:
         """Makes a router.
 
         Args:
             name: name in `ROUTERS`.
             prototypes: the known products' prototypes, in order of arrival.
             own_images: how far the products' own images lie from those most like them, for rejection.
+            candidates: how many products judge an image, for the router two_stage.
+            regions: of every product, for the router regional.
 
         Raises:
             ChoiceError: the router is unknown.
@@ -35,14 +50,52 @@ class Router:
         self.name, self.prototypes = name, prototypes
         known = list(prototypes.values())
         self.own_images = [own_images[product] for product in prototypes]
-        self._distances = choose(ROUTERS, name, "router")(known)
+        self._regions = [regions[product] for product in prototypes] if regions else []
+        settings: dict[str, Any] = {"router_candidates": candidates, "regions": self._regions}
+        self._distances = call(choose(ROUTERS, name, "router"), settings, known)
         self._strangeness = Neighbors(known, whole=True)
 
-    def distances(self, embedded: Float[Tensor, "N C"], own: str | None = None) -> np.ndarray:
+    @property
+    def candidates(self) -> int:
+        """How many products judge an image; 1 if the nearest one is chosen."""
+        return self._distances.candidates
+
+    def embed(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N E"]:
+        """What the router looks at.
+
+        Args:
+            features: patch features of N images, not standardized, which are the same for all products.
+
+        Returns:
+            Embeddings, on the processor; before them the means of the regions, for the router regional.
+        """
+        first = next(iter(self.prototypes.values()))
+        embedded = first.embeddings(features)
+        if not self._regions:
+            return embedded
+        return with_regions(features, embedded, side=self._regions[0].side, channels=first.layers[-1])
+
+    def embed_split(self, split: Split) -> Float[Tensor, "N E"]:
+        """The same of a split's images.
+
+        Args:
+            split: the split, N images.
+
+        Returns:
+            See `embed`.
+
+        Raises:
+            StoreError: the split has features of another backbone, layer set or image size.
+        """
+        first = next(iter(self.prototypes.values()))
+        first.require_origin(split)
+        return torch.cat([self.embed(first.patch_features(maps)) for maps in split.batches()])
+
+    def distances(self, embedded: Float[Tensor, "N E"], own: str | None = None) -> np.ndarray:
         """Distances of images to every product; the nearest is chosen.
 
         Args:
-            embedded: embeddings of N images.
+            embedded: from `embed`, of N images.
             own: the product that they show, which only the oracle uses; None if it is not known.
 
         Returns:
@@ -50,11 +103,11 @@ class Router:
         """
         return self._distances(embedded, None if own is None else list(self.prototypes).index(own)).numpy()
 
-    def strangeness(self, embedded: Float[Tensor, "N C"]) -> np.ndarray:
+    def strangeness(self, embedded: Float[Tensor, "N E"]) -> np.ndarray:
         """How far images are from the images of every product, whatever the router: what rejection uses.
 
         Args:
-            embedded: embeddings of N images.
+            embedded: from `embed`, of N images.
 
         Returns:
             Distances of `moleflow.routing.routers.Neighbors` by the channels of all layers, (N, K), float64.

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from moleflow.config.params import Fraction
+from moleflow.config.params import Fraction, Positive
 from moleflow.files.artifacts import FORMAT, ArtifactError, read_json, require_format, write_json
+from moleflow.routing.regions import Regions
 from moleflow.routing.rejection import OwnImages
 
 
@@ -21,6 +22,8 @@ class RouterFile(BaseModel):
         products: product to its task, in order of arrival.
         prototypes: product to the SHA-256 of its prototype's file.
         own_images: product to its `moleflow.routing.rejection.OwnImages`.
+        candidates: how many of the nearest products judge an image.
+        regions: product to its `moleflow.routing.regions.Regions`; none for another router than regional.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -31,6 +34,8 @@ class RouterFile(BaseModel):
     products: Annotated[dict[str, str], Field(min_length=1)]
     prototypes: dict[str, str]
     own_images: dict[str, OwnImages]
+    candidates: Positive = 1
+    regions: dict[str, Regions] = {}
 
 
 def write_router(path: Path, content: RouterFile) -> None:
@@ -40,7 +45,7 @@ def write_router(path: Path, content: RouterFile) -> None:
         path: the file.
         content: what it holds.
     """
-    write_json(path, {"format": f"router {FORMAT}", **content.model_dump()})
+    write_json(path, {"format": f"router {FORMAT}", **content.model_dump(exclude_defaults=True)})
 
 
 def read_router(path: Path) -> RouterFile:
@@ -64,6 +69,7 @@ def read_router(path: Path) -> RouterFile:
     except ValidationError as error:
         reason = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise ArtifactError(f"{path} is not as the stage route writes it ({reason}); run `dvc repro`") from error
-    if not read.products.keys() == read.prototypes.keys() == read.own_images.keys():
+    regional = read.regions.keys() or read.products.keys()
+    if not read.products.keys() == read.prototypes.keys() == read.own_images.keys() == regional:
         raise ArtifactError(f"{path} names other products than prototypes; run `dvc repro`")
     return read

@@ -6,15 +6,23 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 
 from moleflow.features.neighbors import NEIGHBORS
 from moleflow.features.prototype import Prototype
+from moleflow.routing.regions import Regions, regional_distances
 
 NUMBERS = 2**21  # images × products × channels, or × training images, at once: 16 MiB of double precision
 
 
 class Distances(ABC):
-    """Distances of images to K known products at once; a member is made from the products' prototypes."""
+    """Distances of images to K known products at once; a member is made from the products' prototypes.
+
+    Attributes:
+        candidates: how many of the nearest products an image is judged as; the first one is chosen if it is 1.
+    """
+
+    candidates = 1
 
     def __init__(self, prototypes: list[Prototype]) -> None:
         """Brings the products together.
@@ -57,7 +65,7 @@ class Neighbors(Distances):
     Source: docs/method.md, Routers; `moleflow.features.neighbors.neighbor_distances` is the same for one product.
     """
 
-    def __init__(self, prototypes: list[Prototype], *, whole: bool = False) -> None:
+    def __init__(self, prototypes: list[Prototype], whole: bool = False) -> None:
         """Brings the products together.
 
         Args:
@@ -129,6 +137,44 @@ class Euclidean(Distances):
         return self._offset(embedded).square().sum(2)
 
 
+class Regional(Mahalanobis):
+    """0.7·Mahalanobis + 0.3·mean Euclidean distance of R×R regions, each in units of the product's own images.
+
+    Source: docs/method.md, Routers.
+    """
+
+    def __init__(self, prototypes: list[Prototype], *, regions: list[Regions]) -> None:
+        """Brings the products together.
+
+        Args:
+            prototypes: of the K products, in order of arrival.
+            regions: likewise.
+        """
+        super().__init__(prototypes)
+        self.of_regions = torch.tensor([each.centers for each in regions], dtype=torch.float64)  # (K, R², D)
+        self.typical = torch.tensor([[each.typical_mahalanobis, each.typical_regional] for each in regions]).double().T
+        self.channels = self.of_regions[0].numel() + prototypes[0].images.shape[1]  # all of `with_regions`
+
+    def _of(self, embedded: Tensor, own: int | None) -> Tensor:
+        mahalanobis = super()._of(embedded[:, -self.centers.shape[1] :], own).sqrt()
+        regional = regional_distances(embedded, self.of_regions)
+        return 0.7 * mahalanobis / self.typical[0] + 0.3 * regional / self.typical[1]
+
+
+class TwoStage(Neighbors):
+    """The nearest products by `Neighbors` are candidates; their experts decide (`moleflow.scoring.candidates`)."""
+
+    def __init__(self, prototypes: list[Prototype], *, router_candidates: int) -> None:
+        """Brings the products together.
+
+        Args:
+            prototypes: of the K products, in order of arrival.
+            router_candidates: how many of them judge an image.
+        """
+        super().__init__(prototypes)
+        self.candidates = router_candidates
+
+
 class Oracle(Distances):
     """A router that is given the product: 0 for it, 1 for any other."""
 
@@ -143,6 +189,8 @@ ROUTERS: dict[str, type[Distances]] = {
     "neighbors": Neighbors,
     "mahalanobis": Mahalanobis,
     "euclidean": Euclidean,
+    "regional": Regional,
+    "two_stage": TwoStage,
     "oracle": Oracle,
 }
 
@@ -160,17 +208,37 @@ def nearest_by_task(distances: Float[Tensor, "N K"], known: list[int]) -> Tensor
     return torch.stack([distances[:, :count].argmin(1) for count in known], dim=1)
 
 
+def candidates_by_task(distances: Float[Tensor, "N K"], known: list[int], count: int) -> Tensor:
+    """Candidates for each image after each task.
+
+    Args:
+        distances: to the prototypes in order of arrival, (N, K).
+        known: how many prototypes are known after each task, (T,).
+        count: how many candidates.
+
+    Returns:
+        Indices of the nearest among the known prototypes, the nearest first, (N, T, count), int64; ties go to the
+        earliest, and −1 stands where fewer are known.
+    """
+    nearest = [distances[:, :few].sort(dim=1, stable=True).indices[:, :count] for few in known]
+    return torch.stack([F.pad(each, (0, count - each.shape[1]), value=-1) for each in nearest], dim=1)
+
+
 def misrouted_rows(chosen: dict[str, np.ndarray], product: str) -> dict[str, np.ndarray]:
-    """Test images of other products that are misrouted to a product after any task.
+    """Test images of other products that are misrouted to a product after any task, or that it is a candidate for.
 
     Args:
         chosen: per product, in order of arrival, index of the product chosen for each of its images after each task
-            since then, (N, T).
+            since then, (N, T), or of all candidates, (N, T, K).
         product: the product that they are routed to.
 
     Returns:
         Rows of these images by their own product, (n,), where there are any.
     """
     number = list(chosen).index(product)
-    rows = {other: np.flatnonzero((routed == number).any(1)) for other, routed in chosen.items() if other != product}
+    rows = {
+        other: np.flatnonzero((routed == number).reshape(len(routed), -1).any(1))
+        for other, routed in chosen.items()
+        if other != product
+    }
     return {other: misrouted for other, misrouted in rows.items() if len(misrouted)}

@@ -1,5 +1,6 @@
 """Anomaly maps: patch scores brought to pixels."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -9,14 +10,17 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from torch.nn import functional as F
 
+Smoothing = float | Sequence[float]
+"""Standard deviation of the Gaussian in pixels, 0 for none; of several the maps are averaged."""
 
-def anomaly_maps(scores: np.ndarray, *, size: int, sigma: float) -> np.ndarray:
+
+def anomaly_maps(scores: np.ndarray, *, size: int, sigma: Smoothing) -> np.ndarray:
     """Patch scores brought to pixels: bilinear upsampling, then a Gaussian.
 
     Args:
         scores: patch scores, (N, H, W).
         size: side of the maps in pixels.
-        sigma: standard deviation of the Gaussian in pixels; 0 for none.
+        sigma: see `Smoothing`.
 
     Returns:
         Anomaly maps, (N, size, size), float32.
@@ -25,17 +29,19 @@ def anomaly_maps(scores: np.ndarray, *, size: int, sigma: float) -> np.ndarray:
     return maps
 
 
-def brought_to_pixels(scores: Float[Tensor, "N H W"], *, size: int, sigma: float) -> Float[Tensor, "N size size"]:
+def brought_to_pixels(scores: Float[Tensor, "N H W"], *, size: int, sigma: Smoothing) -> Float[Tensor, "N size size"]:
     """The same of a tensor, on its device.
 
     Args:
         scores: patch scores, (N, H, W).
         size: side of the maps in pixels.
-        sigma: standard deviation of the Gaussian in pixels; 0 for none.
+        sigma: see `Smoothing`.
 
     Returns:
         Anomaly maps, (N, size, size).
     """
+    if isinstance(sigma, Sequence):
+        return torch.stack([brought_to_pixels(scores, size=size, sigma=each) for each in sigma]).mean(0)
     rows, columns = (_to_pixels(patches, size, sigma).to(scores.device) for patches in scores.shape[1:])
     return rows.T @ scores @ columns
 

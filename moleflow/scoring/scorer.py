@@ -18,6 +18,7 @@ from moleflow.config.registry import Settings, choose
 from moleflow.files.record_file import Arrays, Record, Statistics
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.scoring.aggregation import aggregate, levels
+from moleflow.scoring.consistency import consistent
 from moleflow.scoring.fusion import comparable_scores, summed, surprises
 from moleflow.scoring.maps import anomaly_maps
 from moleflow.scoring.scores import Parts, Score, statistics_of
@@ -70,11 +71,12 @@ class Scorer:
 
     Attributes:
         image, map: names of the statistics that judge an image and that draw its map, by kind.
-        settings: keys of params.yaml: how patch scores become image scores, see `aggregate`; `alarm_for`, a name in
-            `PROMISES`; `eval_size` and `map_sigma` of anomaly maps.
+        settings: keys of params.yaml: how patch scores become image scores, see `consistent` and `aggregate`;
+            `alarm_for`, a name in `PROMISES`; `eval_size` and `map_sigma` of anomaly maps.
         references: by statistic the normal patches that others are compared with.
         normal: the normal images that p-values compare with.
         region: patches that count, (H, W), bool; None if all do.
+        least: smallest patch score of the normal images, for `consistent` alone; else 0.
     """
 
     image: Parts
@@ -83,6 +85,7 @@ class Scorer:
     references: dict[str, Reference]
     normal: NormalImages
     region: np.ndarray | None = None
+    least: float = 0.0
 
     @classmethod
     def of(
@@ -125,6 +128,9 @@ class Scorer:
         if len(perturbed.get("fold", ())):
             groups.append((perturbed, perturbed["fold"], perturbed["session"], perturbed["source"]))
         scorer = cls(image, drawn, settings, references, NormalImages(*np.empty((5, 0))), region)
+        if scorer.consistency:
+            scores = [summed(image, references, statistics) for statistics, *_ in groups]
+            scorer = replace(scorer, least=float(min(_inside(each, region).min() for each in scores if len(each))))
         normal = NormalImages(
             score=np.concatenate([scorer.image_scores(statistics) for statistics, *_ in groups]),
             peak=np.concatenate([scorer.peaks(statistics, known=pixels) for statistics, *_ in groups]),
@@ -132,7 +138,13 @@ class Scorer:
             session=np.concatenate([session for *_, session, _ in groups]),
             source=np.concatenate([source for *_, source in groups]),
         )
-        return cls(image, drawn, settings, references, normal, region)
+        return replace(scorer, normal=normal)
+
+    @property
+    def consistency(self) -> list[int]:
+        """Windows of `consistent`; scorers from before there was this key have none."""
+        found: list[int] = self.settings.get("consistency", [])
+        return found
 
     @property
     def score(self) -> Score:
@@ -149,7 +161,10 @@ class Scorer:
         Returns:
             Image scores, (N,).
         """
-        return aggregate(self._counted(summed(self.image, self.references, statistics)), self.settings)
+        scores = self._counted(summed(self.image, self.references, statistics))
+        if self.consistency:
+            scores = consistent(scores, least=self.least, consistency=self.consistency)
+        return aggregate(scores, self.settings)
 
     def patch_scores(self, statistics: Statistics) -> np.ndarray:
         """Patch scores of anomaly maps by one expert, on one scale for all experts.
@@ -290,7 +305,7 @@ def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
         for part, reference in scorer.references.items()
     }
     metadata = {"image": scorer.image, "map": scorer.map, "settings": dict(scorer.settings), "references": numbers}
-    save_tensors(path, "scorer", tensors, {**metadata, "attributes": attributes})
+    save_tensors(path, "scorer", tensors, {**metadata, "least": scorer.least, "attributes": attributes})
 
 
 def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
@@ -313,7 +328,8 @@ def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
     }
     normal = NormalImages(**{name: arrays[f"normal/{name}"] for name in ("score", "peak", "fold", "session", "source")})
     image, drawn = (tuple(map(tuple, metadata[key])) for key in ("image", "map"))
-    scorer = Scorer(image, drawn, metadata["settings"], references, normal, arrays.get("region"))
+    region, least = arrays.get("region"), metadata.get("least", 0.0)
+    scorer = Scorer(image, drawn, metadata["settings"], references, normal, region, least)
     return scorer, metadata["attributes"]
 
 

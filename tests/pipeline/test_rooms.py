@@ -132,7 +132,9 @@ def test_every_key_has_a_reader():
 def test_check_knows_every_stage_and_every_name():
     assert set(CHECKED) == set(STAGES) - {"check", "demo"}
     text = {key for key, value in PARAMS.items() if isinstance(value, str | list) and value != PARAMS["layers"]}
-    assert text - set(NAMES) == {"first_task", "later_tasks", "backbone", "backbone_weights", "device", "bit_depth"}
+    assert text - set(NAMES) == {
+        "first_task", "later_tasks", "backbone", "backbone_weights", "device", "bit_depth", "consistency",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("stage", PER_PRODUCT)

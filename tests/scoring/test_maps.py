@@ -25,3 +25,10 @@ def test_anomaly_maps_are_the_interpolated_scores_smoothed(size, sigma):
     upsampled = F.interpolate(torch.from_numpy(scores)[:, None], size=(size, size), mode="bilinear")[:, 0].numpy()
     expected = gaussian_filter(upsampled, (0, sigma, sigma)) if sigma else upsampled
     np.testing.assert_allclose(anomaly_maps(scores, size=size, sigma=sigma), expected, rtol=1e-5)
+
+
+def test_several_smoothings_are_averaged():
+    scores = np.random.default_rng(0).normal(size=(2, 5, 5))
+    each = [anomaly_maps(scores, size=40, sigma=sigma) for sigma in (2.0, 0.0, 4.0)]
+    np.testing.assert_allclose(anomaly_maps(scores, size=40, sigma=[2.0, 0.0, 4.0]), np.mean(each, 0), atol=1e-6)
+    assert np.array_equal(anomaly_maps(scores, size=40, sigma=[4.0]), each[2])

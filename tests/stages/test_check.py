@@ -30,7 +30,7 @@ def test_the_default_is_right():
         ({"score": "hybird"}, "score: 'hybird' is unknown; choose one of nll, "),
         (
             {"router": "nearest"},
-            "router: 'nearest' is unknown; choose one of neighbors, mahalanobis, euclidean, oracle",
+            "router: 'nearest' is unknown; choose one of neighbors, mahalanobis, euclidean, regional, two_stage, ",
         ),
         ({"baselines": ["knn", "svm"]}, "baselines: 'svm' is unknown; choose one of knn, padim, pca"),
         ({"baselines": ["knn", "knn"]}, "baselines: ['knn', 'knn'] lists a name twice"),
@@ -156,7 +156,7 @@ def test_it_writes_what_every_stage_reads(paths):
     score = json.loads(paths.product_params("brick", "score").read_text())
     assert score["alarm_rate"] == 0.05
     scoring = {"alarm_rate", "alarm_for", "score", "image_level", "aggregation", "top_k", "top_percent", "percentile"}
-    assert set(score) == scoring | {"eval_size", "map_sigma", "region"}
+    assert set(score) == scoring | {"consistency", "eval_size", "map_sigma", "region"}
     assert write(paths, {}) == before
 
 
@@ -181,7 +181,9 @@ def test_a_region_of_interest_changes_one_products_score_alone_and_must_belong_t
 def test_a_changed_key_changes_what_reads_it_alone(paths):
     before = write(paths, {})
     every = PARAMS["classes"]
-    assert changed(before, write(paths, {"top_k": 5})) == {f"products/{name}/score.json" for name in every}
+    of_score = {f"products/{name}/score.json" for name in every}
+    for changes in ({"top_k": 5}, {"score": "memory"}, {"consistency": [3, 5]}, {"map_sigma": [2.0, 4]}):
+        assert changed(before, write(paths, changes)) == of_score
     assert changed(before, write(paths, {"img_size": 256})) == {
         f"products/{name}/{stage}.json" for name in every for stage in ("extract", "probe")
     }
@@ -189,7 +191,6 @@ def test_a_changed_key_changes_what_reads_it_alone(paths):
     assert changed(before, write(paths, {"epochs": 9})) == tasks
     assert changed(before, write(paths, {"couplings": 9})) == {"tasks/t00.json"}
     assert changed(before, write(paths, {"calibration_folds": 9})) == tasks - {"tasks/t00.json"}
-    assert changed(before, write(paths, {"map_sigma": 1.0})) == {f"products/{name}/score.json" for name in every}
     assert changed(before, write(paths, {"router": "oracle", "reject_rate": 0.5})) == set()
     on_devices = ("extract", "probe", "prototype", "statistics")
     by_product = {f"products/{name}/{stage}.json" for name in every for stage in on_devices}

@@ -1,0 +1,125 @@
+"""The lab diary's routers, scores and views: each is set by params.yaml, changes what it should, and no more."""
+
+import shutil
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+from projects import Project, save
+
+from moleflow.evaluation.records import Records
+from moleflow.files.order import read_order
+from moleflow.files.paths import Paths
+from moleflow.files.record_file import read_record
+from moleflow.images.index_table import read_index
+from moleflow.inspector import Inspector
+
+
+class Changed(NamedTuple):
+    """What a variant changes.
+
+    Attributes:
+        params: keys of params.yaml.
+        stages: that run again, besides check, evaluate and report.
+        results: what differs then.
+    """
+
+    params: dict
+    stages: tuple
+    results: set
+
+
+ROUTING = ("route", "misrouted", "baseline")
+VARIANTS = {
+    "7.0 mahalanobis": Changed({"router": "mahalanobis"}, ROUTING, {"distances"}),
+    "7.1 two_stage": Changed({"router": "two_stage", "router_candidates": 3}, ROUTING, {"routes", "asked"}),
+    "7.2 regional": Changed({"router": "regional", "router_regions": 2}, ROUTING, {"distances"}),
+    "8.4 consistency": Changed({"consistency": [3]}, ("score",), {"image scores"}),
+    "8.5 multi-scale consistency": Changed({"consistency": [3, 5, 7]}, ("score",), {"image scores"}),
+    "8.9 smoothings": Changed({"map_sigma": [1.0, 3.0]}, ("score",), {"pixel thresholds"}),
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Three small products; bolt's test has pictures between bolt and washer, of which routers think differently."""
+    made = Project.of_small_products(tmp_path_factory.mktemp("variants") / "project")
+    raw = made.root / "data/raw/small"
+    bolt, washer = (
+        np.asarray(Image.open(raw / f"{name}/test/good/0.png")).astype(float) for name in ("bolt", "washer")
+    )
+    for percent in range(30, 100, 5):
+        mixed = bolt + (washer - bolt) * percent / 100
+        save(raw / f"bolt/test/good/washer{percent}.png", mixed.astype(np.uint8))
+    made.run()
+    return made
+
+
+@pytest.fixture
+def varied(project, tmp_path):
+    """A copy to change; what stages wrote is kept whole, so links serve."""
+    yield (copied := project.copy(tmp_path / "copy"))
+    shutil.rmtree(copied.root)
+
+
+def seen(project):
+    """What the variants may change, by name."""
+    paths = Paths(project.root)
+    order = read_order(paths.order)
+    records = Records(paths, order, size=project.params()["eval_size"])
+    scores = {product: read_record(paths.scores.of(product)) for product in order.products}
+    outcomes = {product: records.flow(product) for product in order.products}
+    return {
+        "distances": [records.routes(product)["distance"] for product in order.products],
+        "routes": [outcome.chosen for outcome in outcomes.values()],
+        "image scores": [record.arrays["test/image_score"] for record in scores.values()],
+        "patch scores": [record.arrays["test/patch_score"] for record in scores.values()],
+        "asked": [
+            group.get("row", np.empty(0))
+            for misrouted in (read_record(paths.misrouted, product) for product in order.products)
+            for group in (misrouted.group(other) for other in order.products)
+        ],
+        "pixel thresholds": [np.array(record.attributes["pixel_threshold"]) for record in scores.values()],
+    }
+
+
+def differing(before, after):
+    return {
+        name
+        for name, arrays in before.items()
+        if not all(np.array_equal(one, other) for one, other in zip(arrays, after[name], strict=True))
+    }
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_variant_changes_what_it_should_and_no_more(name, project, varied):
+    variant = VARIANTS[name]
+    varied.edit(**variant.params)
+    varied.run("check", *variant.stages, "evaluate", "report")
+    found = differing(seen(project), seen(varied))
+    assert variant.results <= found
+    if variant.stages == ("score",):
+        assert found.isdisjoint({"distances", "routes", "asked", "patch scores"})
+    else:
+        assert found <= {"distances", "routes", "asked"}
+
+
+@pytest.mark.parametrize("name", ["7.1 two_stage", "7.2 regional"])
+def test_the_inspector_routes_as_the_pipeline_does(name, varied):
+    varied.edit(**VARIANTS[name].params)
+    varied.run("check", *ROUTING)
+    paths = Paths(varied.root)
+    order = read_order(paths.order)
+    records, inspector = Records(paths, order, size=32), Inspector.load(varied.root)
+    sent_elsewhere = 0
+    for number, product in enumerate(order.products):
+        table, outcome = read_index(paths.index.of(product)), records.flow(product)
+        found = inspector.inspect([varied.root / path for path in table.path[table.split == "test"]])
+        chosen = [list(order.products)[each] for each in outcome.chosen[:, -1]]
+        assert [each.nearest for each in found] == chosen
+        assert {each.product for each in found} <= {"unknown", *order.products}
+        expected = outcome.routed[-1]
+        np.testing.assert_allclose([each.image_score for each in found], expected.image_score, rtol=1e-4)
+        sent_elsewhere += (outcome.chosen[:, -1] != number).sum()
+    assert sent_elsewhere
