@@ -27,3 +27,18 @@ class DepthwiseConv(nn.Conv2d):
             The convolved patches, (B, H, W, C).
         """
         return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+def box_average(channels: int, kernel: int) -> DepthwiseConv:
+    """A depthwise convolution that starts as the mean of a window, with zeros around the grid.
+
+    Args:
+        channels: C, channels in and out.
+        kernel: side in patches, odd.
+
+    Returns:
+        The convolution.
+    """
+    convolution = DepthwiseConv(channels, kernel)
+    nn.init.constant_(convolution.weight, 1 / kernel**2)
+    return convolution

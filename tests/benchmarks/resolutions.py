@@ -55,6 +55,20 @@ def bytes_of(costs: dict[str, Any], *stages: str) -> str:
     return f"{sum(found) / max(1, len(costs['products'])) / MEGABYTE:.1f}"
 
 
+PRICE = ("seconds", "extracting", "learning", "MB of features", "MB of prototype and expert", "peak MB")
+
+
+def price_of(costs: dict[str, Any]) -> list[str]:
+    """The cells of `PRICE` by metrics/costs.json; a dash where stages came from the cache."""
+    stages = costs["stages"]
+    seconds = {stage: sum(line["seconds"] for line in lines.values()) for stage, lines in stages.items()}
+    peak = max(line["peak_memory_bytes"] for lines in stages.values() for line in lines.values())
+    whole = sum(seconds.values()) if stages.keys() >= {"extract", "base"} else None
+    learning = seconds.get("base", 0) + seconds.get("train", 0) or None
+    cells = ["–" if each is None else f"{each:.0f}" for each in (whole, seconds.get("extract"), learning)]
+    return [*cells, bytes_of(costs, "extract"), bytes_of(costs, "prototype", "train"), f"{peak / MEGABYTE:.0f}"]
+
+
 def main() -> None:
     """Runs what is missing, and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -80,22 +94,13 @@ def main() -> None:
             [row, product, *(cell(line.get(f"{key}_own_expert")) for key in METRICS.values())]
             for product, line in classes.items()
         ]
-        costs = json.loads(kept.read_text())
-        stages = costs["stages"]
-        seconds = {stage: sum(line["seconds"] for line in lines.values()) for stage, lines in stages.items()}
-        peak = max(line["peak_memory_bytes"] for lines in stages.values() for line in lines.values())
-        whole = sum(seconds.values()) if stages.keys() >= {"extract", "base"} else None  # else some came from the cache
-        learning = seconds.get("base", 0) + seconds.get("train", 0) or None
-        columns = ["–" if each is None else f"{each:.0f}" for each in (whole, seconds.get("extract"), learning)]
-        columns += [bytes_of(costs, "extract"), bytes_of(costs, "prototype", "train"), f"{peak / MEGABYTE:.0f}"]
-        price.append([row, *columns])
+        price.append([row, *price_of(json.loads(kept.read_text()))])
     print(f"Means over {', '.join(products)}, product given, seed 0, {commit}:\n")
     print(Table(["row", *METRICS, *ROUTED, *ALARMS], quality).markdown())
     print("\nProduct by product:\n")
     print(Table(["row", "product", *METRICS], every).markdown())
     print("\nCosts; megabytes are per product, the peak is the largest of any stage:\n")
-    titles = ["seconds", "extracting", "learning", "MB of features", "MB of prototype and expert", "peak MB"]
-    print(Table(["row", *titles], price).markdown())
+    print(Table(["row", *PRICE], price).markdown())
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from moleflow.flow.depthwise import DepthwiseConv
+from moleflow.flow.depthwise import box_average
 
 
 class Mixer(nn.Module):
@@ -21,8 +21,7 @@ class Mixer(nn.Module):
             mixer_kernel: side of the convolution in patches, odd.
         """
         super().__init__()
-        self.conv = DepthwiseConv(channels, mixer_kernel)
-        nn.init.constant_(self.conv.weight, 1 / mixer_kernel**2)
+        self.conv = box_average(channels, mixer_kernel)
         self.mix = nn.Parameter(torch.tensor(0.5))
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:

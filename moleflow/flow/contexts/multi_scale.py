@@ -1,5 +1,7 @@
 """Context of several scales: averages near and far, weighed image by image."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,7 +15,10 @@ RANK = 16  # of what a product adds to the regional branch
 
 
 class _Branches(nn.Module):
-    """The shared part: one 3×3 kernel at three dilations, and averages of regions, which start at zero."""
+    """(1−σ(g))·x + σ(g)·Σ a_i·f_i, with a = softmax(attention(mean patch)).
+
+    The branches f are shared: one 3×3 kernel at three dilations, and averages of regions, which start at zero.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,17 +28,32 @@ class _Branches(nn.Module):
         nn.init.zeros_(self.regional.weight)
         nn.init.zeros_(self.regional.bias)
 
-    def _blended(self, x: Tensor, attention: nn.Linear, gate: Tensor) -> Tensor:
-        """(1−σ(g))·x + σ(g)·Σ a_i·f_i, with a = softmax(attention(mean patch))."""
+    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
+        """Blends every patch with what surrounds it.
+
+        Args:
+            x: patches, (B, H, W, C).
+
+        Returns:
+            The blended patches, (B, H, W, C).
+
+        Raises:
+            MoleflowError: the grid is too small.
+        """
         if min(x.shape[1:3]) <= max(DILATIONS):
             raise MoleflowError(
                 f"context: a multi-scale context needs more than {max(DILATIONS)} patches per side; grid gives "
                 f"{x.shape[1]}×{x.shape[2]}"
             )
-        weights = attention(x.mean((1, 2))).softmax(-1)  # (B, 4)
+        weighing = self._weighing()
+        weights = weighing.attention(x.mean((1, 2))).softmax(-1)  # (B, 4)
         branches = [*self._dilated(x), self._of_regions(x)]
         blend = sum(weights[:, i, None, None, None] * branch for i, branch in enumerate(branches))
-        return torch.lerp(x, torch.as_tensor(blend).to(x.dtype), gate.sigmoid())
+        return torch.lerp(x, torch.as_tensor(blend).to(x.dtype), weighing.gate.sigmoid())
+
+    def _weighing(self) -> Any:
+        """What holds `attention`, which weighs the branches by the mean patch, and `gate`: the context, or `own`."""
+        return self
 
     def _dilated(self, x: Tensor) -> list[Tensor]:
         """For each dilation the convolved patches, (B, H, W, C); the border is mirrored."""
@@ -69,20 +89,6 @@ class MultiScaleContext(_Branches):
         super().__init__(channels)
         self.attention = nn.Linear(channels, len(DILATIONS) + 1)
         self.gate = nn.Parameter(torch.tensor(0.3))
-
-    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
-        """Blends every patch with what surrounds it.
-
-        Args:
-            x: patches, (B, H, W, C).
-
-        Returns:
-            The blended patches, (B, H, W, C).
-
-        Raises:
-            MoleflowError: the grid is too small.
-        """
-        return self._blended(x, self.attention, self.gate)
 
     def reported(self, x: Float[Tensor, "B H W C"]) -> dict[str, Tensor]:
         """See `Reporting`.
@@ -123,20 +129,6 @@ class TaskMultiScaleContext(_Branches):
         super().__init__(channels)
         self.own = _Own(channels)
 
-    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
-        """Blends every patch with what surrounds it.
-
-        Args:
-            x: patches, (B, H, W, C).
-
-        Returns:
-            The blended patches, (B, H, W, C).
-
-        Raises:
-            MoleflowError: the grid is too small.
-        """
-        return self._blended(x, self.own.attention, self.own.gate)
-
     def reported(self, x: Float[Tensor, "B H W C"]) -> dict[str, Tensor]:
         """See `Reporting`.
 
@@ -147,6 +139,9 @@ class TaskMultiScaleContext(_Branches):
             task_ms_context_strength: σ(g).
         """
         return {"task_ms_context_strength": self.own.gate.sigmoid()}
+
+    def _weighing(self) -> Any:
+        return self.own
 
     def _projected(self, regions: Tensor) -> Tensor:
         return self.regional(regions) + self.own.up(self.own.down(regions)) / RANK

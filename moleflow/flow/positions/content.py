@@ -41,7 +41,31 @@ class ContentCode(nn.Module):
         return self.network((likeness / TEMPERATURE).softmax(-1))
 
 
-class ContentPosition(SinCos):
+class _BothCodes(SinCos):
+    """x + a·content code + (1−a)·code; a subclass says what a is."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.content = ContentCode(channels)
+
+    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
+        """Adds both codes.
+
+        Args:
+            x: patch features, (B, H, W, C).
+
+        Returns:
+            Patch features with their codes, (B, H, W, C).
+        """
+        share = self._share(x)
+        return x + share * self.content(x) + (1 - share) * self.code_for(x)
+
+    def _share(self, x: Tensor) -> Tensor:
+        """a, of all patches or of each, (B, H, W, 1)."""
+        raise NotImplementedError
+
+
+class ContentPosition(_BothCodes):
     """x + σ(g)·content code + (1−σ(g))·code, with g starting at 0.3.
 
     x + f(x) need not be one-to-one, and no log_det is counted. Source: docs/method.md, Position code.
@@ -57,20 +81,7 @@ class ContentPosition(SinCos):
             MoleflowError: `channels` is not a multiple of 4.
         """
         super().__init__(channels)
-        self.content = ContentCode(channels)
         self.gate = nn.Parameter(torch.tensor(0.3))
-
-    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
-        """Adds both codes.
-
-        Args:
-            x: patch features, (B, H, W, C).
-
-        Returns:
-            Patch features with their codes, (B, H, W, C).
-        """
-        share = self.gate.sigmoid()
-        return x + share * self.content(x) + (1 - share) * self.code_for(x)
 
     def reported(self, x: Float[Tensor, "B H W C"]) -> dict[str, Tensor]:
         """See `Reporting`.
@@ -81,10 +92,13 @@ class ContentPosition(SinCos):
         Returns:
             content_share: σ(g).
         """
-        return {"content_share": self.gate.sigmoid()}
+        return {"content_share": self._share(x)}
+
+    def _share(self, x: Tensor) -> Tensor:
+        return self.gate.sigmoid()
 
 
-class HybridPosition(SinCos):
+class HybridPosition(_BothCodes):
     """x + a(x)·content code + (1−a(x))·code, with a of every patch by a network; a starts at σ(−0.5).
 
     Source: docs/method.md, Position code.
@@ -100,25 +114,12 @@ class HybridPosition(SinCos):
             MoleflowError: `channels` is not a multiple of 4.
         """
         super().__init__(channels)
-        self.content = ContentCode(channels)
         last = nn.Linear(channels // 4, 1)
         nn.init.zeros_(last.weight)
         nn.init.constant_(last.bias, -0.5)
         self.weighing = nn.Sequential(
             nn.Linear(channels, channels // 4), nn.LayerNorm(channels // 4), nn.GELU(), last, nn.Sigmoid()
         )
-
-    def forward(self, x: Float[Tensor, "B H W C"]) -> Float[Tensor, "B H W C"]:
-        """Adds both codes.
-
-        Args:
-            x: patch features, (B, H, W, C).
-
-        Returns:
-            Patch features with their codes, (B, H, W, C).
-        """
-        share = self.weighing(x)  # (B, H, W, 1)
-        return x + share * self.content(x) + (1 - share) * self.code_for(x)
 
     def reported(self, x: Float[Tensor, "B H W C"]) -> dict[str, Tensor]:
         """See `Reporting`.
@@ -129,4 +130,7 @@ class HybridPosition(SinCos):
         Returns:
             hybrid_share: a of every patch.
         """
-        return {"hybrid_share": self.weighing(x)}
+        return {"hybrid_share": self._share(x)}
+
+    def _share(self, x: Tensor) -> Tensor:
+        return self.weighing(x)
