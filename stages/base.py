@@ -13,7 +13,7 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
-from moleflow.learning.tasks import load_task, normal_features
+from moleflow.learning.tasks import load_task, normal_features, painted_features
 from moleflow.learning.training import Recipe, train
 from stages.device_keys import DeviceConfig
 from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig, relatives
@@ -65,7 +65,8 @@ def main(task: str) -> None:
         expert_of = {product: experts[group] for group, names in groups.items() for product in names}
         expert_tensors = [named_tensor for expert in experts.values() for named_tensor in expert.items()]
         trained = [*base_parameters(density), *expert_tensors]
-        rows = train(density, expert_of, modeled, trained, recipe, label=task)
+        painted = painted_features(paths, features, prototypes, channels) if recipe.margin_weight else None
+        rows = train(density, expert_of, modeled, trained, recipe, label=task, painted=painted)
         save_base(paths.base, density, arguments)
         with written_whole(folder) as partial:
             for group, names in groups.items():

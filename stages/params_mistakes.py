@@ -165,6 +165,8 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
         for key in (needed(SCORES[content["score"]]) if content["score"] != BY_PROBE else ["memory_size"])
         if content[key] == 0
     ]
+    if content["margin_weight"] and not content["painted_images"]:
+        wrong.append("margin_weight: there are no painted images to keep apart; set painted_images above 0")
     try:
         view = (content["img_size"], content["tiles"])
         maps = check_backbone(content["backbone"], content["layers"], content["backbone_weights"], *view)

@@ -1,4 +1,7 @@
-"""probe: paints synthetic defects on calibration images, perturbs others harmlessly, and extracts their features."""
+"""probe: paints synthetic defects on calibration images, perturbs others harmlessly, and extracts their features.
+
+Where the loss has a margin, it paints on training images too, with other numbers: not the same defects.
+"""
 
 import sys
 from pathlib import Path
@@ -10,10 +13,10 @@ from tqdm import tqdm
 
 from moleflow.backbones.extraction import extract
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import Config, Positive, load_params
+from moleflow.config.params import Config, Count, Positive, load_params
 from moleflow.files.artifacts import written_whole
 from moleflow.files.costs import measured
-from moleflow.files.feature_store import write_masks, write_split
+from moleflow.files.feature_store import PAINTED, write_masks, write_split
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import kinds_of, probe_names, sources_of
 from moleflow.images.index_table import read_index, white_of
@@ -22,6 +25,8 @@ from moleflow.probe.defects import paint
 from moleflow.probe.perturbations import perturb
 from stages.backbone_keys import BackboneConfig
 
+TO_LEARN = 1_000_000  # numbers of defects that are learned from, apart from those of the probe
+
 
 class ProbeConfig(Config):
     """What this stage reads of params.yaml, besides stages/backbone_keys.py."""
@@ -29,13 +34,14 @@ class ProbeConfig(Config):
     probe_defects: Annotated[list[str], Field(min_length=1)]
     probe_perturbations: list[str]
     probe_images: Positive
+    painted_images: Count
 
 
 @told_plainly
 def main(name: str) -> None:
-    """Writes data/probes/<product>.zarr with the groups probe and perturbed.
+    """Writes data/probes/<product>.zarr with the groups probe, perturbed and painted.
 
-    Their images are named as in moleflow/files/probe_names.py.
+    Their images are named as in moleflow/files/probe_names.py; those of painted by rows of the training images.
 
     Args:
         name: the product.
@@ -45,10 +51,11 @@ def main(name: str) -> None:
     config, view = load_params(ProbeConfig, params), load_params(BackboneConfig, params)
     table = read_index(paths.index.of(name))
     white = white_of(table)
-    normal = [Path(path) for path in table.path[table.split == "calibration"]]
+    normal, train = ([Path(path) for path in table.path[table.split == split]] for split in ("calibration", "train"))
     output = paths.probes.of(name)
     painted = probe_names(config.probe_defects, config.probe_images, len(normal))
     perturbed = probe_names(config.probe_perturbations, config.probe_images, len(normal))
+    to_learn = probe_names(config.probe_defects, config.painted_images, len(train))
     masks = np.empty((len(painted), view.loaded.side, view.loaded.side), bool)
 
     def ingredients(images: list[str], number: int) -> tuple[np.ndarray, str, int]:
@@ -63,12 +70,21 @@ def main(name: str) -> None:
     def changed(number: int) -> np.ndarray:
         return perturb(*ingredients(perturbed, number))
 
+    def defective_to_learn(number: int) -> np.ndarray:
+        (kind,), (row,) = kinds_of([to_learn[number]]), sources_of([to_learn[number]])
+        pixels = image_pixels(train[row], view.loaded.side, view.resize, white=white)
+        return paint(pixels, kind, TO_LEARN + number % config.painted_images)[0]
+
     with (
         measured(paths.costs, "probe", name, [output]),
         written_whole(output) as partial,
-        tqdm(total=len(painted) + len(perturbed), desc=f"probe {name}", unit="image") as bar,
+        tqdm(total=len(painted) + len(perturbed) + len(to_learn), desc=f"probe {name}", unit="image") as bar,
     ):
-        for split, images, read in (("probe", painted, defective), ("perturbed", perturbed, changed)):
+        for split, images, read in (
+            ("probe", painted, defective),
+            ("perturbed", perturbed, changed),
+            (PAINTED, to_learn, defective_to_learn),
+        ):
             maps = extract(view.loaded, range(len(images)), read, bar=bar)
             write_split(partial / split, view.origin(white), images, maps)
         write_masks(partial / "probe", masks)

@@ -8,10 +8,9 @@ from pydantic import Field
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, Count, Odd, Positive, load_params
-from moleflow.features.prototype import build_prototype, save_prototype
+from moleflow.features.prototype import build_prototype, learned_splits, save_prototype
 from moleflow.features.suspects import find_suspects
 from moleflow.files.costs import measured
-from moleflow.files.feature_store import NORMAL, open_split
 from moleflow.files.paths import Paths
 from stages.device_keys import DeviceConfig
 
@@ -46,7 +45,7 @@ def main(name: str, task: str) -> None:
     config, patching = load_params(PrototypeConfig, params), load_params(PatchConfig, params)
     output = paths.prototype_of(name, task)
     with measured(paths.costs, "prototype", name, [output]):
-        splits = [open_split(paths.features.of(name), split) for split in NORMAL]
+        splits = learned_splits(paths, name)
         settings: dict[str, Any] = {
             "patching": patching.model_dump(),
             "standardize": config.standardize,

@@ -15,7 +15,7 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.flow.density import expert_state
 from moleflow.flow.expert_files import load_base, save_expert
-from moleflow.learning.tasks import load_task
+from moleflow.learning.tasks import load_task, painted_features
 from moleflow.learning.training import Recipe, train
 from moleflow.learning.training_images import CALIBRATIONS
 from stages.device_keys import DeviceConfig
@@ -60,7 +60,10 @@ def main(task: str) -> None:
                     product: product_features.first(density.channels) for product, product_features in features.items()
                 }
                 experts = dict.fromkeys(names, expert)
-                curve += train(density, experts, modeled, list(expert.items()), recipe, label=group)
+                painted = (
+                    painted_features(paths, features, prototypes, density.channels) if recipe.margin_weight else None
+                )
+                curve += train(density, experts, modeled, list(expert.items()), recipe, label=group, painted=painted)
                 folds.append(expert)
                 normal_patches.append(normal.learn(features, prototypes))
                 references.append(relatives(density, expert, features, normal_patches[-1], recipe))

@@ -54,4 +54,15 @@ VARIANTS = {
     "4.3 hybrid": Variant({"position": "hybrid"}, "pilot4 0.748/0.917/0.185"),
     "4.4 tape": Variant({"position": "tape"}, "pilot4 0.784, strengths not learned"),
     "4.4 tape, lr × 100": Variant({"position": "tape", "position_lr": 100.0}, "pilot4 0.772"),
+    "5.1 focal": Variant({"focal_gamma": 1.0}, "pilot3 0.808/0.859/0.164 in another form, without 0.784/0.878/0.155"),
+    "5.2 center": Variant({"center_weight": 0.05}, "pilot3 0.784/0.878/0.155, without the same"),
+    "5.3 dsm": Variant({"dsm_weight": 0.3}, UNMEASURED),
+    "5.3 dsm, whole gradient": Variant({"dsm_weight": 0.3, "dsm_projections": 0}, UNMEASURED),
+    "5.3 dsm, one noise": Variant({"dsm_weight": 0.3, "dsm_sigma": [0.1, 0.1]}, UNMEASURED),
+    "5.3 dsm, annealed": Variant({"dsm_weight": [0.2, 0.5]}, UNMEASURED),
+    "5.3 dsm alone": Variant({"dsm_weight": 1.0}, UNMEASURED),
+    "5.3 dsm, clean": Variant({"dsm_weight": 0.3, "dsm_clean_weight": 0.1}, UNMEASURED),
+    "5.4 margin": Variant(
+        {"margin_weight": 1.0, "painted_images": 16}, "pilot3 0.873/0.936/0.287, without 0.874/0.936/0.287"
+    ),
 }

@@ -18,7 +18,17 @@ from moleflow.features.moments import Moments
 from moleflow.features.neighbors import left_out_distances
 from moleflow.features.patches import embeddings, layer_channels, modeled_channels, patch_features
 from moleflow.features.standardization import STANDARDIZATIONS, standardized
-from moleflow.files.feature_store import Origin, Split, StoreError, require_same_origin
+from moleflow.files.feature_store import (
+    NORMAL,
+    PAINTED,
+    Origin,
+    Split,
+    StoreError,
+    has_split,
+    open_split,
+    require_same_origin,
+)
+from moleflow.files.paths import Paths
 from moleflow.files.tensor_file import load_tensors, save_tensors
 
 
@@ -37,7 +47,7 @@ class Prototype:
         suspects: names of training images that take no part in anything.
         patching: arguments of `patch_features`.
         origin: backbone, layers and view of the features.
-        features_digest: SHA-256 of the features of all normal images, the link from experts to data.
+        features_digest: SHA-256 of all features that may be learned from, the link from experts to data.
     """
 
     gaussian: Gaussian
@@ -182,7 +192,7 @@ def build_prototype(
 
     Args:
         train: the training split.
-        *others: the other splits of normal images; only their digests are used.
+        *others: what else there is to learn from, see `learned_splits`; only their digests are used.
         patching: arguments of `patch_features`.
         standardize: name in `STANDARDIZATIONS`.
         router_rank: directions kept of the embeddings' covariance.
@@ -238,6 +248,24 @@ def build_prototype(
         origin=train.origin,
         features_digest=_digest(train, *others),
     )
+
+
+def learned_splits(paths: Paths, product: str) -> list[Split]:
+    """The splits of a product that may be learned from: its normal images, and those with painted defects if any.
+
+    Args:
+        paths: the repository's paths.
+        product: the product.
+
+    Returns:
+        The splits, the training images first.
+
+    Raises:
+        StoreError: a store is missing or broken.
+    """
+    normal, probe = [open_split(paths.features.of(product), split) for split in NORMAL], paths.probes.of(product)
+    painted = [open_split(probe, PAINTED)] if has_split(probe, PAINTED) else []
+    return [*normal, *(split for split in painted if split.images)]
 
 
 def _digest(*splits: Split) -> str:
@@ -304,7 +332,7 @@ def require_own_features(prototype: Prototype, *splits: Split) -> None:
 
     Args:
         prototype: the prototype.
-        *splits: the product's splits of normal images, as in `build_prototype`.
+        *splits: the product's `learned_splits`, as in `build_prototype`.
 
     Raises:
         StoreError: names the store.

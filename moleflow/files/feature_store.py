@@ -1,8 +1,8 @@
 """Feature stores: raw layer maps in zarr, one group per split; the only file that imports zarr.
 
 A store is a folder with the groups `train`, `rotated`, `calibration` and `test`, and `feedback` where images were
-labeled; that of the probe has `probe` and `perturbed`. Each group is complete by itself (its own attributes and
-arrays), so a stage can depend on one of them and see no other.
+labeled; that of the probe has `probe`, `perturbed` and `painted`. Each group is complete by itself (its own attributes
+and arrays), so a stage can depend on one of them and see no other.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from moleflow.config.errors import MoleflowError
 from moleflow.files.artifacts import FORMAT, require_format
 
 NORMAL = ("train", "rotated", "calibration")  # rotated: copies of the training images, in their order; often none
+PAINTED = "painted"  # training images with painted defects, in the probe's store; often none
 TURNED = " turned by "  # a rotated copy is called <path of its image> turned by <degrees>
 SHARD = 64  # images per shard: about 10 MB each, few enough files for DVC to hash
 READ_AT_ONCE = 16  # images: patch features of more leave the processor's caches

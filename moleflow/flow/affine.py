@@ -4,6 +4,9 @@ Left to autograd, a permutation goes back by scattered additions, a slice by fil
 dozen passes over temporary tensors: half the time of a training step on a processor (tests/benchmarks).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -13,6 +16,22 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from moleflow.compute.precision import in_short_precision
+
+_twice: ContextVar[bool] = ContextVar("twice", default=False)
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Leaves these steps to autograd: slower, but the gradient of what is computed inside has a gradient itself.
+
+    Yields:
+        Nothing.
+    """
+    before = _twice.set(True)
+    try:
+        yield
+    finally:
+        _twice.reset(before)
 
 
 def permuted_halves(
@@ -30,6 +49,8 @@ def permuted_halves(
     """
     if not torch.is_grad_enabled():  # autograd's bookkeeping is a tenth of a single image's pass
         return _taken(x, permutation[:half]), _taken(x, permutation[half:])
+    if _twice.get():
+        return x[..., permutation[:half]], x[..., permutation[half:]]
     kept, changed = _PermutedHalves.apply(x, permutation, half)
     return kept, changed
 
@@ -58,6 +79,10 @@ def affine(
     """
     if not torch.is_grad_enabled():
         return _moved(kept, changed, scale, shift, clamp, swap)[:2]
+    if _twice.get():
+        log_scale = clamp * torch.tanh(scale.to(changed.dtype))
+        moved = changed * log_scale.exp() + shift.to(changed.dtype)
+        return torch.cat([moved, kept] if swap else [kept, moved], dim=-1), log_scale.sum(-1)
     whole, log_det = _Affine.apply(kept, changed, scale, shift, clamp, swap)
     return whole, log_det
 

@@ -103,12 +103,38 @@ class Density(nn.Module):
         Raises:
             MoleflowError: the grid is too small for a context.
         """
-        seen, alignment_log_det = self.alignment(self.position(x))
+        return self.judge(*self.align(x))
+
+    def align(self, x: Float[Tensor, "B H W C"]) -> tuple[Float[Tensor, "B H W C"], Float[Tensor, "B H W"]]:
+        """The first half of `forward`: position code and alignment.
+
+        Args:
+            x: standardized patch features, (B, H, W, C).
+
+        Returns:
+            Aligned features, (B, H, W, C), and log-determinants so far, (B, H, W), in nats.
+        """
+        aligned, log_det = self.alignment(self.position(x))
+        return aligned, x.new_zeros(x.shape[:-1]) + log_det
+
+    def judge(self, aligned: Float[Tensor, "B H W C"], log_det: Float[Tensor, "B H W"]) -> Likelihood:
+        """The second half of `forward`: contexts, base flow and DIA.
+
+        Args:
+            aligned: aligned features, (B, H, W, C).
+            log_det: log-determinants so far, (B, H, W), in nats.
+
+        Returns:
+            Latents, (B, H, W, C), and log-determinants, (B, H, W), in nats.
+
+        Raises:
+            MoleflowError: the grid is too small for a context.
+        """
         for context in self.context.values():
-            seen = context(seen)
-        z, log_det = self.flow(seen)
+            aligned = context(aligned)
+        z, flow_log_det = self.flow(aligned)
         z, dia_log_det = self.dia(z)
-        return Likelihood(z, x.new_zeros(x.shape[:-1]) + alignment_log_det + log_det + dia_log_det)
+        return Likelihood(z, log_det + flow_log_det + dia_log_det)
 
 
 def for_inference(density: Density) -> Density:

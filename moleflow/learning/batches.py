@@ -55,6 +55,33 @@ class Windows:
         return self.held
 
 
+class Drawn:
+    """A product's images with painted defects, a few at a time at random."""
+
+    def __init__(self, features: ImageFeatures, memory: float) -> None:
+        """Reads them at once, if they fit into memory.
+
+        Args:
+            features: standardized patch features, (N, H, W, C).
+            memory: GiB that they may take; if there are more, each draw reads its own.
+        """
+        fits = len(features) <= images_within(features, memory)
+        self.features = features[: len(features)] if fits else features
+
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n H W C"]:
+        """Draws images, with replacement.
+
+        Args:
+            count: how many.
+            generator: draws them, on the processor.
+
+        Returns:
+            Features, (count, H, W, C).
+        """
+        rows = torch.randint(len(self.features), (count,), generator=generator)
+        return self.features[rows.to(self.features.device) if isinstance(self.features, Tensor) else rows.numpy()]
+
+
 def batches_of(
     windows: dict[str, Windows], batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[str, Float[Tensor, "B H W C"]]]:

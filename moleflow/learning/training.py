@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm
@@ -18,12 +18,25 @@ from moleflow.config.registry import choose
 from moleflow.features.image_features import ImageFeatures
 from moleflow.flow.density import Density, decays
 from moleflow.flow.reports import columns, watching
-from moleflow.learning.batches import Windows, batches_of
-from moleflow.learning.losses import objective
+from moleflow.learning.batches import Drawn, Windows, batches_of
+from moleflow.learning.losses import Seen, Weight, objective
 
 
 class TrainingError(MoleflowError):
     """Training diverged."""
+
+
+def _weight(value: Any) -> Any:
+    both = value if isinstance(value, list) else [value, value]
+    if len(both) != 2 or any(type(each) not in (int, float) or not 0 <= each <= 1 for each in both):
+        raise ValueError("must be a number from 0 to 1, or two of them, the first and the last")
+    return value
+
+
+def _rising(value: list[float]) -> list[float]:
+    if value != sorted(value):
+        raise ValueError("must be the smallest noise, then the largest")
+    return value
 
 
 class Recipe(Config):
@@ -38,10 +51,13 @@ class Recipe(Config):
         feature_memory: GiB of features held at once; if there are more, windows are read from the store in turn.
         precision: arithmetic of the matrix products, a name in `PRECISIONS`.
         tail_weight, tail_ratio, lambda_logdet: see `tail_aware_loss`.
-        identity_weight: of the term `identity`; 0 for none.
+        identity_weight, center_weight, dsm_weight, dsm_clean_weight, margin_weight: of the terms in `TERMS`; 0 for
+            none. Two numbers for dsm_weight are its first and its last.
+        focal_gamma: see `focal`; 0 for none.
+        dsm_sigma, dsm_projections: see `score_matching`.
         weight_decay: AdamW's, of the tensors that `decays` names; 0 for none.
         grad_clip: largest norm of the gradient of a step, over all tensors; 0 for no limit.
-        seed: order of the batches.
+        seed: order of the batches, and noise.
     """
 
     epochs: Positive
@@ -55,6 +71,13 @@ class Recipe(Config):
     tail_ratio: Annotated[float, Field(gt=0, le=1)]
     lambda_logdet: NonNegative
     identity_weight: NonNegative
+    focal_gamma: NonNegative
+    center_weight: NonNegative
+    dsm_weight: Annotated[Weight, PlainValidator(_weight)]
+    dsm_sigma: Annotated[list[Above], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+    dsm_projections: Count
+    dsm_clean_weight: NonNegative
+    margin_weight: NonNegative
     weight_decay: NonNegative
     grad_clip: NonNegative
     seed: Count
@@ -96,6 +119,7 @@ def train(
     recipe: Recipe,
     *,
     label: str,
+    painted: Mapping[str, ImageFeatures] | None = None,
 ) -> list[dict[str, int | float]]:
     """Trains tensors of a density in place, on one or several products at once.
 
@@ -107,16 +131,23 @@ def train(
         trained: the tensors that learn, each with its name in the density; all others stay as they are.
         recipe: how to train.
         label: shown beside the progress bar.
+        painted: per product features of its images with painted defects, for `margin_weight` alone; None for none.
 
     Returns:
         One row per epoch: epoch; loss and nll, both in nats per patch and channel; the means of the terms with a
         weight, in nats per patch, and of what the density's modules report; lr, of the last step.
 
     Raises:
-        TrainingError: the loss is not finite; names product, epoch and step.
+        TrainingError: the loss is not finite; names product, epoch and step. Or a margin is asked for without painted
+            images.
     """
+    if recipe.margin_weight and not painted:
+        raise TrainingError("margin_weight: there are no images with painted defects; set painted_images above 0")
     generator = torch.Generator().manual_seed(recipe.seed)
-    windows = {product: Windows(images, recipe.feature_memory / len(features)) for product, images in features.items()}
+    apart = torch.Generator().manual_seed(recipe.seed)  # noise leaves the order of the batches as it is
+    memory = recipe.feature_memory / len(features) / (2 if painted else 1)
+    windows = {product: Windows(images, memory) for product, images in features.items()}
+    defective = {product: Drawn(images, memory) for product, images in (painted or {}).items()}
     sizes = [size for product_windows in windows.values() for size in product_windows.sizes]
     steps_per_epoch = sum(math.ceil(size / recipe.batch_size) for size in sizes)
     steps, warmup = recipe.epochs * steps_per_epoch, round(recipe.warmup_epochs * steps_per_epoch)
@@ -133,7 +164,17 @@ def train(
             history: list[dict[str, Tensor]] = []  # on the device until the epoch ends
             names: list[str] = []
             for product, batch in batches_of(windows, recipe.batch_size, generator):
-                step = training_step(density, experts[product], batch, tensors, optimizer, recipe)
+                step = training_step(
+                    density,
+                    experts[product],
+                    batch,
+                    tensors,
+                    optimizer,
+                    recipe,
+                    progress=schedule.last_epoch / steps,
+                    generator=apart,
+                    painted=defective[product].draw(len(batch), apart) if product in defective else None,
+                )
                 history.append(step | columns(seen))
                 seen.clear()
                 rate = schedule.get_last_lr()[0]
@@ -180,13 +221,17 @@ class _Judged(nn.Module):
         super().__init__()
         self.density, self.recipe = density, recipe
 
-    def forward(self, batch: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, batch: Tensor, painted: Tensor | None, progress: float, generator: torch.Generator | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss, and what the learning curve tells of it."""
         with matrix_products(batch.device, self.recipe.dtype):
-            likelihood = self.density(batch)
-        nll = likelihood.nll
-        loss, terms = objective(self.density, likelihood, nll, vars(self.recipe))
-        return loss, {"loss": loss, "nll": nll.mean(), **terms}
+            aligned, log_det = self.density.align(batch)
+            likelihood = self.density.judge(aligned, log_det)
+            defective = None if painted is None else self.density(painted)
+        seen = Seen(self.density, aligned, likelihood, likelihood.nll, defective, generator)
+        loss, terms = objective(seen, vars(self.recipe), progress)
+        return loss, {"loss": loss, "nll": seen.nll.mean(), **terms}
 
 
 def training_step(
@@ -196,6 +241,10 @@ def training_step(
     learning: list[Tensor],
     optimizer: torch.optim.Optimizer,
     recipe: Recipe,
+    *,
+    generator: torch.Generator | None = None,
+    progress: float = 0.0,
+    painted: Float[Tensor, "P H W C"] | None = None,
 ) -> dict[str, Tensor]:
     """One step: forward, loss, backward, clipping, update. It never waits for a number of the device.
 
@@ -206,12 +255,16 @@ def training_step(
         learning: the tensors that learn.
         optimizer: of these tensors.
         recipe: how to train.
+        generator: draws noise, on the processor; None for torch's own.
+        progress: share of the training's steps that are done, in [0, 1).
+        painted: features of images of the product with painted defects, (P, H, W, C), P at most B; None for none.
 
     Returns:
         Numbers of before the step: loss, mean nll and the terms with a weight, in nats per patch.
     """
     tensors = {f"density.{name}": tensor for name, tensor in expert.items()}
-    loss, told = functional_call(_Judged(density, recipe), tensors, (batch.float(),))
+    defective = None if painted is None else painted.float()
+    loss, told = functional_call(_Judged(density, recipe), tensors, (batch.float(), defective, progress, generator))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(learning, recipe.grad_clip or math.inf)

@@ -104,7 +104,8 @@ def step(density, features, dtype):
     """Forward, loss and backward."""
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         judged = density(features)
-    tail_aware_loss(judged.nll, judged.log_det, tail_weight=0.7, tail_ratio=0.02, lambda_logdet=1e-4).backward()
+    settings = {"tail_weight": 0.7, "tail_ratio": 0.02, "lambda_logdet": 1e-4, "focal_gamma": 0.0, "dsm_weight": 0.0}
+    tail_aware_loss(judged.nll, judged.log_det, **settings).backward()
 
 
 class Products(TorchDispatchMode):
@@ -162,7 +163,9 @@ def bare_steps(features):
 def recipe_of(epochs, warmup_epochs):
     return Recipe(
         epochs=epochs, warmup_epochs=warmup_epochs, lr=1e-3, position_lr=1.0, batch_size=IMAGES, feature_memory=1.0,
-        precision="bf16", tail_weight=0.7, tail_ratio=0.02, lambda_logdet=1e-4, identity_weight=0.0, weight_decay=0.01,
+        precision="bf16", tail_weight=0.7, tail_ratio=0.02, lambda_logdet=1e-4, identity_weight=0.0,
+        focal_gamma=0.0, center_weight=0.0, dsm_weight=0.0, dsm_sigma=[0.01, 1.0], dsm_projections=1,
+        dsm_clean_weight=0.0, margin_weight=0.0, weight_decay=0.01,
         grad_clip=0.5, seed=0,
     )  # fmt: skip
 

@@ -1,8 +1,9 @@
 """`make variants`: the lab diary's variants beside the preset `original`, on two of the default products.
 
 A first look, not an ablation: one seed, learning only, every product judged by its own expert. Features are those that
-`dvc repro extract` stored. A finished row is kept in the folder until the code or its values change; a row that fails
-is named and tried again the next time. Rows are those of tests/variants.py.
+`dvc repro extract` stored; where the loss has a margin, the painted images are those of the probe. A finished row is
+kept in the folder until the code or its values change; a row that fails is named and tried again the next time. Rows are
+those of tests/variants.py.
 
     python tests/benchmarks/variants.py FOLDER [--data DATA] [--only film,tape] [--set epochs=1]
 """
@@ -62,6 +63,7 @@ class Product:
         )
         self.channels = self.prototype.modeled(settings["flow_layers"])
         self.learned = self.prototype.standardized(*splits[:2]).first(self.channels)
+        self.painted = self.prototype.standardized(open_split(paths.probes.of(name), "probe")).first(self.channels)
         test = open_split(store, "test")
         self.test = self.prototype.standardized(test).first(self.channels)
         table = read_index(paths.index.of(name)).set_index("path").loc[test.images]
@@ -103,7 +105,8 @@ def measured(products: dict[str, Product], settings: Row) -> Row:
         density, expert = density.to(device), expert_state(density)
         trained = [*(base_parameters(density) if first else []), *expert.items()]
         start = time.monotonic()
-        curve = train(density, {name: expert}, {name: product.learned}, trained, recipe, label=name)
+        painted = {name: product.painted} if recipe.margin_weight else None
+        curve = train(density, {name: expert}, {name: product.learned}, trained, recipe, label=name, painted=painted)
         row["seconds"] += time.monotonic() - start
         base = base or {key: tensor.detach().cpu().clone() for key, tensor in base_state(density).items()}
         row["products"][name] = {"curve": curve, **product.judged(density.eval(), settings)}

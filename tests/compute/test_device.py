@@ -80,7 +80,16 @@ def test_a_training_step_runs_on_one_device(first, name):
         optimizer = make_optimizer(trained, recipe)
         for _ in range(2):
             with watching(density) as seen:
-                found = training_step(density, expert, features, learning, optimizer, recipe) | columns(seen)
+                step = training_step(
+                    density,
+                    expert,
+                    features,
+                    learning,
+                    optimizer,
+                    recipe,
+                    painted=features if recipe.margin_weight else None,
+                )
+                found = step | columns(seen)
     assert {each.device for each in found.values()} == {META}
     assert all(tensor.grad.device == META for _, tensor in trained)
 

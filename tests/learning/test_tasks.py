@@ -1,5 +1,6 @@
 """What learning a task is given: its own products' normal images, and nothing that lies beside them."""
 
+import numpy as np
 import pytest
 from samples import CPU
 
@@ -7,7 +8,7 @@ from moleflow.features.prototype import build_prototype, save_prototype
 from moleflow.files.artifacts import ArtifactError, write_json
 from moleflow.files.feature_store import NORMAL, StoreError, write_split
 from moleflow.files.paths import Paths
-from moleflow.learning.tasks import load_task, normal_features
+from moleflow.learning.tasks import load_task, normal_features, painted_features
 
 PATCHING = {"neighborhood": 1, "embed_dim": 16, "grid": 4, "layer_merge": "concat"}
 
@@ -58,3 +59,18 @@ def test_features_that_changed_after_the_prototype_are_refused(paths, bolt, make
 def test_a_task_that_check_does_not_know_is_named(paths, bolt):
     with pytest.raises(ArtifactError, match=r"data/check/tasks/t9\.json does not exist; `dvc repro check` makes it"):
         load_task(paths, "t9", CPU)
+
+
+def test_images_with_painted_defects_are_those_of_the_images_learned_from(paths, bolt, make_split):
+    painted = make_split(count=4, name="painted")
+    write_split(
+        paths.probes.of("bolt") / "painted", painted.origin, ["scar/0", "scar/5", "blob/2", "blob/0"], [painted.maps()]
+    )
+    learned = normal_features(paths, "bolt", bolt, "train")
+    assert len(painted_features(paths, {"bolt": learned}, {"bolt": bolt}, 8)["bolt"]) == 4
+    found = painted_features(paths, {"bolt": learned.take(np.array([0, 1]))}, {"bolt": bolt}, 8)["bolt"]
+    assert found.images == ["scar/0", "blob/0"]
+    assert found.shape[-1] == 8
+    assert painted_features(paths, {"bolt": learned.take(np.array([4]))}, {"bolt": bolt}, 8) == {}
+    with pytest.raises(StoreError, match="changed after its prototype was made"):
+        load_task(paths, "t0", CPU)

@@ -14,7 +14,9 @@ from moleflow.learning.training import Recipe, TrainingError, learning_rate_fact
 
 RECIPE = Recipe(
     epochs=6, warmup_epochs=1.0, lr=1e-2, position_lr=1.0, batch_size=4, feature_memory=1.0, precision="fp32",
-    tail_weight=0.7, tail_ratio=0.1, lambda_logdet=1e-4, identity_weight=0.0, weight_decay=0.01, grad_clip=0.5, seed=0,
+    tail_weight=0.7, tail_ratio=0.1, lambda_logdet=1e-4, identity_weight=0.0,
+    focal_gamma=0.0, center_weight=0.0, dsm_weight=0.0, dsm_sigma=[0.01, 1.0], dsm_projections=1,
+    dsm_clean_weight=0.0, margin_weight=0.0, weight_decay=0.01, grad_clip=0.5, seed=0,
 )  # fmt: skip
 
 

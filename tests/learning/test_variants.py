@@ -39,7 +39,8 @@ def learn(density, settings, data):
     expert = expert_state(density)
     trained = [*(base_parameters(density) if density.first else []), *expert.items()]
     recipe = Recipe(**{key: settings[key] for key in Recipe.model_fields})
-    return expert, train(density, {"x": expert}, {"x": data}, trained, recipe, label="x")
+    painted = {"x": data + 3.0} if recipe.margin_weight else None
+    return expert, train(density, {"x": expert}, {"x": data}, trained, recipe, label="x", painted=painted)
 
 
 def learn_all(density, settings, data):
@@ -146,6 +147,10 @@ REPORTS = {
     "4.2 content": "content_share",
     "4.3 hybrid": "hybrid_share_min",
     "4.4 tape": "tape_strength",
+    "5.2 center": "center",
+    "5.3 dsm": "dsm",
+    "5.3 dsm, clean": "dsm_clean",
+    "5.4 margin": "margin",
 }
 
 

@@ -133,7 +133,7 @@ def test_check_knows_every_stage_and_every_name():
     assert set(CHECKED) == set(STAGES) - {"check", "demo"}
     text = {key for key, value in PARAMS.items() if isinstance(value, str | list) and value != PARAMS["layers"]}
     assert text - set(NAMES) == {
-        "first_task", "later_tasks", "backbone", "backbone_weights", "device", "bit_depth", "consistency",
+        "first_task", "later_tasks", "backbone", "backbone_weights", "device", "bit_depth", "consistency", "dsm_sigma",
     }  # fmt: skip
 
 

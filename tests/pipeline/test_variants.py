@@ -4,11 +4,15 @@ import shutil
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from projects import Project, save
+from samples import CPU
 
 from moleflow.evaluation.records import Records
+from moleflow.features.prototype import load_prototype
+from moleflow.files.feature_store import PAINTED, open_split
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import read_record
@@ -103,6 +107,24 @@ def test_a_variant_changes_what_it_should_and_no_more(name, project, varied):
         assert found.isdisjoint({"distances", "routes", "asked", "patch scores"})
     else:
         assert found <= {"distances", "routes", "asked"}
+
+
+def test_a_margin_learns_from_painted_training_images(project, varied):
+    paths, params = Paths(varied.root), varied.params()
+    varied.edit(margin_weight=1.0, painted_images=3, probe_defects=["blob", "scar"])
+    varied.run("check", "probe", "prototype", "base", "train")
+    learned, probed = (open_split(paths.probes.of("bolt"), split) for split in (PAINTED, "probe"))
+    assert learned.images == ["blob/0", "blob/1", "blob/2", "scar/3", "scar/4", "scar/5"]
+    assert not any((one == other).all() for one in learned.maps()[0] for other in probed.maps()[0])
+    for product, line in params["classes"].items():
+        path = paths.prototype_of(product, line["task"])
+        before, now = (
+            load_prototype(root / path.relative_to(varied.root), CPU) for root in (project.root, varied.root)
+        )
+        assert before.matrix.equal(now.matrix)
+        assert before.features_digest != now.features_digest
+    for curve in paths.curves.rglob("*.csv"):
+        assert "margin" in pd.read_csv(curve)
 
 
 @pytest.mark.parametrize("name", ["7.1 two_stage", "7.2 regional"])

@@ -11,7 +11,7 @@ from moleflow.config.params import read_params
 from moleflow.features.patches import layer_channels, modeled_channels, patch_features
 from moleflow.files.params_file import write_params
 from moleflow.flow.density import Density, expert_state
-from moleflow.learning.losses import objective
+from moleflow.learning.losses import Seen, objective
 from moleflow.protocols import presets
 
 
@@ -42,8 +42,10 @@ def test_a_preset_takes_a_training_step_on_features_of_its_shape(params, name):
     channels = modeled_channels(layers, preset["flow_layers"])
     side = preset["grid"] or max(layer.shape[-1] for layer in maps)
     density = Density(channels, settings, first=True, seed=0)
-    found = density(torch.randn(1, side, side, channels, generator=torch.Generator().manual_seed(0)))
-    loss, _ = objective(density, found, found.nll / channels, settings)
+    generator = torch.Generator().manual_seed(0)
+    aligned, log_det = density.align(torch.randn(1, side, side, channels, generator=generator))
+    found = density.judge(aligned, log_det)
+    loss, _ = objective(Seen(density, aligned, found, found.nll / channels, None, generator), settings, 0.0)
     loss.backward()
     assert torch.isfinite(loss)
     assert any(tensor.grad is not None and tensor.grad.abs().sum() > 0 for tensor in expert_state(density).values())

@@ -42,6 +42,15 @@ def test_the_default_is_right():
         ({"lr": float("inf")}, "lr: Input should be a finite number, not inf"),
         ({"tail_wieght": 0.7}, "tail_wieght: no stage reads this key; did you mean tail_weight?"),
         ({"warmup_epochs": 8.0}, "warmup_epochs: 8 must be below epochs: 8"),
+        (
+            {"margin_weight": 1.0},
+            "margin_weight: there are no painted images to keep apart; set painted_images above 0",
+        ),
+        (
+            {"dsm_weight": [0.2, 1.5]},
+            "dsm_weight: must be a number from 0 to 1, or two of them, the first and the last",
+        ),
+        ({"dsm_sigma": [1.0, 0.1]}, "dsm_sigma: must be the smallest noise, then the largest, not [1.0, 0.1]"),
         ({"memory_size": 0}, "score: combined reads what memory_size: 0 leaves out; set memory_size above 0"),
         ({"gaussian_rank": 0}, "score: combined reads what gaussian_rank: 0 leaves out; set gaussian_rank above 0"),
         ({"alarm_for": "ever"}, "alarm_for: 'ever' is unknown; choose one of session, shifted"),
