@@ -15,9 +15,9 @@ BIN := .venv/bin
 repro: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 
-# Two at a time, a file at a time: most of it waits for processes that import torch.
+# Two at a time, a file at a time, those that run DVC first: most of it waits for processes that import torch.
 test: lint
-	PATH="$(CURDIR)/$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -17,6 +17,12 @@ from moleflow.flow.density import Density
 torch.set_num_threads(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files that run DVC first: they take longest, and whoever ends last should not have begun with one."""
+    slow = {item.path for item in items if item.get_closest_marker("dvc")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def make_density() -> Callable[..., Density]:
     """A small density; keywords replace arguments or settings."""
