@@ -53,7 +53,7 @@ def project(tmp_path_factory):
     bolt, washer = (
         np.asarray(Image.open(raw / f"{name}/test/good/0.png")).astype(float) for name in ("bolt", "washer")
     )
-    for percent in range(30, 100, 5):
+    for percent in range(30, 70):  # routers change their minds at percents that differ by a few, and by the processor
         mixed = bolt + (washer - bolt) * percent / 100
         save(raw / f"bolt/test/good/washer{percent}.png", mixed.astype(np.uint8))
     made.run()
