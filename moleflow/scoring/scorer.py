@@ -293,8 +293,8 @@ def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
     Args:
         path: the file.
         scorer: the scorer.
-        attributes: what to know of it besides: alarm_rate, and of the statistics precision, base_digest, expert_digest
-            and prototype_digest.
+        attributes: what to know of it besides: alarm_rate, and of the statistics precision, orientations, base_digest,
+            expert_digest and prototype_digest.
     """
     arrays = {f"normal/{name}": array for name, array in vars(scorer.normal).items()}
     arrays |= {f"reference/{part}": reference.ordered for part, reference in scorer.references.items()}
@@ -330,7 +330,7 @@ def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
     image, drawn = (tuple(map(tuple, metadata[key])) for key in ("image", "map"))
     region, least = arrays.get("region"), metadata.get("least", 0.0)
     scorer = Scorer(image, drawn, metadata["settings"], references, normal, region, least)
-    return scorer, metadata["attributes"]
+    return scorer, {"orientations": 1, **metadata["attributes"]}  # an older commit's images were judged as they are
 
 
 def _inside(values: np.ndarray, region: np.ndarray | None) -> np.ndarray:
