@@ -15,8 +15,9 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.flow.density import expert_state
 from moleflow.flow.expert_files import load_base, save_expert
+from moleflow.learning.branches import train_branches
 from moleflow.learning.tasks import load_task
-from moleflow.learning.training import Recipe, train
+from moleflow.learning.training import Recipe
 from moleflow.learning.training_images import CALIBRATIONS
 from stages.device_keys import DeviceConfig
 from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig, relatives
@@ -60,7 +61,7 @@ def main(task: str) -> None:
                     product: product_features.first(density.channels) for product, product_features in features.items()
                 }
                 experts = dict.fromkeys(names, expert)
-                curve += train(density, experts, modeled, list(expert.items()), recipe, label=group)
+                curve += train_branches(density, experts, modeled, list(expert.items()), recipe, label=group)
                 folds.append(expert)
                 normal_patches.append(normal.learn(features, prototypes))
                 references.append(relatives(density, expert, features, normal_patches[-1], recipe))

@@ -330,7 +330,7 @@ def load_scorer(path: Path) -> tuple[Scorer, dict[str, Any]]:
     image, drawn = (tuple(map(tuple, metadata[key])) for key in ("image", "map"))
     region, least = arrays.get("region"), metadata.get("least", 0.0)
     scorer = Scorer(image, drawn, metadata["settings"], references, normal, region, least)
-    return scorer, {"orientations": 1, **metadata["attributes"]}  # an older commit's images were judged as they are
+    return scorer, metadata["attributes"]
 
 
 def _inside(values: np.ndarray, region: np.ndarray | None) -> np.ndarray:

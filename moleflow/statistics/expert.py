@@ -50,8 +50,11 @@ def patch_statistics(
     def judge(turned: Tensor) -> dict[str, Tensor]:
         with matrix_products(turned.device, dtype):
             likelihood = density(turned[..., : density.channels].float())
+            free = density.free and density.free(turned[..., : density.channels].float())
         whole = likelihood._replace(log_det=likelihood.log_det + log_det)
         found = {"nll": whole.nll, "latent": whole.latent, "neg_log_det": -whole.log_det}
+        if free:
+            found["nll_free"] = free.nll - log_det
         return found | {"unscaled": likelihood.nll.float()}  # of standardized features, as the references are
 
     statistics = least_over_turns(judge, features, orientations)

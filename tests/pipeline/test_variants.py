@@ -33,10 +33,14 @@ class Changed(NamedTuple):
 
 ROUTING = ("route", "misrouted", "baseline")
 JUDGING = ("statistics", "misrouted", "score")
+LEARNING = ("base", "train", *JUDGING)
 VARIANTS = {
     "7.0 mahalanobis": Changed({"router": "mahalanobis"}, ROUTING, {"distances"}),
     "7.1 two_stage": Changed({"router": "two_stage", "router_candidates": 3}, ROUTING, {"routes", "asked"}),
     "7.2 regional": Changed({"router": "regional", "router_regions": 2}, ROUTING, {"distances"}),
+    "8.1 dual": Changed(
+        {"branches": "dual", "score": "dual"}, LEARNING, {"image scores", "patch scores", "pixel thresholds"}
+    ),
     "8.4 consistency": Changed({"consistency": [3]}, ("score",), {"image scores"}),
     "8.5 multi-scale consistency": Changed({"consistency": [3, 5, 7]}, ("score",), {"image scores"}),
     "8.6 orientations": Changed(
@@ -111,12 +115,14 @@ def test_a_variant_changes_what_it_should_and_no_more(name, project, varied):
     assert variant.results <= found
     if variant.stages == ROUTING:
         assert found <= {"distances", "routes", "asked", "others' statistics"}
+    elif variant.stages == LEARNING:  # a second branch leaves the first as it is, and what its experts say
+        assert found.isdisjoint({"distances", "routes", "asked", "others' statistics"})
     else:
         assert found.isdisjoint({"distances", "routes", "asked"})
         assert "statistics" in variant.stages or found.isdisjoint({"patch scores", "others' statistics"})
 
 
-@pytest.mark.parametrize("name", ["7.1 two_stage", "7.2 regional", "8.6 orientations"])
+@pytest.mark.parametrize("name", ["7.1 two_stage", "7.2 regional", "8.1 dual", "8.6 orientations"])
 def test_the_inspector_routes_and_judges_as_the_pipeline_does(name, varied):
     """From the artifacts alone: params.yaml says something else by then."""
     varied.edit(**VARIANTS[name].params)
