@@ -135,6 +135,18 @@ def test_patch_statistics_count_the_standardization(make_density):
     assert plain["memory1"].shape == (5, 3, 3)
 
 
+def test_the_second_branch_says_its_nll_and_leaves_the_first_alone(make_density):
+    both, single = (make_density(branches=branches).eval() for branches in ("dual", "none"))
+    features = torch.randn(5, 3, 3, 8).half()
+    said, plain = (
+        patch_statistics(density, NormalPatches(MemoryBank([]), None), None, features, log_det=3.0, dtype=torch.float32)
+        for density in (both, single)
+    )
+    torch.testing.assert_close(said.pop("nll_free"), both.free(features.float()).nll.detach() - 3)
+    assert said.keys() == plain.keys()
+    assert all(statistic.equal(plain[name]) for name, statistic in said.items())
+
+
 def test_an_expert_is_merged_for_inference_with_the_same_bits(load, states):
     """In fp32; in a shorter precision a small LoRA would be lost in the layer's last place."""
     expert, features = load()
