@@ -27,7 +27,6 @@ class BaseConfig(Config):
     couplings: Positive
     clamp: Above
     position: str
-    branches: str
     context: list[str]
     mixer_kernel: Odd
     global_regions: Positive
@@ -35,6 +34,7 @@ class BaseConfig(Config):
     scale_context_kernel: OddOrZero
     context_gate: Count
     spectral_bound: NonNegative
+    branches: str
     alignment: str
 
 
