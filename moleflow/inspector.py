@@ -372,8 +372,14 @@ class Inspector:
             base, expert_file = digest(self.paths.base), digest(self.paths.expert_of(product, task))
             own = self.content.prototypes[product]
             require_made_by(path, attributes, base=base, expert=expert_file, prototype=own)
-            precision = PRECISIONS[attributes["precision"]]
-            expert = Expert(self.paths, product, task, self.router.prototypes[product], precision)
+            expert = Expert(
+                self.paths,
+                product,
+                task,
+                self.router.prototypes[product],
+                dtype=PRECISIONS[attributes["precision"]],
+                orientations=attributes.get("orientations", 1),  # an older commit's scorer does not say
+            )
             self._judges[product] = _Judge(expert, scorer, attributes, digest(path))
         return self._judges[product]
 

@@ -13,8 +13,9 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, base_parameters, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
+from moleflow.learning.branches import train_branches
 from moleflow.learning.tasks import load_task, normal_features, painted_features
-from moleflow.learning.training import Recipe, train
+from moleflow.learning.training import Recipe
 from stages.device_keys import DeviceConfig
 from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig, relatives
 
@@ -33,6 +34,7 @@ class BaseConfig(Config):
     scale_context_kernel: OddOrZero
     context_gate: Count
     spectral_bound: NonNegative
+    branches: str
     alignment: str
 
 
@@ -57,7 +59,9 @@ def main(task: str) -> None:
         }
         channels = next(iter(prototypes.values())).modeled(base.flow_layers)
         modeled = {product: product_features.first(channels) for product, product_features in features.items()}
-        settings = base.model_dump() | size.model_dump()
+        # A single density's file says nothing of branches, as before there were any.
+        alone = {"branches"} if base.branches == "none" else set()
+        settings = base.model_dump(exclude=alone) | size.model_dump()
         arguments: dict[str, Any] = {"channels": channels, "settings": settings, "first": True, "seed": recipe.seed}
         density = Density(**arguments).to(device)
         groups = grouping.groups(task, list(features))
@@ -66,7 +70,7 @@ def main(task: str) -> None:
         expert_tensors = [named_tensor for expert in experts.values() for named_tensor in expert.items()]
         trained = [*base_parameters(density), *expert_tensors]
         painted = painted_features(paths, features, prototypes, channels) if recipe.margin_weight else None
-        rows = train(density, expert_of, modeled, trained, recipe, label=task, painted=painted)
+        rows = train_branches(density, expert_of, modeled, trained, recipe, label=task, painted=painted)
         save_base(paths.base, density, arguments)
         with written_whole(folder) as partial:
             for group, names in groups.items():

@@ -1,6 +1,7 @@
 """misrouted: statistics by experts of other products' test images that were misrouted to them."""
 
 from pathlib import Path
+from typing import Literal
 
 from tqdm import tqdm
 
@@ -23,6 +24,7 @@ class MisroutedConfig(DeviceConfig):
     """What this stage reads of params.yaml."""
 
     precision: str
+    orientations: Literal[1, 4]
 
 
 @told_plainly
@@ -40,7 +42,7 @@ def main() -> None:
             if all(rows is None for rows in sent.values()):
                 continue
             prototype = load_prototype(paths.prototype_of(expert_name, task), config.found)
-            expert = Expert(paths, expert_name, task, prototype, precision)
+            expert = Expert(paths, expert_name, task, prototype, dtype=precision, orientations=config.orientations)
             for product, rows in sent.items():
                 if rows is not None:
                     test = open_split(paths.features.of(product), "test")

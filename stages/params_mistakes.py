@@ -22,6 +22,7 @@ from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_chan
 from moleflow.features.standardization import STANDARDIZATIONS
 from moleflow.files.order import PER_PRODUCT
 from moleflow.flow.alignments import ALIGNMENTS
+from moleflow.flow.branches import BRANCHES
 from moleflow.flow.contexts import CONTEXTS
 from moleflow.flow.coupling_contexts import COUPLING_CONTEXTS
 from moleflow.flow.positions import POSITIONS
@@ -33,7 +34,7 @@ from moleflow.probe.defects import DEFECTS
 from moleflow.probe.perturbations import PERTURBATIONS
 from moleflow.routing.routers import ROUTERS
 from moleflow.scoring.aggregation import AGGREGATIONS
-from moleflow.scoring.scores import BY_PROBE, SCORES, needed
+from moleflow.scoring.scores import BY_PROBE, SCORES, needed, way_out
 
 STAGES = ("base", "train", "route", "misrouted", "baseline", "recalibrate", "evaluate", "report", *PER_PRODUCT)
 
@@ -48,6 +49,7 @@ NAMES: dict[str, Collection[str]] = {
     "standardize": STANDARDIZATIONS,
     "router": ROUTERS,
     "position": POSITIONS,
+    "branches": BRANCHES,
     "alignment": ALIGNMENTS,
     "context": CONTEXTS,
     "coupling_context": COUPLING_CONTEXTS,
@@ -161,12 +163,14 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
     """What is valid alone and wrong together; checked once every key is valid by itself."""
     wrong = []
     wrong += [
-        f"score: {content['score']} reads what {key}: 0 leaves out; set {key} above 0"
+        f"score: {content['score']} reads what {key}: {content[key]} leaves out; {way_out(key)}"
         for key in (needed(SCORES[content["score"]]) if content["score"] != BY_PROBE else ["memory_size"])
-        if content[key] == 0
+        if content[key] in (0, "none")
     ]
     if content["margin_weight"] and not content["painted_images"]:
         wrong.append("margin_weight: there are no painted images to keep apart; set painted_images above 0")
+    if content["branches"] != "none" and BRANCHES[content["branches"]] == content["position"]:
+        wrong.append(f"branches: with position: {content['position']} both would be the same; set branches to none")
     try:
         view = (content["img_size"], content["tiles"])
         maps = check_backbone(content["backbone"], content["layers"], content["backbone_weights"], *view)

@@ -59,7 +59,8 @@ def main(name: str) -> None:
     with measured(paths.costs, "recalibrate", name, [scores, scorers]):
         record, (scorer, attributes) = read_record(paths.statistics.of(name)), load_scorer(paths.scorers.of(name))
         prototype = load_prototype(paths.prototype_of(name, asked["task"]), config.found)
-        expert = Expert(paths, name, asked["task"], prototype, PRECISIONS[attributes["precision"]])
+        judging = {"dtype": PRECISIONS[attributes["precision"]], "orientations": attributes["orientations"]}
+        expert = Expert(paths, name, asked["task"], prototype, **judging)
         found = _statistics(images, config, prototype, expert)
         promise = {"alarm_rate": config.alarm_rate, "alarm_for": config.alarm_for}
         digests = [digest(path) for path in images]

@@ -77,7 +77,8 @@ def save_scores(
     thresholds = {"threshold": scorer.threshold(rate), "pixel_threshold": scorer.pixel_threshold(rate)}
     write_record(scores, Record(arrays, record.attributes | promise | thresholds))
     links = ("precision", "base_digest", "expert_digest", "prototype_digest")
-    save_scorer(scorers, scorer, {"alarm_rate": rate, **{key: str(record.attributes[key]) for key in links}})
+    how = {"alarm_rate": rate, "orientations": int(record.attributes["orientations"])}
+    save_scorer(scorers, scorer, how | {key: str(record.attributes[key]) for key in links})
 
 
 if __name__ == "__main__":

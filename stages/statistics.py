@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class StatisticsConfig(DeviceConfig):
     """What this stage reads of params.yaml."""
 
     precision: str
+    orientations: Literal[1, 4]
 
 
 @told_plainly
@@ -41,7 +43,8 @@ def main(name: str, task: str) -> None:
     output, store = paths.statistics.of(name), paths.features.of(name)
     with measured(paths.costs, "statistics", name, [output]):
         prototype = load_prototype(paths.prototype_of(name, task), config.found)
-        expert = Expert(paths, name, task, prototype, choose(PRECISIONS, config.precision, "precision"))
+        precision = choose(PRECISIONS, config.precision, "precision")
+        expert = Expert(paths, name, task, prototype, dtype=precision, orientations=config.orientations)
         normal = prototype.standardized(open_split(store, "calibration"))
         folds, first = np.zeros(len(normal), np.int64), 0
         if len(expert.densities) > 1:  # calibration: cross; no density saw an image of its own fold
@@ -74,6 +77,7 @@ def main(name: str, task: str) -> None:
             "resize": prototype.origin.resize,
             "suspects": "\n".join(prototype.suspects),
             "precision": config.precision,
+            "orientations": config.orientations,
         }
         write_record(output, Record(arrays, attributes))
 

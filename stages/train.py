@@ -15,8 +15,9 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.flow.density import expert_state
 from moleflow.flow.expert_files import load_base, save_expert
+from moleflow.learning.branches import train_branches
 from moleflow.learning.tasks import load_task, painted_features
-from moleflow.learning.training import Recipe, train
+from moleflow.learning.training import Recipe
 from moleflow.learning.training_images import CALIBRATIONS
 from stages.device_keys import DeviceConfig
 from stages.learning_keys import ExpertConfig, GroupConfig, NormalConfig, relatives
@@ -63,7 +64,8 @@ def main(task: str) -> None:
                 painted = (
                     painted_features(paths, features, prototypes, density.channels) if recipe.margin_weight else None
                 )
-                curve += train(density, experts, modeled, list(expert.items()), recipe, label=group, painted=painted)
+                learned = list(expert.items())
+                curve += train_branches(density, experts, modeled, learned, recipe, label=group, painted=painted)
                 folds.append(expert)
                 normal_patches.append(normal.learn(features, prototypes))
                 references.append(relatives(density, expert, features, normal_patches[-1], recipe))

@@ -97,7 +97,7 @@ TOP3 = {
     "aggregation": "top_k", "top_k": 3, "image_level": 0.0, "alarm_for": "session", "eval_size": 16, "map_sigma": 1.0,
 }  # fmt: skip
 TOP = {**TOP3, "aggregation": "max"}
-STATISTICS = ("nll", "latent", "neg_log_det", "memory0", "memory1", "gaussian", "relative")
+STATISTICS = ("nll", "latent", "neg_log_det", "memory0", "memory1", "gaussian", "relative", "nll_free")
 
 
 def random_statistics(count: int, seed: int, shift: dict[str, float] | None = None) -> Statistics:

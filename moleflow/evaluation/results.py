@@ -8,7 +8,7 @@ import numpy as np
 from moleflow.calibration.conformal import alarms
 from moleflow.evaluation.continual import continual_account
 from moleflow.evaluation.grades import CONTINUAL, Grade, grades, unmarked
-from moleflow.evaluation.metrics import alarm_metrics, mean_of_defined, recall_at
+from moleflow.evaluation.metrics import alarm_metrics, mean_of_defined, ranking, recall_at
 from moleflow.evaluation.outcomes import MEASURED, Outcome
 from moleflow.scoring.maps import Smoothing, anomaly_maps
 
@@ -107,16 +107,20 @@ class ProductResult:
         metrics: its metrics, and under "undefined" why some are None.
         own, routed: per metric of `CONTINUAL` its value after each task since the product's own, NaN where undefined.
         unmoved: see `Outcome`.
+        labels: 1 defective, of its test images, (N,).
+        scores: their comparable scores by the routed experts after the last task, (N,).
     """
 
     metrics: dict[str, Any]
     own: dict[str, list[float]]
     routed: dict[str, list[float]]
     unmoved: str
+    labels: np.ndarray
+    scores: np.ndarray
 
 
 def evaluate_product(outcome: Outcome, *, sigma: Smoothing, size: int) -> ProductResult:
-    """Evaluates a method on one product; nothing of the outcome's arrays is kept.
+    """Evaluates a method on one product; of the outcome's arrays none with patches or pixels is kept.
 
     Args:
         outcome: outcome of the product.
@@ -135,6 +139,8 @@ def evaluate_product(outcome: Outcome, *, sigma: Smoothing, size: int) -> Produc
         own={metric: [each.value(metric) for each in own] for metric in CONTINUAL},
         routed={metric: [each.value(metric) for each in routed] for metric in CONTINUAL},
         unmoved=outcome.unmoved,
+        labels=outcome.labels,
+        scores=outcome.routed[-1].comparable_score,
     )
 
 
@@ -144,7 +150,8 @@ class Evaluation:
 
     Attributes:
         classes: per product its metrics, and under "undefined" why some are None.
-        summary: means over the products, the continual account and the calibration.
+        summary: means over the products, the pooled image AUROC, the continual account and the calibration; under
+            "undefined" why the pooled one is None, if it is.
         own, routed: per metric of `CONTINUAL` the matrix R[i, j], (T, K), NaN where undefined.
     """
 
@@ -172,6 +179,10 @@ def summarize(products: dict[str, ProductResult]) -> Evaluation:
             routed[metric][arrival:, column] = result.routed[metric]
     classes = {name: dict(result.metrics) for name, result in products.items()}
     summary: dict[str, Any] = dict(mean_metrics(classes))
+    pooled = ranking(*(np.concatenate([vars(each)[key] for each in products.values()]) for key in ("labels", "scores")))
+    summary["pooled_image_auroc"] = pooled.auroc
+    if pooled.auroc is None:
+        summary["undefined"] = {"pooled_image_auroc": pooled.reason}
     summary["continual"] = {
         metric: {name: asdict(account) for name, account in continual_account(own[metric], routed[metric]).items()}
         for metric in CONTINUAL

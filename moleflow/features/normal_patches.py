@@ -10,6 +10,7 @@ from torch import Tensor
 from moleflow.features.folds import fold_numbers
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.memory_bank import MemoryBank, memorize
+from moleflow.features.orientations import least_over_turns
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.files.feature_store import READ_AT_ONCE
 
@@ -61,11 +62,15 @@ class NormalPatches:
         """
         return self.search(features)[0]
 
-    def search(self, features: Float[Tensor, "N H W C"]) -> tuple[Distances, Int64[Tensor, "N H W"]]:
+    def search(
+        self, features: Float[Tensor, "N H W C"], orientations: int = 1
+    ) -> tuple[Distances, Int64[Tensor, "N H W"]]:
         """The same, and which kept patch of the deepest layer is the nearest.
 
         Args:
             features: standardized patch features, (N, H, W, C).
+            orientations: quarter turns in which they may lie, see `least_over_turns`. They change the distances to the
+                Gaussians; a memory bank does not know where a patch lies.
 
         Returns:
             What `distances` returns, and numbers of kept patches, (N, H, W).
@@ -73,10 +78,10 @@ class NormalPatches:
         layers, nearest = self.memory.search(features)
         found = _named(layers)
         if self.gaussians:
-            found["gaussian"] = self.gaussians.distances(features)
+            found |= _placed(self.gaussians, features, orientations)
         return found, nearest
 
-    def left_out_distances(self, features: StandardizedFeatures) -> Distances:
+    def left_out_distances(self, features: StandardizedFeatures, orientations: int = 1) -> Distances:
         """The same of the training images that these were learned from, each as if it had not been among them.
 
         A memory bank does without the image's own patches; the Gaussians are those of the other folds' images, for a
@@ -84,9 +89,10 @@ class NormalPatches:
 
         Args:
             features: what `of` was given.
+            orientations: see `search`.
 
         Returns:
-            Of the images, without rotated copies, what `distances` returns.
+            Of the images, without rotated copies, what `search` returns.
         """
         originals = features.originals
         count = len(np.unique(originals))  # the copies come after all of them
@@ -101,7 +107,7 @@ class NormalPatches:
                 patches = features[rows]
                 found = self._memory_without_own(patches, rows, originals)
                 if gaussians:
-                    found["gaussian"] = gaussians.distances(patches)
+                    found |= _placed(gaussians, patches, orientations)
                 for name, distances in found.items():
                     whole = left_out.setdefault(name, distances.new_empty(count, *distances.shape[1:]))
                     whole[torch.from_numpy(rows).to(whole.device)] = distances
@@ -144,6 +150,10 @@ class NormalPatches:
         patches, images = ([tensors[f"{kind}/{layer}"] for layer in range(layers)] for kind in ("memory", "image"))
         gaussians = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "gaussian" in name}
         return cls(MemoryBank(patches, images), PositionGaussians(**gaussians) if gaussians else None)
+
+
+def _placed(gaussians: PositionGaussians, features: Float[Tensor, "N H W C"], orientations: int) -> Distances:
+    return least_over_turns(lambda turned: {"gaussian": gaussians.distances(turned)}, features, orientations)
 
 
 def _named(layers: list[Float[Tensor, "N H W"]]) -> Distances:

@@ -16,7 +16,8 @@ Arrays = dict[str, np.ndarray]
 Statistics = dict[str, np.ndarray]
 """Per patch, higher is more anomalous, (N, H, W) each. Of an expert: nll, latent = ½‖z‖² and neg_log_det, the negated
 log-determinant, in nats; memory0, memory1, ..., the distance to the memory bank of each layer; gaussian, that under the
-position's Gaussian; relative, the nll beside that of patches alike. Of a baseline: distance."""
+position's Gaussian; relative, the nll beside that of patches alike; nll_free, that of a density without a position
+code. Of a baseline: distance."""
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,15 @@ from torch import Tensor, nn
 
 from moleflow.config.registry import Settings, call, choose, own_settings
 from moleflow.flow.alignments import ALIGNMENTS
+from moleflow.flow.branches import BRANCHES
 from moleflow.flow.contexts import CONTEXTS
 from moleflow.flow.coupling import BaseCoupling
 from moleflow.flow.dia import DIACoupling
 from moleflow.flow.expert_linear import ExpertLinear
 from moleflow.flow.lora import is_lora
 from moleflow.flow.positions import POSITIONS
+
+FREE = "free."  # names of what belongs to the density without a position code begin so
 
 
 class Likelihood(NamedTuple):
@@ -49,6 +52,7 @@ class Density(nn.Module):
     Attributes:
         channels: C, channels of a patch feature.
         first: whether the product belongs to the first task.
+        free: a second density without a position code, which `forward` does not ask; None unless there are `branches`.
     """
 
     def __init__(
@@ -65,7 +69,8 @@ class Density(nn.Module):
             channels: C, channels of a patch feature.
             settings: `position` and `alignment`, names in `POSITIONS` and `ALIGNMENTS`; `context`, a list of names in
                 `CONTEXTS`, in their order; `couplings` of the base flow; `dia_blocks`, couplings of the DIA, 0 for
-                none; and what the chosen members and the couplings ask for. They may ask for `first` too.
+                none; `branches`, a name in `BRANCHES`, left out by files without a second density; and what the chosen
+                members and the couplings ask for. They may ask for `first` too.
             first: whether the product belongs to the first task.
             seed: of the permutations and initial values; torch's global generator stays as it is.
 
@@ -90,6 +95,9 @@ class Density(nn.Module):
             self.dia = SequenceINN(channels)
             for block in range(settings["dia_blocks"]):
                 self.dia.append(DIACoupling, **own_settings(DIACoupling, {**settings, "swap": bool(block % 2)}))
+        position = choose(BRANCHES, settings.get("branches", "none"), "branches")
+        other = {**settings, "position": position, "branches": "none"}
+        self.free: Density | None = Density(channels, other, first=first, seed=seed) if position else None
 
     def forward(self, x: Float[Tensor, "B H W C"]) -> Likelihood:
         """Computes latents and log-determinants.
@@ -164,8 +172,9 @@ def is_own(name: str) -> bool:
         name: its name in the density.
 
     Returns:
-        True for alignment, DIA, LoRA, and whatever lies below an attribute `own` of a member.
+        True for alignment, DIA, LoRA, and whatever lies below an attribute `own` of a member, in both branches.
     """
+    name = name.removeprefix(FREE)
     return name.startswith(("alignment.", "dia.")) or is_lora(name) or "own" in name.split(".")
 
 

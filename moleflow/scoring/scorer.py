@@ -293,8 +293,8 @@ def save_scorer(path: Path, scorer: Scorer, attributes: dict[str, Any]) -> None:
     Args:
         path: the file.
         scorer: the scorer.
-        attributes: what to know of it besides: alarm_rate, and of the statistics precision, base_digest, expert_digest
-            and prototype_digest.
+        attributes: what to know of it besides: alarm_rate, and of the statistics precision, orientations, base_digest,
+            expert_digest and prototype_digest.
     """
     arrays = {f"normal/{name}": array for name, array in vars(scorer.normal).items()}
     arrays |= {f"reference/{part}": reference.ordered for part, reference in scorer.references.items()}

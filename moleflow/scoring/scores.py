@@ -62,13 +62,15 @@ SCORES: dict[str, Score] = {
     "combined": Score(image=("memory", "gaussian", "relative"), map=("memory", "latent")),
     "memory_relative": Score(image=("memory", "relative"), map=("memory", "latent")),
     "hybrid": Score.of("nll", "latent", "memory"),
+    "dual": Score.of("nll", "nll_free"),
 }
 BY_PROBE = "probe"  # `score: probe`: each product's own probe chooses among these
 CANDIDATES = ("memory", "distances", "combined")
-NEEDS = {  # keys that must be above 0 for a kind
+NEEDS = {  # keys that a kind needs, see `way_out`
     "memory": "memory_size",
     "gaussian": "gaussian_rank",
     "relative": "memory_size",
+    "nll_free": "branches",
 }
 LEFT_OUT = {"memory", "gaussian"}  # kinds that are known of training images as if these had been left out
 
@@ -86,7 +88,7 @@ def name_of(score: Score) -> str:
 
 
 def needed(score: Score) -> list[str]:
-    """Keys of params.yaml that must be above 0 for a score.
+    """Keys of params.yaml that a score needs, which may be 0 or none.
 
     Args:
         score: the score.
@@ -95,6 +97,18 @@ def needed(score: Score) -> list[str]:
         The keys.
     """
     return sorted({NEEDS[kind] for kind in score.kinds & NEEDS.keys()})
+
+
+def way_out(key: str) -> str:
+    """What to do about a key that leaves out what a score reads.
+
+    Args:
+        key: one of `needed`.
+
+    Returns:
+        What to set it to, in words.
+    """
+    return "set branches to dual" if key == "branches" else f"set {key} above 0"
 
 
 def statistics_of(kinds: tuple[str, ...], found: Collection[str]) -> Parts:
@@ -113,5 +127,5 @@ def statistics_of(kinds: tuple[str, ...], found: Collection[str]) -> Parts:
     parts = tuple(tuple(sorted(name for name in found if name.rstrip("0123456789") == kind)) for kind in kinds)
     for kind, names in zip(kinds, parts, strict=True):
         if not names:
-            raise ScoreError(f"there is no {kind} statistic to score by; set {NEEDS.get(kind, kind)} above 0")
+            raise ScoreError(f"there is no {kind} statistic to score by; {way_out(NEEDS.get(kind, kind))}")
     return parts

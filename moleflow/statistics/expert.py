@@ -9,6 +9,7 @@ from tqdm import tqdm
 from moleflow.compute.precision import matrix_products
 from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
 from moleflow.features.normal_patches import NormalPatches
+from moleflow.features.orientations import least_over_turns
 from moleflow.features.prototype import Prototype
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, require_finite
@@ -28,6 +29,7 @@ def patch_statistics(
     *,
     log_det: float,
     dtype: torch.dtype,
+    orientations: int = 1,
 ) -> dict[str, Float[Tensor, "N H W"]]:
     """Statistics of patches by a density and the normal patches.
 
@@ -38,17 +40,28 @@ def patch_statistics(
         features: standardized patch features on the density's device, (N, H, W, C).
         log_det: log-determinant of the standardization of the channels that are modeled, in nats.
         dtype: arithmetic of the matrix products.
+        orientations: quarter turns in which images are judged, 1 or 4: what depends on a patch's place is the least of
+            them.
 
     Returns:
         The `Statistics`, (N, H, W) each, float32, on the same device.
     """
-    with matrix_products(features.device, dtype):
-        likelihood = density(features[..., : density.channels].float())
-    distances, nearest = normal.search(features)
-    if relative:
-        distances["relative"] = relative(likelihood.nll.float(), nearest)
-    likelihood = likelihood._replace(log_det=likelihood.log_det + log_det)
-    statistics = {"nll": likelihood.nll, "latent": likelihood.latent, "neg_log_det": -likelihood.log_det}
+
+    def judge(turned: Tensor) -> dict[str, Tensor]:
+        with matrix_products(turned.device, dtype):
+            likelihood = density(turned[..., : density.channels].float())
+            free = density.free and density.free(turned[..., : density.channels].float())
+        whole = likelihood._replace(log_det=likelihood.log_det + log_det)
+        found = {"nll": whole.nll, "latent": whole.latent, "neg_log_det": -whole.log_det}
+        if free:
+            found["nll_free"] = free.nll - log_det
+        return found | {"unscaled": likelihood.nll.float()}  # of standardized features, as the references are
+
+    statistics = least_over_turns(judge, features, orientations)
+    unscaled = statistics.pop("unscaled")
+    distances, nearest = normal.search(features, orientations)
+    if relative:  # it grows with nll, so that the least of it is that of the least nll
+        distances["relative"] = relative(unscaled, nearest)
     return {name: statistic.float() for name, statistic in (statistics | distances).items()}
 
 
@@ -58,7 +71,9 @@ class Expert:
     There is one of each, or with `calibration: cross` one per fold of the normal images, learned without that fold.
     """
 
-    def __init__(self, paths: Paths, name: str, task: str, prototype: Prototype, dtype: torch.dtype) -> None:
+    def __init__(
+        self, paths: Paths, name: str, task: str, prototype: Prototype, *, dtype: torch.dtype, orientations: int
+    ) -> None:
         """Loads the product's expert, or the one that its task shares.
 
         Args:
@@ -67,11 +82,12 @@ class Expert:
             task: its task.
             prototype: the product's; its device is where everything is computed.
             dtype: arithmetic of the matrix products.
+            orientations: quarter turns in which images are judged, 1 or 4.
 
         Raises:
             ArtifactError: a file is missing, broken, or belongs to another base.
         """
-        self.name, self.prototype, self.dtype = name, prototype, dtype
+        self.name, self.prototype, self.dtype, self.orientations = name, prototype, dtype, orientations
         expert, device = paths.expert_of(name, task), prototype.matrix.device
         self.densities, self.normal_patches, self.relatives = load_expert(
             paths.base, expert, product=name, device=device
@@ -128,7 +144,7 @@ class Expert:
             ArtifactError: a statistic is not finite; names product, image and statistic.
         """
         with torch.inference_mode():
-            found = self.normal_patches[0].left_out_distances(features)
+            found = self.normal_patches[0].left_out_distances(features, self.orientations)
         statistics = {name: distances.float().cpu().numpy() for name, distances in found.items()}
         require_finite(statistics, self.name, features.images)
         return statistics
@@ -140,7 +156,15 @@ class Expert:
         starts = range(0, len(features), THROUGH_AT_ONCE)
         for start in tqdm(starts, desc=f"statistics {self.name}", unit="batch", disable=len(starts) == 1):
             batch = features[start : start + THROUGH_AT_ONCE]
-            found = patch_statistics(density, normal, relative, batch, log_det=self.log_det, dtype=self.dtype)
+            found = patch_statistics(
+                density,
+                normal,
+                relative,
+                batch,
+                log_det=self.log_det,
+                dtype=self.dtype,
+                orientations=self.orientations,
+            )
             batches.append({name: statistic.cpu().numpy() for name, statistic in found.items()})
         statistics = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
         require_finite(statistics, self.name, images)

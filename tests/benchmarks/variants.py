@@ -2,8 +2,8 @@
 
 A first look, not an ablation: one seed, learning only, every product judged by its own expert. Features are those that
 `dvc repro extract` stored; where the loss has a margin, the painted images are those of the probe. A finished row is
-kept in the folder until the code or its values change; a row that fails is named and tried again the next time. Rows are
-those of tests/variants.py.
+kept in the folder until the code or its values change; a row that fails is named and tried again the next time. Rows
+are those of tests/variants.py.
 
     python tests/benchmarks/variants.py FOLDER [--data DATA] [--only film,tape] [--set epochs=1]
 """

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from samples import RATE, TOP, evaluate, misrouted, outcome, predictions, scorer_of
+from sklearn.metrics import roc_auc_score
 
 from moleflow.evaluation import grades
 from moleflow.evaluation.metrics import recall_at
@@ -216,6 +217,34 @@ def test_every_product_alarms_at_its_own_rate(bolt, nut):
     assert evaluation.classes["nut"]["recall"] == pytest.approx(1 / 3)
     assert [evaluation.classes[name]["alarm_rate"] for name in products] == [0.3, 0.08]
     assert evaluation.summary["calibration"]["target"] == pytest.approx(0.19)
+
+
+def test_the_pooled_auroc_sees_what_no_products_own_sees(nut):
+    """Each product ranks its own images without a fault; nut's normal images stand above half of bolt's defects."""
+    bolt = outcome(0, [[0, 0]] * 6, {})
+    lifted = replace(nut, own=[predictions([11.5, 11.5, 11.5, 20, 21, 22])] * 1)
+    lifted = replace(lifted, routed=lifted.own)
+    summary = evaluate({"bolt": bolt, "nut": lifted}).summary
+    assert summary["image_auroc"] == 1
+    labels = np.concatenate([bolt.labels, nut.labels])
+    scores = np.concatenate([each.routed[-1].comparable_score for each in (bolt, lifted)])
+    assert summary["pooled_image_auroc"] == pytest.approx(roc_auc_score(labels, scores))
+    assert summary["pooled_image_auroc"] == pytest.approx(1 - 6 / 36)  # 10 and 11 lie below three of six normal images
+    assert "undefined" not in summary
+
+
+def test_images_are_pooled_as_they_are_routed(bolt, nut):
+    """bolt's misrouted defects fall among the normal images."""
+    found = evaluate({"bolt": bolt, "nut": nut}).summary["pooled_image_auroc"]
+    given = evaluate({"bolt": replace(bolt, routed=bolt.own), "nut": nut}).summary["pooled_image_auroc"]
+    assert found < given == 1
+
+
+def test_a_pooled_auroc_of_one_kind_of_image_is_undefined_with_the_reason(bolt, nut):
+    normal = {name: replace(each, labels=np.zeros(6, int)) for name, each in (("bolt", bolt), ("nut", nut))}
+    summary = evaluate(normal).summary
+    assert summary["pooled_image_auroc"] is None
+    assert summary["undefined"] == {"pooled_image_auroc": "0 defective and 12 normal: both are needed"}
 
 
 def test_calibration_summary_by_hand():

@@ -17,7 +17,8 @@ from moleflow.flow.density import Density, base_parameters, base_state, expert_s
 from moleflow.flow.expert_files import load_base, load_expert, save_base, save_expert
 from moleflow.flow.positions import POSITIONS
 from moleflow.flow.subnets import EXPERT_WEIGHTS
-from moleflow.learning.training import Recipe, train
+from moleflow.learning.branches import train_branches
+from moleflow.learning.training import Recipe
 from stages.params_mistakes import all_mistakes
 
 SIDE, CHANNELS = 6, 16
@@ -40,7 +41,7 @@ def learn(density, settings, data):
     trained = [*(base_parameters(density) if density.first else []), *expert.items()]
     recipe = Recipe(**{key: settings[key] for key in Recipe.model_fields})
     painted = {"x": data + 3.0} if recipe.margin_weight else None
-    return expert, train(density, {"x": expert}, {"x": data}, trained, recipe, label="x", painted=painted)
+    return expert, train_branches(density, {"x": expert}, {"x": data}, trained, recipe, label="x", painted=painted)
 
 
 def learn_all(density, settings, data):
@@ -51,6 +52,12 @@ def learn_all(density, settings, data):
     dead = [name for name, tensor in trained if tensor.numel() and tensor.equal(before[name])]
     assert dead == [], "these never learn"
     return expert, rows
+
+
+def said(density, level):
+    """What the branches of a density say of other patches."""
+    branches = [branch for branch in (density, density.free) if branch is not None]
+    return torch.stack([branch(patches(level, seed=1)).nll for branch in branches])
 
 
 def history(folder, changes):
@@ -71,10 +78,25 @@ def history(folder, changes):
     with torch.no_grad():
         for name, level, alive in (("first", -1.0, density), ("later", 1.0, later)):
             (loaded,), *_ = load_expert(folder / "base", folder / name, product="x", device=CPU)
-            judged.append(loaded(patches(level, seed=1)).nll)
-            assert judged[-1].equal(alive.eval()(patches(level, seed=1)).nll), "it is loaded as another"
-            assert for_inference(loaded)(patches(level, seed=1)).nll.equal(judged[-1]), "it is merged to another"
+            judged.append(said(loaded, level))
+            assert judged[-1].equal(said(alive.eval(), level)), "it is loaded as another"
+            assert said(for_inference(loaded), level).equal(judged[-1]), "it is merged to another"
     return judged, [(folder / name).read_bytes() for name in ("base", "first", "later")], [first_rows, rows]
+
+
+def test_each_branch_is_what_it_is_alone_and_no_later_task_moves_a_base(tmp_path):
+    """The first is the density without a second, the second that of `position: none`, bit for bit."""
+    made = {}
+    for name, changes in (("both", {"branches": "dual"}), ("coded", {}), ("free", {"position": "none"})):
+        (tmp_path / name).mkdir()
+        made[name] = history(tmp_path / name, changes)
+    for both, coded, free in zip(*(judged for judged, *_ in made.values()), strict=True):
+        assert both.equal(torch.cat([coded, free]))
+        assert not coded.equal(free)
+    for both, coded, free in zip(*(curves for *_, curves in made.values()), strict=True):
+        assert [row | {"free_nll": other["nll"]} for row, other in zip(coded, free, strict=True)] == [
+            {name: row[name] for name in (*coded[0], "free_nll")} for row in both
+        ]
 
 
 @cache

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from projects import Project, save
+from projects import ROOT, Project, save
 from samples import CPU
 
 from moleflow.evaluation.records import Records
@@ -18,6 +18,7 @@ from moleflow.files.paths import Paths
 from moleflow.files.record_file import read_record
 from moleflow.images.index_table import read_index
 from moleflow.inspector import Inspector
+from moleflow.scoring.scorer import load_scorer
 
 
 class Changed(NamedTuple):
@@ -35,12 +36,20 @@ class Changed(NamedTuple):
 
 
 ROUTING = ("route", "misrouted", "baseline")
+JUDGING = ("statistics", "misrouted", "score")
+LEARNING = ("base", "train", *JUDGING)
 VARIANTS = {
     "7.0 mahalanobis": Changed({"router": "mahalanobis"}, ROUTING, {"distances"}),
     "7.1 two_stage": Changed({"router": "two_stage", "router_candidates": 3}, ROUTING, {"routes", "asked"}),
     "7.2 regional": Changed({"router": "regional", "router_regions": 2}, ROUTING, {"distances"}),
+    "8.1 dual": Changed(
+        {"branches": "dual", "score": "dual"}, LEARNING, {"image scores", "patch scores", "pixel thresholds"}
+    ),
     "8.4 consistency": Changed({"consistency": [3]}, ("score",), {"image scores"}),
     "8.5 multi-scale consistency": Changed({"consistency": [3, 5, 7]}, ("score",), {"image scores"}),
+    "8.6 orientations": Changed(
+        {"orientations": 4}, JUDGING, {"image scores", "patch scores", "pixel thresholds", "others' statistics"}
+    ),
     "8.9 smoothings": Changed({"map_sigma": [1.0, 3.0]}, ("score",), {"pixel thresholds"}),
 }
 
@@ -84,6 +93,11 @@ def seen(project):
             for misrouted in (read_record(paths.misrouted, product) for product in order.products)
             for group in (misrouted.group(other) for other in order.products)
         ],
+        "others' statistics": [
+            group.get("nll", np.empty(0))
+            for misrouted in (read_record(paths.misrouted, product) for product in order.products)
+            for group in (misrouted.group(other) for other in order.products)
+        ],
         "pixel thresholds": [np.array(record.attributes["pixel_threshold"]) for record in scores.values()],
     }
 
@@ -103,10 +117,13 @@ def test_a_variant_changes_what_it_should_and_no_more(name, project, varied):
     varied.run("check", *variant.stages, "evaluate", "report")
     found = differing(seen(project), seen(varied))
     assert variant.results <= found
-    if variant.stages == ("score",):
-        assert found.isdisjoint({"distances", "routes", "asked", "patch scores"})
+    if variant.stages == ROUTING:
+        assert found <= {"distances", "routes", "asked", "others' statistics"}
+    elif variant.stages == LEARNING:  # a second branch leaves the first as it is, and what its experts say
+        assert found.isdisjoint({"distances", "routes", "asked", "others' statistics"})
     else:
-        assert found <= {"distances", "routes", "asked"}
+        assert found.isdisjoint({"distances", "routes", "asked"})
+        assert "statistics" in variant.stages or found.isdisjoint({"patch scores", "others' statistics"})
 
 
 def test_a_margin_learns_from_painted_training_images(project, varied):
@@ -127,10 +144,12 @@ def test_a_margin_learns_from_painted_training_images(project, varied):
         assert "margin" in pd.read_csv(curve)
 
 
-@pytest.mark.parametrize("name", ["7.1 two_stage", "7.2 regional"])
-def test_the_inspector_routes_as_the_pipeline_does(name, varied):
+@pytest.mark.parametrize("name", ["7.1 two_stage", "7.2 regional", "8.1 dual", "8.6 orientations"])
+def test_the_inspector_routes_and_judges_as_the_pipeline_does(name, varied):
+    """From the artifacts alone: params.yaml says something else by then."""
     varied.edit(**VARIANTS[name].params)
-    varied.run("check", *ROUTING)
+    varied.run("check", *VARIANTS[name].stages)
+    shutil.copy(ROOT / "params.yaml", varied.root / "params.yaml")
     paths = Paths(varied.root)
     order = read_order(paths.order)
     records, inspector = Records(paths, order, size=32), Inspector.load(varied.root)
@@ -145,3 +164,18 @@ def test_the_inspector_routes_as_the_pipeline_does(name, varied):
         np.testing.assert_allclose([each.image_score for each in found], expected.image_score, rtol=1e-4)
         sent_elsewhere += (outcome.chosen[:, -1] != number).sum()
     assert sent_elsewhere
+
+
+def test_a_recalibration_judges_in_the_orientations_of_the_statistics(varied):
+    """The calibration images themselves, given as those of another day, have the scores that they had."""
+    varied.edit(**VARIANTS["8.6 orientations"].params)
+    varied.run("check", *JUDGING)
+    paths, folder = Paths(varied.root), varied.root / "another day"
+    folder.mkdir()
+    table = read_index(paths.index.of("nut"))
+    for number, path in enumerate(table.path[table.split == "calibration"]):
+        shutil.copy(varied.root / path, folder / f"{number:03}.png")
+    varied.edit(recalibrations={"nut": str(folder)}, alarm_rate=0.5)
+    varied.run("check", "score", "recalibrate")
+    first, again = (load_scorer(path)[0].unchanged_scores for path in (paths.scorers.of("nut"), paths.scorer_of("nut")))
+    np.testing.assert_allclose(again, first, rtol=1e-3, atol=1e-3)

@@ -37,6 +37,13 @@ def test_the_default_is_right():
         ({"baselines": "knn"}, "baselines: Input should be a valid list, not 'knn'"),
         ({"probe_defects": ["dent"]}, "probe_defects: 'dent' is unknown"),
         ({"precision": "fp8"}, "precision: 'fp8' is unknown; choose one of fp32, bf16"),
+        ({"score": "dual"}, "score: dual reads what branches: none leaves out; set branches to dual"),
+        ({"branches": "two"}, "branches: 'two' is unknown; choose one of none, dual"),
+        (
+            {"branches": "dual", "position": "none"},
+            "branches: with position: none both would be the same; set branches ",
+        ),
+        ({"orientations": 2}, "orientations: Input should be 1 or 4, not 2"),
         ({"position": "sin"}, "position: 'sin' is unknown"),
         ({"tail_weight": 2.0}, "tail_weight: Input should be less than or equal to 1, not 2.0"),
         ({"lr": float("inf")}, "lr: Input should be a finite number, not inf"),

@@ -41,7 +41,7 @@ def load(make_split, states, tmp_path):
     save_prototype(paths.prototype_of("bolt", "t0"), prototype)
     save_base(paths.base, Density(**ARGUMENTS), ARGUMENTS)
 
-    def function(states=states):
+    def function(states=states, orientations=1):
         normal = prototype.standardized(split)
         normal_patches = [
             {"bolt": NormalPatches.of(normal, [8], memory_size=5 + number, gaussian_rank=1 + number, seed=0)}
@@ -54,7 +54,8 @@ def load(make_split, states, tmp_path):
         ]
         path, links = paths.experts / "t0/bolt.safetensors", {"base": paths.base, "features": {"bolt": "f"}}
         save_expert(path, states, ARGUMENTS, normal_patches=normal_patches, relatives=relatives, **links)
-        return Expert(paths, "bolt", "t0", prototype, torch.float32), prototype.standardized(split)
+        judging = {"dtype": torch.float32, "orientations": orientations}
+        return Expert(paths, "bolt", "t0", prototype, **judging), prototype.standardized(split)
 
     return function
 
@@ -134,6 +135,18 @@ def test_patch_statistics_count_the_standardization(make_density):
     assert plain["memory1"].shape == (5, 3, 3)
 
 
+def test_the_second_branch_says_its_nll_and_leaves_the_first_alone(make_density):
+    both, single = (make_density(branches=branches).eval() for branches in ("dual", "none"))
+    features = torch.randn(5, 3, 3, 8).half()
+    said, plain = (
+        patch_statistics(density, NormalPatches(MemoryBank([]), None), None, features, log_det=3.0, dtype=torch.float32)
+        for density in (both, single)
+    )
+    torch.testing.assert_close(said.pop("nll_free"), both.free(features.float()).nll.detach() - 3)
+    assert said.keys() == plain.keys()
+    assert all(statistic.equal(plain[name]) for name, statistic in said.items())
+
+
 def test_an_expert_is_merged_for_inference_with_the_same_bits(load, states):
     """In fp32; in a shorter precision a small LoRA would be lost in the layer's last place."""
     expert, features = load()
@@ -145,3 +158,42 @@ def test_an_expert_is_merged_for_inference_with_the_same_bits(load, states):
     assert torch.equal(found.z, expected.z)
     assert torch.equal(found.log_det, expected.log_det)
     assert not any(isinstance(module, LoRALinear) for module in expert.densities[0].modules())
+
+
+def test_an_image_is_judged_alike_however_it_is_turned(load):
+    """In four orientations; as it is, the position code and the Gaussians tell how it lies."""
+    (expert, features), quarter = load(orientations=4), {"k": 1, "dims": (1, 2)}
+    as_it_is, once = (judged_tensor(load(orientations=count)[0], features[:]) for count in (1, 4))
+    turned = judged_tensor(expert, torch.rot90(features[:], **quarter))
+    for name, statistic in once.items():
+        found = np.rot90(turned[name], -1, (2, 3))
+        np.testing.assert_allclose(found, statistic, rtol=1e-3, atol=1e-3)
+        assert (statistic <= as_it_is[name]).all()
+        assert np.array_equal(statistic, as_it_is[name]) == name.startswith("memory")
+    plain = judged_tensor(load()[0], torch.rot90(features[:], **quarter))
+    for name in ("nll", "latent", "gaussian", "relative"):
+        assert not np.allclose(np.rot90(plain[name], -1, (2, 3)), as_it_is[name], rtol=1e-2)
+
+
+def judged_tensor(expert, features):
+    return expert.statistics(features, [str(number) for number in range(len(features))])
+
+
+def test_a_defect_at_a_corner_stays_there_in_every_orientation(load):
+    expert, features = load(orientations=4)
+    before, patches = judged_tensor(expert, features[:1]), features[:1].clone()
+    patches[0, 0, 3, ::2] += 20
+    for name, statistic in judged_tensor(expert, patches).items():
+        changed = np.abs(statistic - before[name])[:, 0] > 1e-3  # (3, 4, 4), of every fold
+        assert changed[:, 0, 3].all(), name
+        assert not changed[:, 2:].any(), name  # the context before the flow reaches the next patch
+        assert not changed[:, :, :2].any(), name
+
+
+def test_training_images_are_judged_in_the_same_orientations(load):
+    """Else what is compared with would be farther from its Gaussians than new images are."""
+    (once, features), (turned, _) = load(), load(orientations=4)
+    one, four = (expert.left_out_statistics(features) for expert in (once, turned))
+    np.testing.assert_array_equal(four["memory0"], one["memory0"])
+    assert (four["gaussian"] <= one["gaussian"]).all()
+    assert four["gaussian"].mean() < one["gaussian"].mean()
