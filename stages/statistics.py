@@ -75,6 +75,9 @@ def main(name: str, task: str) -> None:
             "suspects": "\n".join(prototype.suspects),
             "precision": config.precision,
         }
+        if prototype.origin.orient != "none":  # masks are turned like images, by what is seen in a view of this side
+            side = open_split(paths.probes.of(name), "probe").masks().shape[-1]
+            attributes |= {"orient": prototype.origin.orient, "side": side}
         write_record(output, Record(arrays, attributes))
 
 
