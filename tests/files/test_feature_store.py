@@ -9,7 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import ORIGIN
 
-from moleflow.files.feature_store import SHARD, Origin, StoreError, open_split, require_same_origin, write_masks, write_split
+from moleflow.files.feature_store import (
+    SHARD,
+    Origin,
+    StoreError,
+    open_split,
+    require_same_origin,
+    write_masks,
+    write_split,
+)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -59,7 +67,14 @@ def test_where_nothing_is_turned_an_origin_is_written_as_before_orient(make_spli
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("backbone", "other.tag"), ("layers", [1]), ("img_size", 64), ("weights_digest", "1"), ("resize", "crop"), ("orient", "principal_axis")],
+    [
+        ("backbone", "other.tag"),
+        ("layers", [1]),
+        ("img_size", 64),
+        ("weights_digest", "1"),
+        ("resize", "crop"),
+        ("orient", "principal_axis"),
+    ],
 )
 def test_other_origin_is_refused_with_both_values(tmp_path, key, value):
     with pytest.raises(StoreError) as error:
