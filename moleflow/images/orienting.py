@@ -16,7 +16,7 @@ SMALL = 64  # pixels per side, enough to tell an axis to a fraction of a degree 
 SMALLEST = 0.01  # share of the view; a speck of dirt is no object
 BORDER = 0.05  # share of the view's border that an object may touch: a texture's foreground lies everywhere
 ELONGATION = 1.5  # long axis by short axis; the axis of something rounder would follow its noise
-SYMMETRY = 0.02  # skewness along the axis below which both ends count as alike
+SYMMETRY = 0.05  # in the units of both moments below, under which the two ends count as alike
 
 
 def _upright(pixels: np.ndarray) -> float:
@@ -26,9 +26,10 @@ def _upright(pixels: np.ndarray) -> float:
 def principal_axis(pixels: np.ndarray) -> float:
     """The turn that lays the long axis of a view's object along its rows, the longer tail to the right.
 
-    The foreground is what differs from the median of the border by more than Otsu's threshold, weighted by how much it
-    differs. Where that is no object by `SMALLEST`, `BORDER` and `ELONGATION` nothing is turned. The third moment
-    tells one end of the axis from the other; if it is about 0, the smaller turn is taken.
+    The foreground is what differs from the median of the border by more than Otsu's threshold. Where that is no object
+    by `SMALLEST`, `BORDER` and `ELONGATION` nothing is turned. One end of the axis is told from the other by the third
+    moment of the outline; if that is about 0, by where the object differs more from the border; if that is too, the
+    smaller turn is taken. A gleam or a shadow so moves neither the axis nor, on most objects, the end.
 
     Args:
         pixels: the view, (3, S, S), uint8.
@@ -48,15 +49,14 @@ def principal_axis(pixels: np.ndarray) -> float:
     if found.mean() < SMALLEST or found[border].mean() > BORDER:
         return 0.0
     rows, columns = np.nonzero(found)
-    weight = distance[found] / distance[found].sum()
-    places = np.stack([columns, -rows]).astype(np.float64)  # to the right and up, (2, n)
-    places -= (places @ weight)[:, None]
-    (short, long), axes = np.linalg.eigh((places * weight) @ places.T)
+    places = np.stack([columns - columns.mean(), rows.mean() - rows])  # to the right and up, (2, n)
+    (short, long), axes = np.linalg.eigh(places @ places.T / len(rows))
     if long < ELONGATION**2 * short:
         return 0.0
     axis = axes[:, 1]
-    skewness = (axis @ places) ** 3 @ weight / long**1.5
-    tail = axis[0] if abs(skewness) < SYMMETRY else skewness
+    along = axis @ places / np.sqrt(long)
+    moments = ((along**3).mean(), -(along * distance[found]).mean() / distance[found].mean())
+    tail = next((moment for moment in moments if abs(moment) >= SYMMETRY), axis[0])
     right, up = axis if tail >= 0 else -axis
     return -float(np.degrees(np.arctan2(up, right)))
 

@@ -85,6 +85,18 @@ def test_of_two_ends_alike_the_smaller_turn_is_taken(degrees):
     assert principal_axis(drawn(degrees, mark=130)) == pytest.approx(-degrees, abs=1)
 
 
+@pytest.mark.parametrize("degrees", ANGLES)
+def test_the_outline_tells_the_ends_whatever_the_light(degrees):
+    """A bar with a head to the left, once bright there and once at the other end."""
+    bar, head = ellipse(degrees, along=6, long=42, short=9), ellipse(degrees, along=-32, long=8, short=18)
+    for bright in (head, ellipse(degrees, along=30, long=10, short=10) & bar):
+        pixels = np.full((3, SIDE, SIDE), 60, np.uint8)
+        pixels[:, bar | head] = 130
+        pixels[:, bright] = 250
+        seen = rotated((255 * (bar | head)).astype(np.uint8), principal_axis(pixels))
+        assert (seen[:, : SIDE // 3] > 127).any(1).sum() > 18 + 10  # rows of the head
+
+
 def test_light_noise_and_place_turn_an_object_by_little():
     turn = principal_axis(drawn(30))
     assert turn == pytest.approx(-30, abs=1)
