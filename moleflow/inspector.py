@@ -27,7 +27,8 @@ from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
 from moleflow.images.bit_depth import WHITE_16
 from moleflow.images.decoding import BROKEN, MAX_MEGAPIXELS, ImageError, ImageSource, decode, load
-from moleflow.images.reading import image_pixels, read_image
+from moleflow.images.orienting import turn_of, turned_back
+from moleflow.images.reading import image_pixels, read_image, rotated
 from moleflow.revisions import fetch
 from moleflow.routing.rejection import UNKNOWN
 from moleflow.routing.router import Router, margins
@@ -63,7 +64,8 @@ class Inspection:
         alarm: whether the p-value is at most the product's alarm rate; never of an unknown product.
         artifacts: SHA-256 of the scorer that judged, which holds those of its expert, prototype and base.
         anomaly_map: higher is more anomalous, comparable between images and products, (S, S), float32; pixels of the
-            backbone's view, S being params.yaml's eval_size.
+            backbone's view, turned back where `orient` turned it, with its smallest value where the turned view does
+            not reach; S is params.yaml's eval_size.
     """
 
     product: str
@@ -252,7 +254,8 @@ class Inspector:
             elif not isinstance(image, str | Path | np.ndarray):
                 kind = type(image).__name__
                 raise ImageError(f"{name}: {kind} is no image; give a path, an image of Pillow or an array")
-        pixels = self._reader(images, names, product)
+        turns = np.zeros(len(images))  # degrees, known as soon as an image is read
+        pixels = self._reader(images, names, product, turns)
         features: dict[str, list[Tensor]] = {}  # standardized, by the product that the image is routed to
         rows: dict[str, list[int]] = {}
         routes: list[_Route] = []
@@ -278,7 +281,8 @@ class Inspector:
         chosen = self._choose(candidates, rows, predicted)
         inspections: dict[int, Inspection] = {}
         for name, numbers in rows.items():
-            judged = self._inspections(name, predicted[name], [routes[number].judged_as(name) for number in numbers])
+            settled = [routes[number].judged_as(name) for number in numbers]
+            judged = self._inspections(name, predicted[name], settled, turns[numbers])
             inspections |= {
                 number: each for number, each in zip(numbers, judged, strict=True) if chosen[number] == name
             }
@@ -296,8 +300,10 @@ class Inspector:
         numbers = np.array([[number_of[name] for name in each] for each in candidates])
         return [self.products[number] for number in least_surprised(numbers[:, None], surprises)[:, 0]]
 
-    def _reader(self, images: list[ImageSource], names: list[str], product: str | None) -> Callable[[int], np.ndarray]:
-        """Reads images by their number, as the stages do; several threads may call it."""
+    def _reader(
+        self, images: list[ImageSource], names: list[str], product: str | None, turns: np.ndarray
+    ) -> Callable[[int], np.ndarray]:
+        """Reads images by their number, as the stages do, and notes their turns; several threads may call it."""
         whites, shallow = self._whites(product)
         view = self._first_prototype.origin
 
@@ -307,7 +313,10 @@ class Inspector:
                 several = len(whites) > 1 or (whites and shallow and values.max() > whites[0])
                 if values.dtype != np.uint8 and several:
                     raise ImageError(_ambiguous(values.dtype, whites, shallow))
-                return image_pixels(values, self.backbone.side, view.resize, white=whites[0] if whites else None)
+                white = whites[0] if whites else None
+                upright = image_pixels(values, self.backbone.side, view.resize, white=white)
+                turns[number] = turn_of(upright, view.orient)
+                return rotated(upright, turns[number])
             except ImageError as error:
                 known = str(error).startswith(names[number])
                 raise error if known else ImageError(f"{names[number]}: {error}") from error
@@ -342,7 +351,9 @@ class Inspector:
         judge = self._judge(product)
         return judge.scorer(judge.expert.statistics(features, images))
 
-    def _inspections(self, product: str, predicted: Predictions, routes: list[_Route]) -> list[Inspection]:
+    def _inspections(
+        self, product: str, predicted: Predictions, routes: list[_Route], turns: np.ndarray
+    ) -> list[Inspection]:
         judge = self._judge(product)
         raised = alarms(predicted.p_value, judge.attributes["alarm_rate"])
         maps = anomaly_maps(
@@ -359,7 +370,7 @@ class Inspector:
                 p_value=float(predicted.p_value[row]),
                 alarm=bool(raised[row]) and route.product != UNKNOWN,
                 artifacts=judge.artifacts,
-                anomaly_map=maps[row],
+                anomaly_map=turned_back(maps[row], turns[row]),
             )
             for row, route in enumerate(routes)
         ]

@@ -26,6 +26,7 @@ class BackboneConfig(DeviceConfig):
     img_size: Annotated[int, Field(ge=16)]
     tiles: Positive
     resize: str
+    orient: str
 
     @cached_property
     def loaded(self) -> Backbone:
@@ -43,4 +44,4 @@ class BackboneConfig(DeviceConfig):
             The label.
         """
         digest = self.loaded.weights_digest
-        return Origin(self.backbone, digest, self.layers, self.img_size, self.resize, white, self.tiles)
+        return Origin(self.backbone, digest, self.layers, self.img_size, self.resize, white, self.tiles, self.orient)

@@ -63,7 +63,7 @@ def write_check(paths: Paths) -> None:
 
 
 def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
-    """Lists regions of interest that belong to no product, cannot be read or leave nothing.
+    """Lists regions of interest that belong to no product, cannot be read, leave nothing or do not turn with images.
 
     Args:
         paths: the repository's paths.
@@ -79,6 +79,11 @@ def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
         if path not in listed:
             wrong.append(f"{path} is the region of no product that is listed; move it elsewhere, or name it like one")
             continue
+        if content.get("orient", "none") != "none":
+            wrong.append(
+                f"orient: {content['orient']} turns images, but {path} is drawn over one as it is; "
+                "set orient: none, or remove the file"
+            )
         try:
             if not np.asarray(read_mask(path)).any():
                 wrong.append(f"{path} marks nothing; mark the part of the images that counts, or remove the file")

@@ -17,6 +17,7 @@ from moleflow.files.feature_store import TURNED, write_split
 from moleflow.files.paths import Paths
 from moleflow.files.split_names import FEEDBACK, SPLITS
 from moleflow.images.index_table import read_index, white_of
+from moleflow.images.orienting import oriented
 from moleflow.images.reading import image_pixels, rotated
 from stages.backbone_keys import BackboneConfig
 
@@ -59,7 +60,7 @@ def main(name: str) -> None:
 
             def read(image: str, degrees: dict[str, float] = images) -> np.ndarray:
                 pixels = image_pixels(Path(files.get(image, image)), view.loaded.side, view.resize, white=white)
-                return rotated(pixels, degrees[image]) if degrees[image] else pixels
+                return oriented(rotated(pixels, degrees[image]), view.orient)
 
             maps = extract(view.loaded, list(images), read, bar=bar)
             write_split(partial / group, view.origin(white), list(images), maps)

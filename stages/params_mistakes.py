@@ -27,6 +27,7 @@ from moleflow.flow.contexts import CONTEXTS
 from moleflow.flow.coupling_contexts import COUPLING_CONTEXTS
 from moleflow.flow.positions import POSITIONS
 from moleflow.flow.subnets import EXPERT_WEIGHTS
+from moleflow.images.orienting import ORIENTERS
 from moleflow.images.reading import RESIZES
 from moleflow.learning.tasks import EXPERT_GROUPS
 from moleflow.learning.training_images import CALIBRATIONS
@@ -43,6 +44,7 @@ NAMES: dict[str, Collection[str]] = {
     "duplicates": DUPLICATES,
     "unreadable": UNREADABLE,
     "resize": RESIZES,
+    "orient": ORIENTERS,
     "probe_defects": DEFECTS,
     "probe_perturbations": PERTURBATIONS,
     "layer_merge": LAYER_MERGES,

@@ -20,7 +20,8 @@ from moleflow.files.feature_store import PAINTED, write_masks, write_split
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import kinds_of, probe_names, sources_of
 from moleflow.images.index_table import read_index, white_of
-from moleflow.images.reading import image_pixels
+from moleflow.images.orienting import oriented, turn_of
+from moleflow.images.reading import image_pixels, rotated
 from moleflow.probe.defects import paint
 from moleflow.probe.perturbations import perturb
 from stages.backbone_keys import BackboneConfig
@@ -64,16 +65,18 @@ def main(name: str) -> None:
         return pixels, kind, number % config.probe_images
 
     def defective(number: int) -> np.ndarray:
-        pixels, masks[number] = paint(*ingredients(painted, number))
-        return pixels
+        pixels, mask = paint(*ingredients(painted, number))
+        degrees = turn_of(pixels, view.orient)  # after painting: a defect may turn the image that it is in
+        masks[number] = rotated(np.where(mask, np.uint8(255), np.uint8(0)), degrees) > 127
+        return rotated(pixels, degrees)
 
     def changed(number: int) -> np.ndarray:
-        return perturb(*ingredients(perturbed, number))
+        return oriented(perturb(*ingredients(perturbed, number)), view.orient)
 
     def defective_to_learn(number: int) -> np.ndarray:
         (kind,), (row,) = kinds_of([to_learn[number]]), sources_of([to_learn[number]])
         pixels = image_pixels(train[row], view.loaded.side, view.resize, white=white)
-        return paint(pixels, kind, TO_LEARN + number % config.painted_images)[0]
+        return oriented(paint(pixels, kind, TO_LEARN + number % config.painted_images)[0], view.orient)
 
     with (
         measured(paths.costs, "probe", name, [output]),

@@ -17,6 +17,7 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, read_record
 from moleflow.images.listing import list_images
+from moleflow.images.orienting import oriented
 from moleflow.images.reading import image_pixels
 from moleflow.scoring.scorer import load_scorer
 from moleflow.statistics.expert import Expert
@@ -71,7 +72,8 @@ def _statistics(images: list[Path], view: RecalibrateConfig, prototype: Prototyp
     """What the product's expert says of images, (F, N, H, W) each."""
 
     def read(path: Path) -> np.ndarray:
-        return image_pixels(path, view.loaded.side, view.resize, white=prototype.origin.white)
+        pixels = image_pixels(path, view.loaded.side, view.resize, white=prototype.origin.white)
+        return oriented(pixels, view.orient)
 
     parts: list[Statistics] = []
     with tqdm(total=len(images), desc=f"recalibrate {expert.name}", unit="image") as bar:

@@ -36,7 +36,7 @@ def main() -> None:
             records.test_images(product),
             records.names,
             root=paths.root,
-            resize=records.resize(product),
+            view=records.view(product),
             sigma=config.map_sigma,
             size=config.eval_size,
         )

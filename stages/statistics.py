@@ -79,6 +79,9 @@ def main(name: str, task: str) -> None:
             "precision": config.precision,
             "orientations": config.orientations,
         }
+        if prototype.origin.orient != "none":  # masks are turned like images, by what is seen in a view of this side
+            side = open_split(paths.probes.of(name), "probe").masks().shape[-1]
+            attributes |= {"orient": prototype.origin.orient, "side": side}
         write_record(output, Record(arrays, attributes))
 
 

@@ -19,7 +19,8 @@ from moleflow.files.order import Order
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Arrays, Record, read_attributes, read_record
 from moleflow.files.tensor_file import load_tensors
-from moleflow.images.index_table import read_index
+from moleflow.images.index_table import read_index, white_of
+from moleflow.images.orienting import View
 from moleflow.images.reading import mask_pixels
 from moleflow.routing.rejection import rejected
 from moleflow.routing.router_file import read_router
@@ -65,16 +66,17 @@ class Records:
             for product, task in order.products.items()
         }
 
-    def resize(self, name: str) -> str:
-        """How a product's images were brought to the backbone's view.
+    def view(self, name: str) -> View:
+        """How a product's images came before the backbone.
 
         Args:
             name: the product.
 
         Returns:
-            Name in `moleflow.images.reading.RESIZES`.
+            The view.
         """
-        return str(self.attributes[name]["resize"])
+        attributes = self.attributes[name]
+        return View(str(attributes["resize"]), str(attributes.get("orient", "none")), int(attributes.get("side", 0)))
 
     def suspects(self, name: str) -> list[str]:
         """A product's training images that took no part.
@@ -232,13 +234,15 @@ class Records:
     @lru_cache(maxsize=1)  # noqa: B019 - of one product, for the flow and all baselines; a stage makes one Records
     def _truth(self, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         """Labels of a product's test images, (N,), and their masks, (N, S, S), or None."""
-        table, resize = self.test_images(name), self.resize(name)
+        table, view = self.test_images(name), self.view(name)
         if not (table["mask"] != "").any():
             return table.label.to_numpy(), None
         masks = np.zeros((len(table), self.size, self.size), bool)
-        for row, file in enumerate(table["mask"]):
+        white = white_of(table)
+        for row, (image, file) in enumerate(zip(table["path"], table["mask"], strict=True)):
             if file:
-                masks[row] = mask_pixels(self.paths.root / file, self.size, resize)
+                degrees = view.turn(self.paths.root / image, white=white)
+                masks[row] = mask_pixels(self.paths.root / file, self.size, view.resize, degrees)
         return table.label.to_numpy(), masks
 
     def located(self, name: str) -> Located:

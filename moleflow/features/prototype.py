@@ -291,7 +291,7 @@ def save_prototype(path: Path, prototype: Prototype) -> None:
         "layers": prototype.layers,
         "suspects": prototype.suspects,
         "patching": prototype.patching,
-        "origin": vars(prototype.origin),
+        "origin": prototype.origin.written(),
         "features_digest": prototype.features_digest,
     }
     save_tensors(path, "prototype", tensors, metadata)

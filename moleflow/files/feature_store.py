@@ -42,6 +42,7 @@ class Origin:
         resize: how images were brought to the backbone's view.
         white: the product's own, see `moleflow.images.bit_depth.find_white`; None without images of more than 8 bits.
         tiles: along a side of an image.
+        orient: how images were turned before the backbone.
     """
 
     backbone: str
@@ -51,6 +52,15 @@ class Origin:
     resize: str
     white: float | None = field(default=None, compare=False)
     tiles: int = 1
+    orient: str = "none"
+
+    def written(self) -> dict[str, Any]:
+        """What files hold: value by name, `orient` only where images are turned, so that files made before it stay."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("orient", "none")}
+
+    def __repr__(self) -> str:
+        """What digests of features hold."""
+        return f"Origin({', '.join(f'{name}={value!r}' for name, value in self.written().items())})"
 
 
 def write_split(group_path: Path, origin: Origin, images: list[str], batches: Iterable[list[Tensor]]) -> None:
@@ -65,7 +75,7 @@ def write_split(group_path: Path, origin: Origin, images: list[str], batches: It
     Raises:
         StoreError: a feature is not finite, or does not fit into fp16; the message names the image.
     """
-    group = zarr.create_group(group_path, attributes={"format": FORMAT, "origin": asdict(origin), "images": images})
+    group = zarr.create_group(group_path, attributes={"format": FORMAT, "origin": origin.written(), "images": images})
     written, pending = 0, []
     for batch in batches:
         pending.append([layer.half().cpu().numpy() for layer in batch])

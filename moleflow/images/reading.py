@@ -109,23 +109,26 @@ def rotated(pixels: np.ndarray, degrees: float) -> np.ndarray:
     """Turns a view about its center; the corners that come in are filled by mirroring, not with black.
 
     Args:
-        pixels: the view, (3, S, S), uint8.
-        degrees: angle, counterclockwise.
+        pixels: the view, (3, S, S), or a mask in it, (S, S).
+        degrees: angle, counterclockwise; 0 leaves all as it is.
 
     Returns:
-        The turned view, (3, S, S), uint8.
+        The turned view or mask, of the same shape and type.
     """
-    turned: np.ndarray = rotate(pixels, degrees, axes=(2, 1), reshape=False, order=1, mode="mirror")
+    if not degrees:
+        return pixels
+    turned: np.ndarray = rotate(pixels, degrees, axes=(-1, -2), reshape=False, order=1, mode="mirror")
     return turned
 
 
-def mask_pixels(path: Path, size: int, resize: str) -> np.ndarray:
-    """Reads a mask in the same view, binarized at one half after resizing; a region that would vanish keeps a pixel.
+def mask_pixels(path: Path, size: int, resize: str, degrees: float = 0.0) -> np.ndarray:
+    """Reads a mask in the same view, binarized at one half at the end; a region that would vanish keeps a pixel.
 
     Args:
         path: the mask.
         size: side in pixels.
         resize: as for `image_pixels`.
+        degrees: by how much the view is turned, counterclockwise.
 
     Returns:
         True where defective, (size, size), bool.
@@ -135,8 +138,9 @@ def mask_pixels(path: Path, size: int, resize: str) -> np.ndarray:
         ImageError: the mask cannot be read.
     """
     fit, mask = choose(RESIZES, resize, "resize"), read_mask(path)
-    marked = np.array(fit(mask, size, Image.Resampling.BILINEAR)) > 127
-    share = np.asarray(fit(Image.fromarray(np.asarray(mask, np.float32)), size, Image.Resampling.BOX))
+    marked = rotated(np.asarray(fit(mask, size, Image.Resampling.BILINEAR)), degrees) > 127
+    whole = np.asarray(fit(Image.fromarray(np.asarray(mask, np.float32)), size, Image.Resampling.BOX))
+    share = rotated(whole, degrees)
     regions, count = label(share > 0, np.ones((3, 3)))  # of all pixels that anything defective falls into
     kept = np.unique(regions[marked])
     for region in np.setdiff1d(np.arange(1, count + 1), kept):

@@ -9,6 +9,7 @@ import pandas as pd
 from moleflow.calibration.conformal import alarms
 from moleflow.evaluation.outcomes import Outcome
 from moleflow.images.index_table import white_of
+from moleflow.images.orienting import View, turned_back
 from moleflow.images.reading import image_pixels
 from moleflow.report.pictures import SIDE, contour_path, data_uri, heat_colors
 from moleflow.scoring.maps import Smoothing, anomaly_maps
@@ -109,7 +110,7 @@ def worst(outcome: Outcome, label: int) -> list[int]:
 
 
 def worst_cases(
-    outcome: Outcome, index: pd.DataFrame, names: list[str], *, root: Path, resize: str, sigma: Smoothing, size: int
+    outcome: Outcome, index: pd.DataFrame, names: list[str], *, root: Path, view: View, sigma: Smoothing, size: int
 ) -> Cases:
     """The worst cases of a product, as the routed experts judge them after the last task.
 
@@ -118,7 +119,7 @@ def worst_cases(
         index: path, defect and white of the same images, N rows.
         names: all products in order of arrival.
         root: the folder that relative paths of images start from.
-        resize: how the backbone's view was cut, see `image_pixels`.
+        view: how they came before the backbone; pictures are in the frame of the images, not turned.
         sigma: smoothing of the anomaly maps in pixels of `size`, see `Smoothing`.
         size: side of the masks and anomaly maps in pixels.
 
@@ -131,14 +132,21 @@ def worst_cases(
         shown = []
         for row in worst(outcome, label):
             [anomaly] = anomaly_maps(outcome.routed[-1].patch_score[[row]], size=size, sigma=sigma)
-            photo = image_pixels(root / index.path.iloc[row], SIDE, resize, white=white_of(index)).transpose(1, 2, 0)
-            heat = heat_colors((anomaly - low) / (high - low))
-            contour = "" if outcome.masks is None else contour_path(outcome.masks[row])
+            image, white = root / index.path.iloc[row], white_of(index)
+            photo = image_pixels(image, SIDE, view.resize, white=white).transpose(1, 2, 0)
+            degrees = view.turn(image, white=white)
+            heat = heat_colors((turned_back(anomaly, degrees) - low) / (high - low))
+            contour = "" if outcome.masks is None else contour_path(_marked(outcome.masks[row], degrees))
             tone, words = _prediction(outcome, row)
             facts, path = _facts(outcome, index, row, names), str(Path(index.path.iloc[row]))
             shown.append(Case(tone, words, facts, path, data_uri(photo), data_uri(heat), contour))
         groups.append(_group(outcome, label, shown))
     return Cases(groups, low, high, HIGH, outcome.masks is not None, size, SIDE)
+
+
+def _marked(mask: np.ndarray, degrees: float) -> np.ndarray:
+    """A mask of a turned view in the image's frame, (S, S) bool."""
+    return turned_back(mask.astype(np.float32), degrees) > 0.5
 
 
 def heat_scale(outcome: Outcome) -> tuple[float, float]:

@@ -9,7 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import ORIGIN
 
-from moleflow.files.feature_store import SHARD, StoreError, open_split, require_same_origin, write_masks, write_split
+from moleflow.files.feature_store import (
+    SHARD,
+    Origin,
+    StoreError,
+    open_split,
+    require_same_origin,
+    write_masks,
+    write_split,
+)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,15 +47,34 @@ def test_digest_follows_features_names_and_origin(make_split):
         make_split(maps=maps, name="b"),
         make_split(maps=changed, name="c"),
         make_split(maps=maps, name="d", origin=replace(ORIGIN, img_size=64)),
+        make_split(maps=maps, name="e", origin=replace(ORIGIN, orient="principal_axis")),
     ]
     digests = [split.digest() for split in splits]
     assert digests[0] == digests[1]
-    assert len(set(digests)) == 3
+    assert len(set(digests)) == 4
+    assert [split.origin.orient for split in splits] == ["none"] * 4 + ["principal_axis"]
+
+
+def test_where_nothing_is_turned_an_origin_is_written_as_before_orient(make_split):
+    """Or digests of features, prototypes and experts would move."""
+    keys = ["backbone", "weights_digest", "layers", "img_size", "resize", "white", "tiles"]
+    assert list(make_split().group.attrs["origin"]) == list(ORIGIN.written()) == keys
+    values = "backbone='b', weights_digest='0', layers=[1], img_size=8, resize='crop', white=None, tiles=1"
+    origin = Origin("b", "0", [1], 8, "crop")
+    assert repr(origin) == f"Origin({values})"
+    assert repr(replace(origin, orient="principal_axis")) == f"Origin({values}, orient='principal_axis')"
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("backbone", "other.tag"), ("layers", [1]), ("img_size", 64), ("weights_digest", "1"), ("resize", "crop")],
+    [
+        ("backbone", "other.tag"),
+        ("layers", [1]),
+        ("img_size", 64),
+        ("weights_digest", "1"),
+        ("resize", "crop"),
+        ("orient", "principal_axis"),
+    ],
 )
 def test_other_origin_is_refused_with_both_values(tmp_path, key, value):
     with pytest.raises(StoreError) as error:

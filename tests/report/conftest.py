@@ -12,6 +12,7 @@ from samples import evaluate, save_image
 from moleflow.evaluation.outcomes import PROVED, Outcome
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.results import Evaluation
+from moleflow.images.orienting import View
 from moleflow.report.card import Card
 from moleflow.report.cases import worst_cases
 from moleflow.report.page import page
@@ -97,7 +98,7 @@ def make_page(tmp_path):
         for name, each in flow.items():
             paths = [save_image(tmp_path / name / f"{row}.png").as_posix() for row in range(len(each.labels))]
             index = pd.DataFrame({"path": paths, "defect": np.where(each.labels == 1, defect, "good"), "white": np.nan})
-            settings = {"root": tmp_path, "resize": "stretch", "sigma": 1.0, "size": SIZE}
+            settings = {"root": tmp_path, "view": View("stretch"), "sigma": 1.0, "size": SIZE}
             cases[name] = worst_cases(each, index, list(flow), **settings)
         evaluation = evaluate(flow)
         tables = joined(

@@ -27,6 +27,7 @@ def test_the_default_is_right():
     ("changes", "said"),
     [
         ({"aggregation": "top_m"}, "aggregation: 'top_m' is unknown; choose one of top_k, "),
+        ({"orient": "stn"}, "orient: 'stn' is unknown; choose one of none, principal_axis"),
         ({"score": "hybird"}, "score: 'hybird' is unknown; choose one of nll, "),
         (
             {"router": "nearest"},
@@ -183,6 +184,8 @@ def test_a_region_of_interest_changes_one_products_score_alone_and_must_belong_t
     (region.parent / ".gitkeep").touch()
     Image.new("L", (4, 4), 255).save(region)
     assert changed(before, write(paths, {})) == {"products/brick/score.json"}
+    with pytest.raises(ParamsError, match=r"orient: principal_axis turns images, but .*brick\.png .*set orient: none"):
+        write(paths, {"orient": "principal_axis"})
     Image.new("L", (4, 4), 0).save(region)
     with pytest.raises(ParamsError, match=r"brick\.png marks nothing"):
         write(paths, {})
