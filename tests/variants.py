@@ -66,3 +66,46 @@ VARIANTS = {
         {"margin_weight": 1.0, "painted_images": 16}, "pilot3 0.873/0.936/0.287, without 0.874/0.936/0.287"
     ),
 }
+
+
+class Judged(NamedTuple):
+    """One value that changes how images are judged.
+
+    Attributes:
+        changes: keys of params.yaml.
+        stages: that run again, besides check, evaluate and report.
+        results: what differs then, in tests/pipeline/test_variants.py; empty if another test says it.
+        diary: the diary's number.
+    """
+
+    changes: dict[str, Any]
+    stages: tuple[str, ...]
+    results: set[str]
+    diary: str
+
+
+ROUTING = ("route", "misrouted", "baseline")
+STATISTICS = ("statistics", "misrouted", "score")
+LEARNING = ("base", "train", *STATISTICS)
+EVERYTHING = ("extract", "probe", "prototype", *LEARNING, "route", "baseline")
+JUDGED = {
+    "7.0 mahalanobis": Judged({"router": "mahalanobis"}, ROUTING, {"distances"}, "wrn15 99.8 to 100 % right"),
+    "7.1 two_stage": Judged({"router": "two_stage", "router_candidates": 3}, ROUTING, {"routes", "asked"}, UNMEASURED),
+    "7.2 regional": Judged({"router": "regional", "router_regions": 2}, ROUTING, {"distances"}, UNMEASURED),
+    "8.1 dual": Judged(
+        {"branches": "dual", "score": "dual"},
+        LEARNING,
+        {"image scores", "patch scores", "pixel thresholds"},
+        "pilot4 0.49/0.397/0.022, its second branch not learned",
+    ),
+    "8.4 consistency": Judged({"consistency": [3]}, ("score",), {"image scores"}, "pilot4 0.788/0.908, without 0.788"),
+    "8.5 multi-scale consistency": Judged({"consistency": [3, 5, 7]}, ("score",), {"image scores"}, "pilot4 0.78"),
+    "8.6 orientations": Judged(
+        {"orientations": 4},
+        STATISTICS,
+        {"image scores", "patch scores", "pixel thresholds", "others' statistics"},
+        "15 classes 0.879/0.920; pilot4 0.788/0.908, without 0.788",
+    ),
+    "8.9 smoothings": Judged({"map_sigma": [2.0, 4.0]}, ("score",), {"pixel thresholds"}, UNMEASURED),
+    "9.1 principal_axis": Judged({"orient": "principal_axis"}, EVERYTHING, set(), "stn pilot4 0.784, without 0.782"),
+}

@@ -1,7 +1,6 @@
 """The lab diary's routers, scores and views: each is set by params.yaml, changes what it should, and no more."""
 
 import shutil
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,6 +8,7 @@ import pytest
 from PIL import Image
 from projects import ROOT, Project, save
 from samples import CPU
+from variants import JUDGED, LEARNING, ROUTING, STATISTICS
 
 from moleflow.evaluation.records import Records
 from moleflow.features.prototype import load_prototype
@@ -19,39 +19,6 @@ from moleflow.files.record_file import read_record
 from moleflow.images.index_table import read_index
 from moleflow.inspector import Inspector
 from moleflow.scoring.scorer import load_scorer
-
-
-class Changed(NamedTuple):
-    """What a variant changes.
-
-    Attributes:
-        params: keys of params.yaml.
-        stages: that run again, besides check, evaluate and report.
-        results: what differs then.
-    """
-
-    params: dict
-    stages: tuple
-    results: set
-
-
-ROUTING = ("route", "misrouted", "baseline")
-JUDGING = ("statistics", "misrouted", "score")
-LEARNING = ("base", "train", *JUDGING)
-VARIANTS = {
-    "7.0 mahalanobis": Changed({"router": "mahalanobis"}, ROUTING, {"distances"}),
-    "7.1 two_stage": Changed({"router": "two_stage", "router_candidates": 3}, ROUTING, {"routes", "asked"}),
-    "7.2 regional": Changed({"router": "regional", "router_regions": 2}, ROUTING, {"distances"}),
-    "8.1 dual": Changed(
-        {"branches": "dual", "score": "dual"}, LEARNING, {"image scores", "patch scores", "pixel thresholds"}
-    ),
-    "8.4 consistency": Changed({"consistency": [3]}, ("score",), {"image scores"}),
-    "8.5 multi-scale consistency": Changed({"consistency": [3, 5, 7]}, ("score",), {"image scores"}),
-    "8.6 orientations": Changed(
-        {"orientations": 4}, JUDGING, {"image scores", "patch scores", "pixel thresholds", "others' statistics"}
-    ),
-    "8.9 smoothings": Changed({"map_sigma": [1.0, 3.0]}, ("score",), {"pixel thresholds"}),
-}
 
 
 @pytest.fixture(scope="module")
@@ -110,10 +77,10 @@ def differing(before, after):
     }
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [name for name, variant in JUDGED.items() if variant.results])
 def test_a_variant_changes_what_it_should_and_no_more(name, project, varied):
-    variant = VARIANTS[name]
-    varied.edit(**variant.params)
+    variant = JUDGED[name]
+    varied.edit(**variant.changes)
     varied.run("check", *variant.stages, "evaluate", "report")
     found = differing(seen(project), seen(varied))
     assert variant.results <= found
@@ -147,8 +114,8 @@ def test_a_margin_learns_from_painted_training_images(project, varied):
 @pytest.mark.parametrize("name", ["7.1 two_stage", "7.2 regional", "8.1 dual", "8.6 orientations"])
 def test_the_inspector_routes_and_judges_as_the_pipeline_does(name, varied):
     """From the artifacts alone: params.yaml says something else by then."""
-    varied.edit(**VARIANTS[name].params)
-    varied.run("check", *VARIANTS[name].stages)
+    varied.edit(**JUDGED[name].changes)
+    varied.run("check", *JUDGED[name].stages)
     shutil.copy(ROOT / "params.yaml", varied.root / "params.yaml")
     paths = Paths(varied.root)
     order = read_order(paths.order)
@@ -168,8 +135,8 @@ def test_the_inspector_routes_and_judges_as_the_pipeline_does(name, varied):
 
 def test_a_recalibration_judges_in_the_orientations_of_the_statistics(varied):
     """The calibration images themselves, given as those of another day, have the scores that they had."""
-    varied.edit(**VARIANTS["8.6 orientations"].params)
-    varied.run("check", *JUDGING)
+    varied.edit(**JUDGED["8.6 orientations"].changes)
+    varied.run("check", *STATISTICS)
     paths, folder = Paths(varied.root), varied.root / "another day"
     folder.mkdir()
     table = read_index(paths.index.of("nut"))
