@@ -59,24 +59,23 @@ def main(name: str) -> None:
     to_learn = probe_names(config.probe_defects, config.painted_images, len(train))
     masks = np.empty((len(painted), view.loaded.side, view.loaded.side), bool)
 
-    def ingredients(images: list[str], number: int) -> tuple[np.ndarray, str, int]:
-        (kind,), (row,) = kinds_of([images[number]]), sources_of([images[number]])
-        pixels = image_pixels(normal[row], view.loaded.side, view.resize, white=white)
-        return pixels, kind, number % config.probe_images
+    def ingredients(image: str, sources: list[Path]) -> tuple[np.ndarray, str]:
+        (kind,), (row,) = kinds_of([image]), sources_of([image])
+        return image_pixels(sources[row], view.loaded.side, view.resize, white=white), kind
 
     def defective(number: int) -> np.ndarray:
-        pixels, mask = paint(*ingredients(painted, number))
+        pixels, mask = paint(*ingredients(painted[number], normal), number % config.probe_images)
         degrees = turn_of(pixels, view.orient)  # after painting: a defect may turn the image that it is in
         masks[number] = rotated(np.where(mask, np.uint8(255), np.uint8(0)), degrees) > 127
         return rotated(pixels, degrees)
 
     def changed(number: int) -> np.ndarray:
-        return oriented(perturb(*ingredients(perturbed, number)), view.orient)
+        pixels = perturb(*ingredients(perturbed[number], normal), number % config.probe_images)
+        return oriented(pixels, view.orient)
 
     def defective_to_learn(number: int) -> np.ndarray:
-        (kind,), (row,) = kinds_of([to_learn[number]]), sources_of([to_learn[number]])
-        pixels = image_pixels(train[row], view.loaded.side, view.resize, white=white)
-        return oriented(paint(pixels, kind, TO_LEARN + number % config.painted_images)[0], view.orient)
+        pixels, _ = paint(*ingredients(to_learn[number], train), TO_LEARN + number % config.painted_images)
+        return oriented(pixels, view.orient)
 
     with (
         measured(paths.costs, "probe", name, [output]),

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from moleflow.config.errors import told_plainly
 from moleflow.config.params import Config, Count, Odd, Positive, load_params
-from moleflow.features.prototype import build_prototype, learned_splits, save_prototype
+from moleflow.features.prototype import build_prototype, save_prototype
 from moleflow.features.suspects import find_suspects
 from moleflow.files.costs import measured
+from moleflow.files.learned_splits import learned_splits
 from moleflow.files.paths import Paths
 from stages.device_keys import DeviceConfig
 

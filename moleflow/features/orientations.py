@@ -26,6 +26,8 @@ def least_over_turns(
 
     Source: docs/method.md, Statistics.
     """
+    if orientations == 1:
+        return judge(features)
     turns = [
         {
             name: torch.rot90(statistic, -quarter, (1, 2))

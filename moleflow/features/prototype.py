@@ -18,17 +18,7 @@ from moleflow.features.moments import Moments
 from moleflow.features.neighbors import left_out_distances
 from moleflow.features.patches import embeddings, layer_channels, modeled_channels, patch_features
 from moleflow.features.standardization import STANDARDIZATIONS, standardized
-from moleflow.files.feature_store import (
-    NORMAL,
-    PAINTED,
-    Origin,
-    Split,
-    StoreError,
-    has_split,
-    open_split,
-    require_same_origin,
-)
-from moleflow.files.paths import Paths
+from moleflow.files.feature_store import Origin, Split, StoreError, require_same_origin
 from moleflow.files.tensor_file import load_tensors, save_tensors
 
 
@@ -248,24 +238,6 @@ def build_prototype(
         origin=train.origin,
         features_digest=_digest(train, *others),
     )
-
-
-def learned_splits(paths: Paths, product: str) -> list[Split]:
-    """The splits of a product that may be learned from: its normal images, and those with painted defects if any.
-
-    Args:
-        paths: the repository's paths.
-        product: the product.
-
-    Returns:
-        The splits, the training images first.
-
-    Raises:
-        StoreError: a store is missing or broken.
-    """
-    normal, probe = [open_split(paths.features.of(product), split) for split in NORMAL], paths.probes.of(product)
-    painted = [open_split(probe, PAINTED)] if has_split(probe, PAINTED) else []
-    return [*normal, *(split for split in painted if split.images)]
 
 
 def _digest(*splits: Split) -> str:

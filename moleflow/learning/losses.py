@@ -215,11 +215,11 @@ def objective(seen: Seen, settings: Settings, progress: float) -> tuple[Float[Te
     Returns:
         The loss, a scalar, in nats per patch, and each weighted term by the key of its weight without "_weight".
     """
-    settings = {**settings, **{key: annealed(settings[key], progress) for key in TERMS}}
-    loss = call(tail_aware_loss, settings, seen.nll, seen.likelihood.log_det)
+    weights = {key: annealed(settings[key], progress) for key in TERMS}
+    loss = call(tail_aware_loss, {**settings, **weights}, seen.nll, seen.likelihood.log_det)
     terms = {
-        key.removesuffix("_weight"): settings[key] * call(term, settings, seen)
+        key.removesuffix("_weight"): weights[key] * call(term, settings, seen)
         for key, term in TERMS.items()
-        if settings[key]
+        if settings[key]  # a weight that only begins at 0 is told from the first step on
     }
     return sum(terms.values(), start=loss), terms

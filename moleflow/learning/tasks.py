@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from moleflow.features.image_features import StandardizedFeatures
-from moleflow.features.prototype import Prototype, learned_splits, load_prototype, require_own_features
+from moleflow.features.prototype import Prototype, load_prototype, require_own_features
 from moleflow.files.feature_store import NORMAL, PAINTED, StoreError, open_split
+from moleflow.files.learned_splits import learned_splits
 from moleflow.files.order import read_task
 from moleflow.files.paths import Paths
 from moleflow.files.probe_names import sources_of

@@ -141,8 +141,12 @@ def train(
         TrainingError: the loss is not finite; names product, epoch and step. Or a margin is asked for without painted
             images.
     """
-    if recipe.margin_weight and not painted:
-        raise TrainingError("margin_weight: there are no images with painted defects; set painted_images above 0")
+    bare = [product for product in features if recipe.margin_weight and product not in (painted or {})]
+    if bare:
+        raise TrainingError(
+            f"{bare[0]}: margin_weight needs images with painted defects, made of those that are learned from; "
+            "raise painted_images"
+        )
     generator = torch.Generator().manual_seed(recipe.seed)
     apart = torch.Generator().manual_seed(recipe.seed)  # noise leaves the order of the batches as it is
     memory = recipe.feature_memory / len(features) / (2 if painted else 1)

@@ -48,9 +48,10 @@ def patch_statistics(
     """
 
     def judge(turned: Tensor) -> dict[str, Tensor]:
+        modeled = turned[..., : density.channels].float()
         with matrix_products(turned.device, dtype):
-            likelihood = density(turned[..., : density.channels].float())
-            free = density.free and density.free(turned[..., : density.channels].float())
+            likelihood = density(modeled)
+            free = density.free and density.free(modeled)
         whole = likelihood._replace(log_det=likelihood.log_det + log_det)
         found = {"nll": whole.nll, "latent": whole.latent, "neg_log_det": -whole.log_det}
         if free:

@@ -8,19 +8,19 @@ is kept there until the code, its values or the default run change. Rows are tho
 
 import argparse
 import contextlib
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from kept_rows import Row, changed, code_of, exit_by, kept_or_measured  # noqa: E402
 from projects import Project  # noqa: E402
 from variants import JUDGED, Judged  # noqa: E402
 
@@ -36,7 +36,6 @@ METRICS = {
     "false_alarm_rate": "false alarms",
     "recall": "recall",
 }
-Row = dict[str, Any]
 
 
 def measured(folder: Path, data: Path, variant: Judged) -> Row:
@@ -53,27 +52,9 @@ def measured(folder: Path, data: Path, variant: Judged) -> Row:
         return {"seconds": time.monotonic() - start, **copy.summary()}
 
 
-def kept_or_measured(folder: Path, data: Path, name: str, variant: Judged) -> Row:
-    """A row; of one that fails only the reason."""
-    files = sorted(path for room in ("moleflow", "stages") for path in (ROOT / room).rglob("*.py"))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files))
-    digest.update((data / "dvc.lock").read_bytes() + json.dumps(variant.changes).encode())
-    kept = folder / f"{digest.hexdigest()[:16]}.json"
-    if kept.is_file():
-        return json.loads(kept.read_text())
-    print(f"{name}: running {', '.join(variant.stages)}", file=sys.stderr)
-    try:
-        row = measured(folder, data, variant)
-    except Exception as error:  # the other rows are still wanted
-        print(f"{name}: failed: {error!r}", file=sys.stderr)
-        return {"failed": f"{type(error).__name__}: {error}"}
-    kept.write_text(json.dumps(row))
-    return row
-
-
 def line(name: str, changes: Row, row: Row, diary: str) -> list[str]:
     """A row's cells."""
-    said = " ".join(f"`{key}={json.dumps(value)}`" for key, value in changes.items())
+    said = changed(changes)
     if "failed" in row:
         return [name, said, f"failed: {row['failed']}", *[""] * len(METRICS), diary]
     seconds = f"{row['seconds']:.0f}" if "seconds" in row else ""
@@ -90,7 +71,11 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     data, wanted = arguments.data.resolve(), arguments.only.split(",")
     chosen = {name: variant for name, variant in JUDGED.items() if any(part in name for part in wanted)}
-    rows = {name: kept_or_measured(arguments.folder, data, name, variant) for name, variant in chosen.items()}
+    made_by = [code_of(ROOT / "moleflow", ROOT / "stages"), (data / "dvc.lock").read_text()]
+    rows = {}
+    for name, variant in chosen.items():
+        measure = partial(measured, arguments.folder, data, variant)
+        rows[name] = kept_or_measured(arguments.folder, name, [*made_by, variant.changes], measure)
     lines = [line("default", {}, json.loads((data / "metrics/summary.json").read_text()), "")]
     lines += [line(name, variant.changes, rows[name], variant.diary) for name, variant in chosen.items()]
     print("\n## Routers, scores and views\n")
@@ -100,9 +85,7 @@ def main() -> None:
     )
     print("its figures are those of test images.\n")
     print(Table(["variant", "changes", *METRICS.values(), "seconds", "the diary's number"], lines).markdown())
-    failed = [name for name, row in rows.items() if "failed" in row]
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+    exit_by(rows)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ are those of tests/variants.py.
 """
 
 import argparse
-import hashlib
-import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from kept_rows import Row, changed, code_of, exit_by, kept_or_measured  # noqa: E402
 from variants import VARIANTS, Variant  # noqa: E402
 
 from moleflow.compute.device import find_device  # noqa: E402
@@ -44,7 +43,6 @@ from moleflow.scoring.maps import anomaly_maps  # noqa: E402
 PRODUCTS = ("brick", "grass")  # the first task's and a later one's; both have masks
 PATCHING = ("neighborhood", "embed_dim", "grid", "layer_merge")
 ORIGINAL = Variant({}, "wrn15 0.979/0.974/0.474")
-Row = dict[str, Any]
 
 
 class Product:
@@ -117,30 +115,6 @@ def measured(products: dict[str, Product], settings: Row) -> Row:
     return row
 
 
-def sources() -> str:
-    """Digest of the code that a row comes from."""
-    files = sorted(
-        path for room in ("flow", "learning", "features") for path in (ROOT / "moleflow" / room).rglob("*.py")
-    )
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-
-
-def kept_or_measured(folder: Path, products: dict[str, Product], name: str, settings: Row) -> Row:
-    """A row; of one that fails only the reason."""
-    asked = json.dumps([sources(), list(products), settings], sort_keys=True, default=str)
-    kept = folder / f"{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
-    if kept.is_file():
-        return json.loads(kept.read_text())
-    print(f"{name}: learning", file=sys.stderr)
-    try:
-        row = measured(products, settings)
-    except Exception as error:  # the other rows are still wanted
-        print(f"{name}: failed: {error!r}", file=sys.stderr)
-        return {"failed": f"{type(error).__name__}: {error}"}
-    kept.write_text(json.dumps(row))
-    return row
-
-
 def mean_of(row: Row, metric: str) -> float | None:
     """Mean over the products."""
     values = [product[metric] for product in row["products"].values()]
@@ -149,7 +123,7 @@ def mean_of(row: Row, metric: str) -> float | None:
 
 def line(name: str, variant: Variant, row: Row, reference: float | None) -> list[str]:
     """A row's cells."""
-    changes = " ".join(f"`{key}={json.dumps(value)}`" for key, value in variant.changes.items())
+    changes = changed(variant.changes)
     if "failed" in row:
         return [name, changes, f"failed: {row['failed']}", *[""] * 7, variant.diary]
     nll = [product["curve"][-1]["nll"] for product in row["products"].values()]
@@ -176,10 +150,12 @@ def main() -> None:
     wanted = arguments.only.split(",")
     chosen = {name: variant for name, variant in VARIANTS.items() if any(part in name for part in wanted)}
     chosen = {"original": ORIGINAL, **chosen}
-    rows = {
-        name: kept_or_measured(arguments.folder, products, name, settings | variant.changes)
-        for name, variant in chosen.items()
-    }
+    code = code_of(*(ROOT / "moleflow" / room for room in ("flow", "learning", "features")))
+    rows = {}
+    for name, variant in chosen.items():
+        asked = settings | variant.changes
+        measure = partial(measured, products, asked)
+        rows[name] = kept_or_measured(arguments.folder, name, [code, list(products), asked], measure)
     original = None if "failed" in rows["original"] else mean_of(rows["original"], "image_auroc")
     lines = [line(name, variant, rows[name], original) for name, variant in chosen.items()]
     header = ["variant", "changes", "loss finite", f"last nll, {' / '.join(PRODUCTS)}", "image AUROC", "to original"]
@@ -194,9 +170,7 @@ def main() -> None:
     )
     print("are image AUROC/pixel AUROC/pixel AP on other products; [method.md](method.md) has the formulas.\n")
     print(Table(header, lines).markdown())
-    failed = [name for name, row in rows.items() if "failed" in row]
-    if failed:
-        sys.exit(f"failed: {', '.join(failed)}")
+    exit_by(rows)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,11 @@ def test_a_weight_of_two_numbers_goes_from_the_first_to_the_last():
     assert annealed(0.3, 0.9) == 0.3
 
 
+def test_a_weight_that_begins_at_0_is_told_from_the_first_step_on():
+    terms = objective(seen_of(NLL), SETTINGS | {"center_weight": [0.0, 1.0]}, 0.0)[1]
+    assert {name: term.item() for name, term in terms.items()} == {"center": 0.0}
+
+
 def untangled():
     """A density whose patches know nothing of their neighbors, moved away from its start."""
     settings = SETTINGS | {"couplings": 2, "context": [], "coupling_context": "scale", "scale_context_kernel": 0}

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from moleflow.compute.precision import PRECISIONS
 from moleflow.config.registry import ChoiceError
 from moleflow.flow.density import base_parameters, base_state, expert_state
+from moleflow.learning.batches import Drawn
 from moleflow.learning.training import Recipe, TrainingError, learning_rate_factor, train
 
 RECIPE = Recipe(
@@ -199,3 +200,14 @@ def test_schedule_warms_up_and_ends_at_one_percent():
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == factors[9] == factors[10] == 1.0
     assert factors[100] == pytest.approx(0.01)
+
+
+def test_a_margin_without_painted_images_is_refused_by_the_product(make_density):
+    with pytest.raises(TrainingError, match=r"bolt: margin_weight needs images with painted defects.*painted_images"):
+        learn_expert(make_density(first=False), changed(margin_weight=1.0))
+
+
+def test_painted_images_are_drawn_alike_whether_they_fit_into_memory_or_not():
+    drawn = [Drawn(features(), memory).draw(5, torch.Generator().manual_seed(0)) for memory in (1.0, 1e-9)]
+    assert drawn[0].equal(drawn[1])
+    assert drawn[0].shape == (5, 3, 3, 8)
