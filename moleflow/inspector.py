@@ -1,7 +1,6 @@
 """Judging images outside the pipeline, with the artifacts that it left and by the functions that its stages call."""
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,10 +24,10 @@ from moleflow.features.prototype import Prototype, load_prototype
 from moleflow.files.artifacts import ArtifactError, digest, require_made_by
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
-from moleflow.images.bit_depth import WHITE_16
-from moleflow.images.decoding import BROKEN, MAX_MEGAPIXELS, ImageError, ImageSource, decode, load
-from moleflow.images.orienting import turn_of, turned_back
-from moleflow.images.reading import image_pixels, read_image, rotated
+from moleflow.images.decoding import MAX_MEGAPIXELS, ImageSource, decode
+from moleflow.images.given import GivenImages, Whites
+from moleflow.images.orienting import View, turned_back
+from moleflow.images.reading import read_image
 from moleflow.revisions import fetch
 from moleflow.routing.rejection import UNKNOWN
 from moleflow.routing.router import Router, margins
@@ -206,8 +205,7 @@ class Inspector:
         Raises:
             ImageError: it cannot be read.
         """
-        whites, _ = self._whites(product)
-        return read_image(decode(image, max_megapixels=self.max_megapixels), white=whites[0] if whites else None)
+        return read_image(decode(image, max_megapixels=self.max_megapixels), white=self._whites(product).first)
 
     @property
     def products(self) -> list[str]:
@@ -244,24 +242,15 @@ class Inspector:
         if product is not None and product not in self.content.products:
             raise InspectionError(f"product {product!r} is not known; known are {', '.join(self.products)}")
         images = list(images)
-        names = [
-            str(image) if isinstance(image, str | Path) else f"image {number}" for number, image in enumerate(images)
-        ]
-
-        for name, image in zip(names, images, strict=True):
-            if isinstance(image, Image):
-                _load(name, image)
-            elif not isinstance(image, str | Path | np.ndarray):
-                kind = type(image).__name__
-                raise ImageError(f"{name}: {kind} is no image; give a path, an image of Pillow or an array")
-        turns = np.zeros(len(images))  # degrees, known as soon as an image is read
-        pixels = self._reader(images, names, product, turns)
+        origin = self._first_prototype.origin
+        view = View(origin.resize, origin.orient, self.backbone.side)
+        given = GivenImages(images, view, self._whites(product), max_megapixels=self.max_megapixels)
         features: dict[str, list[Tensor]] = {}  # standardized, by the product that the image is routed to
         rows: dict[str, list[int]] = {}
         routes: list[_Route] = []
         candidates: list[list[str]] = []  # products whose experts judge an image, the nearest first
         with tqdm(total=len(images), desc="inspect", unit="image", leave=False, disable=len(images) < MANY) as bar:
-            for maps in extract(self.backbone, range(len(images)), pixels, bar=bar):
+            for maps in extract(self.backbone, range(len(images)), given.pixels, bar=bar):
                 found = self._first_prototype.patch_features([layer.half() for layer in maps])  # as the store rounds
                 if product is None:
                     batch, asked = self._route(found)
@@ -275,14 +264,14 @@ class Inspector:
                 routes += batch
                 candidates += asked
         predicted = {
-            name: self._predict(name, torch.cat(features.pop(name)), [names[number] for number in numbers])
+            name: self._predict(name, torch.cat(features.pop(name)), [given.names[number] for number in numbers])
             for name, numbers in rows.items()
         }
         chosen = self._choose(candidates, rows, predicted)
         inspections: dict[int, Inspection] = {}
         for name, numbers in rows.items():
             settled = [routes[number].judged_as(name) for number in numbers]
-            judged = self._inspections(name, predicted[name], settled, turns[numbers])
+            judged = self._inspections(name, predicted[name], settled, given.turns[numbers])
             inspections |= {
                 number: each for number, each in zip(numbers, judged, strict=True) if chosen[number] == name
             }
@@ -300,34 +289,10 @@ class Inspector:
         numbers = np.array([[number_of[name] for name in each] for each in candidates])
         return [self.products[number] for number in least_surprised(numbers[:, None], surprises)[:, 0]]
 
-    def _reader(
-        self, images: list[ImageSource], names: list[str], product: str | None, turns: np.ndarray
-    ) -> Callable[[int], np.ndarray]:
-        """Reads images by their number, as the stages do, and notes their turns; several threads may call it."""
-        whites, shallow = self._whites(product)
-        view = self._first_prototype.origin
-
-        def pixels(number: int) -> np.ndarray:
-            try:
-                values = decode(images[number], max_megapixels=self.max_megapixels)
-                several = len(whites) > 1 or (whites and shallow and values.max() > whites[0])
-                if values.dtype != np.uint8 and several:
-                    raise ImageError(_ambiguous(values.dtype, whites, shallow))
-                white = whites[0] if whites else None
-                upright = image_pixels(values, self.backbone.side, view.resize, white=white)
-                turns[number] = turn_of(upright, view.orient)
-                return rotated(upright, turns[number])
-            except ImageError as error:
-                known = str(error).startswith(names[number])
-                raise error if known else ImageError(f"{names[number]}: {error}") from error
-
-        return pixels
-
-    def _whites(self, product: str | None) -> tuple[list[float], bool]:
-        """What may be white in deep images of a product, or of any; and whether such a product has 8 bits."""
+    def _whites(self, product: str | None) -> Whites:
+        """What may be white in images of a product, or of any."""
         asked = [prototype for name, prototype in self.router.prototypes.items() if product in (None, name)]
-        whites = {prototype.origin.white for prototype in asked if prototype.origin.white is not None}
-        return sorted(whites), any(prototype.origin.white is None for prototype in asked)
+        return Whites.of([prototype.origin.white for prototype in asked])
 
     @property
     def _first_prototype(self) -> Prototype:
@@ -393,20 +358,6 @@ class Inspector:
             )
             self._judges[product] = _Judge(expert, scorer, attributes, digest(path))
         return self._judges[product]
-
-
-def _load(name: str, image: Image) -> None:
-    """Decodes an image of Pillow's that is still a file: several threads must not do so at once."""
-    with suppress(*BROKEN, AttributeError, AssertionError):  # told when it is read
-        try:
-            load(image)
-        except ImageError as error:
-            raise ImageError(f"{name}: {error}") from error
-
-
-def _ambiguous(kind: np.dtype, whites: list[float], shallow: bool) -> str:
-    known = ", ".join(f"{white:g}" for white in [*whites, *([WHITE_16] if shallow else [])])
-    return f"values of {kind} are read by the product's white, and products have different ones ({known}); give product"
 
 
 def _prototype(path: Path, expected: str, device: torch.device) -> Prototype:

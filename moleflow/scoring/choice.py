@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from moleflow.config.registry import Settings, choose
 from moleflow.files.record_file import Record
@@ -59,5 +58,8 @@ def told_apart(scorer: Scorer, record: Record) -> float:
 
 
 def _auroc(normal: np.ndarray, defective: np.ndarray) -> float:
+    # It takes longer to import than a product's scores take to compute, and only `score: probe` asks for it.
+    from sklearn.metrics import roc_auc_score
+
     labels = np.repeat([0, 1], [len(normal), len(defective)])
     return float(roc_auc_score(labels, np.concatenate([normal, defective])))
