@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from moleflow.baselines import BASELINES, Baseline
 from moleflow.config.errors import told_plainly
-from moleflow.config.params import Above, Count, Positive, load_params
+from moleflow.config.params import Above, Positive, load_params
 from moleflow.config.registry import call, choose
 from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.prototype import load_prototype
@@ -29,7 +29,6 @@ class BaselineConfig(DeviceConfig):
 
     coreset_size: Positive
     feature_memory: Above
-    seed: Count
 
 
 @told_plainly

@@ -57,7 +57,6 @@ class NormalConfig(Config):
     memory_size: Count
     gaussian_rank: Count
     feature_memory: Above
-    seed: Count
 
     def learn(
         self, features: dict[str, StandardizedFeatures], prototypes: dict[str, Prototype]

@@ -83,9 +83,9 @@ def normal_patches() -> list[NormalPatches]:
     """Of two folds: one with Gaussians and two layers, one of a single patch."""
     features = torch.randn(6, 2, 2, 8, generator=torch.Generator().manual_seed(0)).half()
     with_gaussians = NormalPatches(
-        memorize(features, [5, 3], size=4, seed=0), PositionGaussians.of(PositionMoments.of(features), 2)
+        memorize(features, [5, 3], size=4), PositionGaussians.of(PositionMoments.of(features), 2)
     )
-    return [with_gaussians, NormalPatches(memorize(features, [8], size=1, seed=0), None)]
+    return [with_gaussians, NormalPatches(memorize(features, [8], size=1), None)]
 
 
 def own_images_of(prototypes: dict[str, Prototype]) -> dict[str, OwnImages]:

@@ -13,15 +13,14 @@ class KNN:
     Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022.
     """
 
-    def __init__(self, features: ImageFeatures, *, seed: int, coreset_size: int) -> None:
+    def __init__(self, features: ImageFeatures, *, coreset_size: int) -> None:
         """Chooses patches that cover the training patches.
 
         Args:
             features: patch features of training images, (N, H, W, C).
-            seed: of the random part that is searched.
             coreset_size: patches to keep.
         """
-        self.memory_bank = memorize(features, [features.shape[-1]], size=coreset_size, seed=seed)
+        self.memory_bank = memorize(features, [features.shape[-1]], size=coreset_size)
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
         """Distance of every patch to the nearest of the coreset.

@@ -1,14 +1,14 @@
 """Memory banks: some of a product's normal patches, kept for each layer."""
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from moleflow.features.image_features import ImageFeatures
-from moleflow.files.feature_store import SHARD
 
 COMPARED, COMPARED_ON_DEVICE = 2**21, 2**28  # pairs of patches at once: 8 MiB stay in a processor's caches
-SEARCHED = 20  # patches drawn at random per patch kept, before the greedy search
+SEARCHED = 10  # patches searched at once, per patch kept
 
 
 class MemoryBank:
@@ -19,7 +19,7 @@ class MemoryBank:
         images: of each layer the number of the image that each patch is of, (M,).
 
     Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, sections
-    3.2 and 3.3; the greedy search runs over a random part of the patches, the layers are kept apart,
+    3.2 and 3.3; the greedy search runs over parts of the images (see `memorize`), the layers are kept apart,
     and the score is the plain distance without the reweighting of equation 7.
     """
 
@@ -99,54 +99,68 @@ def _nearest(
     return values.add_(rows.square().sum(1)).clamp_min_(0).sqrt_(), places
 
 
-def memorize(features: ImageFeatures, layers: list[int], *, size: int, seed: int) -> MemoryBank:
-    """Chooses patches that cover a product's normal ones, for each layer.
+def memorize(features: ImageFeatures, layers: list[int], *, size: int) -> MemoryBank:
+    """Chooses patches that cover a product's normal ones, for each layer; the same ones whatever the seed of learning.
+
+    Images are searched in parts of about `SEARCHED`·M patches. Of several parts each gives equally many patches that
+    cover it, 2·M in sum and M/10 at least, and these are searched again; so every patch is looked at, and up to twenty
+    parts cost as much as two.
 
     Args:
-        features: standardized patch features, (N, H, W, C); read a shard at a time.
+        features: standardized patch features, (N, H, W, C); read a part at a time.
         layers: channels of each layer, C in sum.
         size: M, patches to keep of each layer; 0 keeps none.
-        seed: of the random part that is searched.
 
     Returns:
         A memory bank of fp16 patches, on the features' device; without layers for size 0.
+
+    Source: Indyk et al., "Composable core-sets for diversity and coverage maximization", PODS 2014, for the parts.
     """
     if size == 0:
         return MemoryBank([])
-    generator = torch.Generator().manual_seed(seed)
-    candidates = _drawn(features, SEARCHED * size, generator)
-    each = len(candidates) // len(features)
-    chosen = [_greedy_cover(layer.float(), size, generator) for layer in candidates.split(layers, dim=1)]
-    patches = [layer[rows] for layer, rows in zip(candidates.split(layers, dim=1), chosen, strict=True)]
-    return MemoryBank(patches, [rows // each for rows in chosen])
-
-
-def _drawn(features: ImageFeatures, count: int, generator: torch.Generator) -> Float[Tensor, "P C"]:
-    """Up to `count` patches and a few more, equally many of every image."""
     images, height, width = features.shape[:3]
-    per_image = min(height * width, -(-count // images))
-    # Filled in place: small results kept between large temporary ones would fragment the heap.
-    drawn = torch.empty(images, per_image, features.shape[3], dtype=torch.float16, device=features.device)
-    for start in range(0, images, SHARD):
-        shard = features[start : start + SHARD].flatten(1, 2)  # (n, H·W, C)
-        rows = torch.stack([torch.randperm(height * width, generator=generator)[:per_image] for _ in shard])
-        drawn[start : start + len(rows)] = shard.take_along_dim(rows.to(shard.device)[..., None], dim=1)
-    return drawn.flatten(0, 1)
+    count = -(-images // max(1, SEARCHED * size // (height * width)))
+    if count == 1:
+        return MemoryBank(*_cover_of(features, np.arange(images), layers, size))
+    parts = np.array_split(np.arange(images), count)
+    of_each = max(-(-2 * size // count), -(-size // 10))
+    found = [_cover_of(features, part, layers, of_each) for part in parts]
+    patches, numbers = ([torch.cat(layer) for layer in zip(*each, strict=True)] for each in zip(*found, strict=True))
+    kept = [_greedy_cover(layer.float(), size) for layer in patches]
+    return MemoryBank(
+        [layer[rows] for layer, rows in zip(patches, kept, strict=True)],
+        [layer[rows] for layer, rows in zip(numbers, kept, strict=True)],
+    )
 
 
-def _greedy_cover(points: Float[Tensor, "P D"], count: int, generator: torch.Generator) -> Tensor:
-    """Rows of points, each the farthest from all chosen before, by distances in a random projection."""
+def _cover_of(
+    features: ImageFeatures, part: np.ndarray, layers: list[int], count: int
+) -> tuple[list[Float[Tensor, "M _"]], list[Int64[Tensor, " M"]]]:
+    """Patches that cover some images, of each layer, and the numbers of the images that they are of."""
+    searched = features[part[0] : part[-1] + 1].flatten(0, 2)
+    each = len(searched) // len(part)
+    split = searched.split(layers, dim=1)
+    chosen = [_greedy_cover(layer.float(), count) for layer in split]
+    numbers = [int(part[0]) + rows // each for rows in chosen]
+    return [layer[rows] for layer, rows in zip(split, chosen, strict=True)], numbers
+
+
+def _greedy_cover(points: Float[Tensor, "P D"], count: int) -> Int64[Tensor, " M"]:
+    """Rows of points, each the farthest from all chosen before, the first from the mean; in an ever same projection."""
     if points.shape[1] > 64:
+        generator = torch.Generator().manual_seed(0)
         projection = torch.randn(points.shape[1], 64, generator=generator).to(points.device)
         points = points @ projection / 8  # Johnson and Lindenstrauss
-    distance = (points - points[0]).square().sum(1)
+    distance = (points - points.mean(0)).square().sum(1)
     norms = points.square().sum(1)
     to_farthest = torch.empty_like(distance)  # nothing large is allocated in the loop, nor does it wait for a number
     chosen = torch.zeros(min(count, len(points)), dtype=torch.int64, device=points.device)
-    for number in range(1, len(chosen)):
+    for number in range(len(chosen)):
         farthest = torch.argmax(distance, dim=0, keepdim=True)
         chosen[number : number + 1] = farthest
         torch.addmv(norms, points, points.index_select(0, farthest)[0], alpha=-2, out=to_farthest)
         to_farthest.add_(norms.index_select(0, farthest))
+        if number == 0:
+            distance.fill_(torch.inf)  # the mean is none of the chosen
         torch.minimum(distance, to_farthest, out=distance)
     return chosen

@@ -33,7 +33,7 @@ class NormalPatches:
 
     @classmethod
     def of(
-        cls, features: StandardizedFeatures, layers: list[int], *, memory_size: int, gaussian_rank: int, seed: int
+        cls, features: StandardizedFeatures, layers: list[int], *, memory_size: int, gaussian_rank: int
     ) -> "NormalPatches":
         """Learns from a product's training images.
 
@@ -42,13 +42,12 @@ class NormalPatches:
             layers: channels of each layer, C in sum.
             memory_size: patches to keep of each layer; 0 for none.
             gaussian_rank: directions of a position's covariance; 0 for no Gaussians.
-            seed: of the patches that are searched for the memory bank.
 
         Returns:
             The normal patches, on the features' device.
         """
         gaussians = PositionGaussians.of(PositionMoments.of(features), gaussian_rank) if gaussian_rank else None
-        return cls(memorize(features, layers, size=memory_size, seed=seed), gaussians)
+        return cls(memorize(features, layers, size=memory_size), gaussians)
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Distances:
         """How far patches are from the normal ones.

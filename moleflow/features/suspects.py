@@ -28,7 +28,7 @@ def find_suspects(prototype: Prototype, train: Split, share: float) -> list[str]
     if not count:
         return []
     features = prototype.standardized(train)
-    normal = NormalPatches.of(features, prototype.layers, memory_size=MEMORY_SIZE, gaussian_rank=0, seed=0)
+    normal = NormalPatches.of(features, prototype.layers, memory_size=MEMORY_SIZE, gaussian_rank=0)
     distances = normal.left_out_distances(features).values()
     patches = torch.stack([(each - each.mean()) / each.std().clamp_min(1e-6) for each in distances]).mean(0).flatten(1)
     isolation = patches.topk(min(HIGHEST, patches.shape[1]), dim=1).values.mean(1)

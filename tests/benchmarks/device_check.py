@@ -91,7 +91,7 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
     gradients = torch.cat([tensor.grad.flatten() for _, tensor in trained if tensor.grad is not None])
     # The same normal patches on every device.
     kept = NormalPatches(
-        memorize(features_of((16, side, channels)), [channels], size=200, seed=0),
+        memorize(features_of((16, side, channels)), [channels], size=200),
         PositionGaussians.of(PositionMoments.of(features_of((16, side, channels))), 10),
     )
     normal = NormalPatches.from_tensors({name: tensor.to(device) for name, tensor in kept.tensors().items()})
@@ -99,7 +99,7 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
     relative = RelativeLikelihood.of(fresh, {}, features, normal, torch.float32)
     found = patch_statistics(fresh, normal, relative, features, log_det=0.0, dtype=torch.float32)
     own = NormalPatches(
-        memorize(features, [channels], size=200, seed=0), PositionGaussians.of(PositionMoments.of(features), 10)
+        memorize(features, [channels], size=200), PositionGaussians.of(PositionMoments.of(features), 10)
     ).distances(features)
     maps = maps_of((4, 24, 2 * side, 2 * side), (4, 40, side, side))
     patches = patch_features(
@@ -259,7 +259,7 @@ def product(size: Size, device: torch.device, precision: str, best: dict[str, fl
     wait(device)
     learning = time.perf_counter() - start
     start = time.perf_counter()
-    bank = memorize(features, [channels], size=2000, seed=0)
+    bank = memorize(features, [channels], size=2000)
     wait(device)
     memorizing = time.perf_counter() - start
     start = time.perf_counter()

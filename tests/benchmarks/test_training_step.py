@@ -194,7 +194,7 @@ def test_product(benchmark, way):
         expert = expert_state(density)
         train(density, {"x": expert}, {"x": features}, list(expert.items()), recipe_of(8, 2.0), label="x")
         normal = NormalPatches(
-            memorize(features, [384], size=2000, seed=0), PositionGaussians.of(PositionMoments.of(features), 10)
+            memorize(features, [384], size=2000), PositionGaussians.of(PositionMoments.of(features), 10)
         )
         relative = RelativeLikelihood.of(density, expert, features, normal, torch.bfloat16)
         batches = [

@@ -110,8 +110,8 @@ def test_statistics_are_computed_on_one_device():
 def test_a_memory_is_searched_on_one_device(channels):
     features = torch.randn(12, 4, 4, channels).half().to(META)
     with OneDevice():
-        (kept,) = memorize(features, [channels], size=5, seed=0).patches
-        distances = KNN(features, seed=0, coreset_size=7).distances(features[:2])
+        (kept,) = memorize(features, [channels], size=5).patches
+        distances = KNN(features, coreset_size=7).distances(features[:2])
     assert kept.shape == (5, channels)
     assert kept.device == distances.device == META
 
