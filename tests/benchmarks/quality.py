@@ -31,8 +31,8 @@ from moleflow.protocols.presets import PRESETS  # noqa: E402
 from moleflow.protocols.scenarios import scenario  # noqa: E402
 
 OF_SCENARIOS = {"narrow", "retina", "hubble", "motorcycle"}  # the demo writes them for scenarios alone
-# Of the newest commit, one seed each.
-VARIANTS: dict[str, dict[str, Any]] = {"shifted": {"alarm_for": "shifted"}, "original": PRESETS["original"]}
+# Of the newest commit.
+VARIANTS: dict[str, dict[str, Any]] = {"shifted": {"alarm_for": "shifted"}}
 VARIANTS |= {
     f"{contaminated} contaminated, {suspected} suspects": {
         "contamination": contaminated,
@@ -133,7 +133,14 @@ def main() -> None:
         for commit in commits
     }
     last = commits[-1]
-    variants = {name: metrics_of(folder, last, name, changes, products, run=run) for name, changes in VARIANTS.items()}
+    original = metrics_of(folder, last, "original", PRESETS["original"], products, run=run)
+    variants = {
+        name: [
+            metrics_of(folder, last, f"{name}, seed {seed}", {**changes, "seed": seed}, products, run=run)
+            for seed in arguments.seeds
+        ]
+        for name, changes in VARIANTS.items()
+    }
     orders = {
         f"seed {seed}, {order}": metrics_of(
             folder,
@@ -154,7 +161,12 @@ def main() -> None:
         }
 
     def of_variant(variant: str, metric: str) -> Callable[[str], list[float | None]]:
-        return lambda name: [variants[variant].get(name, {}).get(metric)]
+        return lambda name: [found.get(name, {}).get(metric) for found in variants[variant]]
+
+    def counted(variant: str) -> str:
+        """The variant's name, and of how many seeds there are runs, if not of all."""
+        runs = sum(any(found.values()) for found in variants[variant])
+        return variant if runs == len(arguments.seeds) else f"{variant} ({runs} of {len(arguments.seeds)} seeds)"
 
     names = list(products)
     print(f"Seeds {', '.join(map(str, arguments.seeds))}.\n\n### Router\n")
@@ -162,13 +174,13 @@ def main() -> None:
     print("\n### Unknown products\n")
     shares = ("rejected_normal", "rejected_defective", "unknown_rejected")
     print(table({key: column for share in shares for key, column in by_commit(share, share).items()}, names))
-    print(f"\n### Alarms, product given; `alarm_for: shifted` at {last}, one seed\n")
+    print(f"\n### Alarms, product given; `alarm_for: shifted` at {last}\n")
     false, recall = "false_alarm_rate_own_expert", "recall_own_expert"
     print(
         table(
             {
                 **by_commit(false, "false alarms"),
-                "shifted": of_variant("shifted", false),
+                counted("shifted"): of_variant("shifted", false),
                 "its 95 % interval from": of_variant("shifted", "false_alarm_low_own_expert"),
                 **by_commit(recall, "recall"),
                 "recall, shifted": of_variant("shifted", recall),
@@ -182,7 +194,7 @@ def main() -> None:
     probes = [json.loads(file.read_text()) for file in files if file.is_file()]
     for metric in ("image_auroc", "pixel_ap", "aupro"):
         print(f"\n### Detection: {metric}, product given, {last}; `original` has one seed\n")
-        print(detection(probes, variants["original"], metric) if probes else "not run yet")
+        print(detection(probes, original, metric) if probes else "not run yet")
     print(f"\n### Seeds and orders: means without {' and '.join(APART)}, product given, {last}\n")
     print(means_by_run(orders))
     for metric in ("image_auroc", "pixel_ap"):
@@ -193,9 +205,10 @@ def main() -> None:
         print(followed_probe(probes, metric) if probes else "not run yet")
     for metric in ("image_auroc_own_expert", "pixel_ap_own_expert", recall):
         title = metric.removesuffix("_own_expert")
-        print(f"\n### Contaminated training images: {title}, product given, {last}, one seed\n")
-        clean = {"clean": lambda name, metric=metric: [seeds[last][0][name].get(metric)]}
-        print(table(clean | {name: of_variant(name, metric) for name in VARIANTS if "suspects" in name}, names))
+        print(f"\n### Contaminated training images: {title}, product given, {last}\n")
+        clean = {"clean": lambda name, metric=metric: [found[name].get(metric) for found in seeds[last]]}
+        contaminated = {counted(name): of_variant(name, metric) for name in VARIANTS if "suspects" in name}
+        print(table(clean | contaminated, names))
 
 
 if __name__ == "__main__":
