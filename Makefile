@@ -38,16 +38,15 @@ quality: .venv/ready
 resolutions: .venv/ready
 	$(BIN)/python tests/benchmarks/resolutions.py .quality $(RESOLUTION_FLAGS)
 
-# The page docs/variants.md: the lab diary's variants on two products, then those that judge otherwise on the default run, minutes a row.
-# Finished rows are kept in .variants; a row that fails is named, the others go on, and the page is not replaced.
+# The tables of docs/variants.md: the lab diary's variants on two products, then those that judge otherwise on the default run, minutes a row.
+# Finished rows are kept in .variants; a row that fails is named, the others go on. What it prints lies in .variants/page.md.
 # VARIANTS_FLAGS="--only film" for the first table, JUDGED_FLAGS="--only two_stage" for the second
 variants: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro >&2
 	mkdir -p .variants
 	$(BIN)/python tests/benchmarks/variants.py .variants $(VARIANTS_FLAGS) > .variants/page.md
 	$(BIN)/python tests/benchmarks/judged_variants.py .variants $(JUDGED_FLAGS) >> .variants/page.md
-	cp .variants/page.md docs/variants.md
-	cat docs/variants.md
+	cat .variants/page.md
 
 # Whether an accelerator computes what the processor does, and how fast it is; with the torch of DEVICE_PYTHON, and no
 # network. Packages that this Python lacks may lie in .device-packages.

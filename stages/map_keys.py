@@ -12,7 +12,7 @@ def _smoothing(value: Any) -> Any:
     several = value if isinstance(value, list) else [value]
     if not several or any(type(each) not in (int, float) or not 0 <= each < float("inf") for each in several):
         raise ValueError("must be a number of pixels, 0 for none, or a list of such numbers")
-    return value
+    return [float(each) for each in value] if isinstance(value, list) else float(value)
 
 
 class MapConfig(Config):

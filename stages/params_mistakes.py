@@ -189,7 +189,21 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
         modeled = modeled_channels(layers, content["flow_layers"])
     except MoleflowError as error:
         return [*wrong, str(error)]
-    return wrong + _misfits(content, modeled, content["grid"] or max(layer.shape[-1] for layer in maps))
+    side = content["grid"] or max(layer.shape[-1] for layer in maps)
+    return wrong + _too_large(content, side) + _misfits(content, modeled, side)
+
+
+def _too_large(content: dict[str, Any], side: int) -> list[str]:
+    """What is given in patches or regions and does not fit a grid of so many patches per side."""
+    wrong = []
+    if content["router"] == "regional" and content["router_regions"] > side:
+        wrong.append(f"router_regions: {content['router_regions']} is more than the grid's {side} patches per side")
+    whole = [window for window in content["consistency"] if window >= 2 * side]
+    if whole:
+        wrong.append(
+            f"consistency: windows of {whole} hold the whole grid of {side} patches per side wherever they lie"
+        )
+    return wrong
 
 
 def _misfits(content: dict[str, Any], channels: int, side: int) -> list[str]:

@@ -2,11 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from moleflow.config.params import Config, Odd, Positive
 
 Percent = Annotated[float, Field(gt=0, le=100)]
+Window = Annotated[Odd, Field(ge=3)]  # a window of one patch would weigh all alike
+
+
+def _different(windows: list[int]) -> list[int]:
+    if len(set(windows)) < len(windows):
+        raise ValueError("must be windows of different sides")
+    return windows
 
 
 class ScoringConfig(Config):
@@ -14,7 +21,7 @@ class ScoringConfig(Config):
 
     score: str
     alarm_for: str
-    consistency: list[Odd]
+    consistency: Annotated[list[Window], AfterValidator(_different)]
     image_level: Annotated[float, Field(ge=0, lt=100)]
     aggregation: str
     top_k: Positive

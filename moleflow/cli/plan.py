@@ -1,6 +1,11 @@
 """What `dvc repro` will run, according to DVC itself."""
 
+from moleflow.config.errors import MoleflowError
 from moleflow.files.paths import Paths
+
+
+class PlanError(MoleflowError):
+    """DVC cannot say what will run."""
 
 
 def print_plan(paths: Paths) -> None:
@@ -11,6 +16,7 @@ def print_plan(paths: Paths) -> None:
 
     Raises:
         ParamsError: params.yaml is wrong.
+        PlanError: the folder lies in no DVC repository.
     """
     refresh_check(paths)
     planned = planned_stages()
@@ -42,12 +48,22 @@ def planned_stages() -> dict[str, list[str]]:
     Returns:
         Kind of stage to the products or tasks it runs for, both in the order of dvc.yaml and
         params.yaml; none for a stage that has no such parts.
+
+    Raises:
+        PlanError: the folder lies in no DVC repository.
     """
     import networkx
+    from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo  # takes a second to import
 
     planned: dict[str, list[str]] = {}
-    with Repo() as repo:
+    try:
+        opened = Repo()
+    except NotDvcRepoError as error:
+        raise PlanError(
+            "this folder lies in no DVC repository, so nothing can run here; `dvc init` makes one"
+        ) from error
+    with opened as repo:
         changed, graph = set(repo.status()), repo.index.graph
         moved = {stage for stage in graph if stage.addressing in changed}
         moved |= {above for stage in moved if stage.name != "check" for above in networkx.ancestors(graph, stage)}

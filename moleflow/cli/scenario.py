@@ -9,7 +9,7 @@ from moleflow.config.products import ProductClass
 from moleflow.config.registry import choose
 from moleflow.files.params_file import write_products
 from moleflow.files.paths import Paths
-from moleflow.protocols.scenarios import DATASETS, Dataset, ScenarioError, scenario
+from moleflow.protocols.scenarios import DATASETS, Dataset, ScenarioError, asked_products, scenario
 from moleflow.report.tables import Table
 
 
@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         ChoiceError: the data set is unknown.
-        ScenarioError: the data set has no such scenario or order, or its folder is not given.
+        ScenarioError: the data set has no such scenario or order, or its folder is not given, or none of the products'
+            images are there.
     """
     if arguments.dataset is None:
         print(Table(["data set", "what", "scenarios", "orders", "subsets"], _known()).markdown())
@@ -50,8 +51,14 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.dataset, arguments.scenario, root=root, order=arguments.order, products=arguments.products
     )
     if DATASETS[arguments.dataset].folders:
-        products = _there(products, paths, DATASETS[arguments.dataset])
-    write_products(products, paths.params)
+        products = _there(
+            products,
+            asked_products(arguments.dataset, order=arguments.order, products=arguments.products),
+            paths,
+            DATASETS[arguments.dataset],
+        )
+    for name in write_products(products, paths.params):
+        print(f"warning: {name} goes, and with it its line in recalibrations", file=sys.stderr)
     missing = [product.path for product in products.values() if not (paths.root / product.path).is_dir()]
     if missing and arguments.root is not None:
         print(f"warning: {missing[0]} does not exist; --root is the folder that holds the products", file=sys.stderr)
@@ -68,18 +75,21 @@ def _known() -> list[list[str]]:
     ]
 
 
-def _there(products: dict[str, ProductClass], paths: Paths, data: Dataset) -> dict[str, ProductClass]:
+def _there(products: dict[str, ProductClass], asked: list[str], paths: Paths, data: Dataset) -> dict[str, ProductClass]:
     """Leaves out, and names, products of a mixed data set whose images are not on this machine."""
     found = {
         product: line
         for product, line in products.items()
         if product not in data.folders or (paths.root / line.path).is_dir()
     }
-    missing = [product for product in data.folders if product not in found]
-    if missing:
-        print(
-            f"warning: left out, since their folders do not exist: {', '.join(missing)}; "
-            f"--root holds {', '.join(data.folders[product] for product in missing)}",
-            file=sys.stderr,
-        )
+    missing = [product for product in asked if product not in found]
+    if not missing:
+        return found
+    said = (
+        f"left out, since their folders do not exist: {', '.join(missing)}; "
+        f"--root holds {', '.join(data.folders[product] for product in missing)}"
+    )
+    if not found:
+        raise ScenarioError(f"no product remains; {said}")
+    print(f"warning: {said}", file=sys.stderr)
     return found

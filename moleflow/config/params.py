@@ -18,6 +18,14 @@ NonNegative = Annotated[float, Field(ge=0)]
 Above = Annotated[float, Field(gt=0)]
 
 
+# What pydantic says of lists in words of its own, by the type of its finding.
+LENGTHS = {
+    "list_type": "must be a list",
+    "too_short": "must be a list of {min_length} or more",
+    "too_long": "must be a list of {max_length} at most",
+}
+
+
 class ParamsError(MoleflowError):
     """params.yaml is wrong; the message names the key and what it may be."""
 
@@ -118,7 +126,10 @@ def _made(config: type[AnyConfig], content: dict[str, Any]) -> AnyConfig:
 
 def _in_words(mistake: Any) -> str:
     """One of pydantic's findings; one of several keys together names them itself."""
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake["loc"]).removeprefix(".")
     if mistake["type"] == "missing":
-        return f"{'.'.join(map(str, mistake['loc']))}: the key is missing"
+        return f"{key}: the key is missing"
     said = mistake["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(map(str, mistake['loc']))}: {said}, not {mistake['input']!r}" if mistake["loc"] else said
+    if mistake["type"] in LENGTHS:
+        said = LENGTHS[mistake["type"]].format(**mistake.get("ctx", {}))
+    return f"{key}: {said}, not {mistake['input']!r}" if mistake["loc"] else said

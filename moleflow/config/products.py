@@ -93,9 +93,9 @@ def path_mistakes(products: Products) -> list[str]:
                 f"classes.{product}.path: DVC does not expand {line.path!r}; write {os.path.abspath(expanded)}"
             )
     wrong += [
-        f"recalibrations.{product}: there is no such product"
+        f"recalibrations.{product}: there is no such product; remove the line"
         if product not in products.classes
-        else f"recalibrations.{product}: {folder} is no folder"
+        else f"recalibrations.{product}: {folder} is no folder; correct it, or remove the line"
         for product, folder in products.recalibrations.items()
         if product not in products.classes or not os.path.isdir(folder)
     ]

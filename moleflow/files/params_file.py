@@ -13,19 +13,30 @@ from moleflow.config.products import ProductClass, load_products
 from moleflow.files.artifacts import write_text
 
 
-def write_products(products: dict[str, ProductClass], path: Path) -> None:
-    """Replaces `classes`, `first_task` and `later_tasks`.
+def write_products(products: dict[str, ProductClass], path: Path) -> list[str]:
+    """Replaces `classes`, `first_task` and `later_tasks`; what a product's line set for it alone stays with it.
 
     Args:
         products: product to its line, in order of arrival.
         path: the file.
 
+    Returns:
+        The products that go, and take their line in `recalibrations` along.
+
     Raises:
         ParamsError: the file as it stands is wrong.
     """
+    before = load_products(path)
+    own = {name: line.overrides for name, line in before.classes.items()}
+    lines = {name: _flow(line.model_dump(exclude_none=True) | own.get(name, {})) for name, line in products.items()}
     tasks = list(dict.fromkeys(line.task for line in products.values()))
-    lines = {product: _flow(line.model_dump(exclude_none=True)) for product, line in products.items()}
-    write_params({"classes": CommentedMap(lines), "first_task": tasks[0], "later_tasks": tasks[1:]}, path)
+    changes = {"classes": CommentedMap(lines), "first_task": tasks[0], "later_tasks": tasks[1:]}
+    gone = [name for name in before.recalibrations if name not in products]
+    if gone:
+        kept = {name: folder for name, folder in before.recalibrations.items() if name in products}
+        changes["recalibrations"] = CommentedMap(kept)
+    write_params(changes, path)
+    return gone
 
 
 def put_product(name: str, line: ProductClass, path: Path) -> None:

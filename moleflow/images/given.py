@@ -111,8 +111,9 @@ class GivenImages:
             self.whites.require_one(values)
             upright = image_pixels(values, self.view.side, self.view.resize, white=self.whites.first)
         except ImageError as error:
-            name = self.names[number]
-            raise error if str(error).startswith(name) else ImageError(f"{name}: {error}") from error
+            if str(error).startswith(self.names[number]):
+                raise
+            raise ImageError(f"{self.names[number]}: {error}") from error
         self.turns[number] = turn_of(upright, self.view.orient)
         return rotated(upright, self.turns[number])
 

@@ -93,12 +93,20 @@ DIARY: Preset = {
     "gaussian_rank": 0,
     "score": "nll",
     "image_level": 0.0,
+    "context": ["mixer"],
     "couplings": 8,
+    "scale_context_kernel": 5,
     "dia_blocks": 4,
+    "lora_rank": 64,
     "lora_alpha": 1.0,
     "epochs": 60,
     "lr": 3e-4,
+    "batch_size": 16,
     "precision": "bf16",
+    "tail_weight": 0.7,
+    "tail_ratio": 0.02,
+    "lambda_logdet": 1e-4,
+    "top_k": 3,
 }
 # The same recipe on the default's features, for as many epochs as the default; docs/quality.md compares with it.
 ORIGINAL: Preset = {

@@ -137,19 +137,13 @@ def scenario(
     data = choose(DATASETS, dataset, "data set")
     if root is None and data.root is None:
         raise ScenarioError(f"{dataset} can lie anywhere; say where with --root /path/of/{dataset}")
-    chosen = order or next(iter(data.orders))
-    if chosen not in data.orders:
-        raise ScenarioError(f"{dataset} has no order {chosen!r}; choose one of {', '.join(data.orders)}")
-    names = data.orders[chosen].split()
-    if products is not None:
-        if order is not None:
-            raise ScenarioError("--products has an order of its own; leave --order out")
-        names = _some(dataset, data, products)
+    names = asked_products(dataset, order=order, products=products)
     sizes = _sizes(name, len(names))
     if sizes is None:
+        known = f"known are {', '.join(data.scenarios)}" if products is None else "1-1 always does"
         raise ScenarioError(
-            f"{name} does not add up to the {len(names)} products of {dataset}; "
-            f"known are {', '.join(data.scenarios)}: A-B or A-BxN"
+            f"{name} does not add up to the {len(names)} products of {dataset if products is None else '--products'}; "
+            f"{known}: A-B or A-BxN"
         )
     tasks = [f"t{number:02d}" for number, size in enumerate(sizes) for _ in range(size)]
     paths = {product: _path(data, product, root) for product in names}
@@ -158,6 +152,32 @@ def scenario(
         for (product, path), task in zip(paths.items(), tasks, strict=True)
         if path is not None
     }
+
+
+def asked_products(dataset: str, *, order: str | None, products: str | None) -> list[str]:
+    """The products of a protocol, whether or not their images are there.
+
+    Args:
+        dataset: name in `DATASETS`.
+        order: as for `scenario`.
+        products: likewise.
+
+    Returns:
+        Their names, in order of arrival.
+
+    Raises:
+        ChoiceError: the data set is unknown.
+        ScenarioError: the order or a product is unknown.
+    """
+    data = choose(DATASETS, dataset, "data set")
+    chosen = order or next(iter(data.orders))
+    if chosen not in data.orders:
+        raise ScenarioError(f"{dataset} has no order {chosen!r}; choose one of {', '.join(data.orders)}")
+    if products is None:
+        return data.orders[chosen].split()
+    if order is not None:
+        raise ScenarioError("--products has an order of its own; leave --order out")
+    return _some(dataset, data, products)
 
 
 def _some(dataset: str, data: Dataset, products: str) -> list[str]:
@@ -189,4 +209,4 @@ def _sizes(name: str, count: int) -> list[int] | None:
         return None
     first, size = int(match[1]), int(match[2])
     times = int(match[3]) if match[3] else (count - first) // size
-    return [first] + [size] * times if first + size * times == count else None
+    return [first] + [size] * times if times >= 0 and first + size * times == count else None

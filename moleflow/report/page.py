@@ -186,7 +186,7 @@ def _probe_tables(candidates: dict[str, Any]) -> list[Table]:
 
 
 def _misrouted(rows: Rows) -> Table:
-    header = ["product", "image", "nearest product", "distance to its own", "to the nearest"]
+    header = ["product", "image", "routed to", "distance to its own", "to that one"]
     names, distances = ("product", "image", "routed"), ("distance_own", "distance_routed")
     return Table(
         header, [[*(row[key] for key in names), *(f"{float(row[key]):.1f}" for key in distances)] for row in rows]

@@ -30,6 +30,11 @@ def test_presets_name_keys_that_exist_and_maps_that_timm_has(params, name):
         assert sum(layer.shape[1] for layer in maps) == preset["embed_dim"]
 
 
+def test_presets_of_the_diary_leave_nothing_of_the_preset_before():
+    """A recipe is the same whatever was set before it."""
+    assert {frozenset(preset) for preset in presets.PRESETS.values()} == {frozenset(presets.LITE0)}
+
+
 RECORDED = ("mole6_dia2", "max_image_auroc", "visa_image", "visa_pixel", "vit_384", "v8")
 
 

@@ -1,14 +1,16 @@
 """Published protocols: what they write, that comments stay, and what is refused."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from projects import ROOT, Clone, git
+from ruamel.yaml import YAML
 
 from moleflow.cli.main import main
 from moleflow.config.products import load_products
 from moleflow.datasets.layouts import LAYOUTS
-from moleflow.files.params_file import write_products
+from moleflow.files.params_file import write_params, write_products
 from moleflow.protocols.scenarios import DATASETS, ScenarioError, scenario
 
 PUBLISHED = [(dataset, name) for dataset, data in DATASETS.items() for name in data.scenarios]
@@ -63,6 +65,7 @@ def test_scenarios_of_the_field():
         (("mvtec", "4-3", "/d", None), r"4-3 does not add up to the 15 products of mvtec; known are 1-1, 3-3"),
         (("mvtec", "10-1x4", "/d", None), "10-1x4 does not add up"),
         (("mvtec", "three", "/d", None), "three does not add up"),
+        (("visa", "13-1", "/d", None), "13-1 does not add up to the 12 products of visa"),
         (("mvtec", "3-3", None, None), "say where with --root"),
         (("visa", "1-1", "/d", "texture_first"), "visa has no order 'texture_first'; choose one of alphabetical"),
     ],
@@ -80,6 +83,8 @@ def test_some_products_alone_in_their_own_order():
     for dataset, chosen, said in (("mvtec", "grid,grid", "'grid'"), ("visa", "pilot3", "'pilot3'")):
         with pytest.raises(ScenarioError, match=f"{said} is no product of {dataset}, or named twice"):
             scenario(dataset, "1-1", root="/d", order=None, products=chosen)
+    with pytest.raises(ScenarioError, match="14-1 does not add up to the 4 products of --products; 1-1 always does"):
+        scenario("mvtec", "14-1", root="/d", order=None, products="pilot4")
     with pytest.raises(ScenarioError, match="leave --order out"):
         scenario("mvtec", "1-1", root="/d", order="diary", products="pilot3")
 
@@ -97,6 +102,15 @@ def test_the_defaults_are_the_demo_one_by_one(params):
     before = params.read_bytes()
     write_products(scenario("demo", "1-1", root=None, order=None), params)
     assert params.read_bytes() == before
+
+
+def test_what_a_product_sets_for_itself_stays_with_it_and_a_calibration_goes(params):
+    lines = YAML(typ="safe").load(params)
+    lines["classes"]["brick"]["alarm_rate"] = 0.1
+    write_params({"classes": lines["classes"], "recalibrations": {"brick": "a", "grass": "b"}}, params)
+    assert write_products(scenario("demo", "1-1", root=None, order=None, products="brick,gravel"), params) == ["grass"]
+    assert load_products(params).classes["brick"].alarm_rate == 0.1
+    assert load_products(params).recalibrations == {"brick": "a"}
 
 
 def test_a_scenario_changes_the_products_alone(params):
@@ -128,6 +142,13 @@ def test_the_dev_set_holds_the_demo_and_what_is_below_a_root(tmp_path, monkeypat
     main()
     assert list(load_products(tmp_path / "params.yaml").classes) == [*DEMO, "screw"]
     assert "left out, since their folders do not exist: bottle, hazelnut, deeppcb" in capsys.readouterr().err
+    before = Path("params.yaml").read_bytes()
+    monkeypatch.setattr("sys.argv", ["moleflow", "scenario", "dev", "1-1", "--products", "bottle,hazelnut"])
+    with pytest.raises(
+        SystemExit, match=r"no product remains; left out, .* do not exist: bottle, hazelnut; --root holds"
+    ):
+        main()
+    assert Path("params.yaml").read_bytes() == before
 
 
 DEMO = ["elpv_poly", "brick", "grass", "elpv_mono", "gravel", "narrow"]
