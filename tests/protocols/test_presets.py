@@ -35,6 +35,13 @@ def test_presets_of_the_diary_leave_nothing_of_the_preset_before():
     assert {frozenset(preset) for preset in presets.PRESETS.values()} == {frozenset(presets.LITE0)}
 
 
+def test_outside_a_repository_it_says_that_nothing_can_run(params, monkeypatch):
+    monkeypatch.chdir(params.parent)
+    monkeypatch.setattr("sys.argv", ["moleflow", "preset", "fast"])
+    with pytest.raises(SystemExit, match="this folder lies in no DVC repository"):
+        main()
+
+
 RECORDED = ("mole6_dia2", "max_image_auroc", "visa_image", "visa_pixel", "vit_384", "v8")
 
 

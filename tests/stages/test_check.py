@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from moleflow.config.params import ParamsError
 from moleflow.files.paths import Paths
 from stages.check import write_check
+from stages.map_keys import MapConfig
 from stages.params_mistakes import all_mistakes
 
 PARAMS = YAML(typ="safe").load(ROOT / "params.yaml")
@@ -201,6 +202,12 @@ def test_a_region_of_interest_changes_one_products_score_alone_and_must_belong_t
     region.rename(paths.regions.of("brack"))
     with pytest.raises(ParamsError, match=r"brack\.png is the region of no product"):
         write(paths, {})
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("given", [4, [2, 4]])
+def test_smoothings_in_whole_pixels_are_read_and_passed_on_without_a_warning(given):
+    assert MapConfig(eval_size=224, map_sigma=given).model_dump()["map_sigma"] == given
 
 
 def test_a_changed_key_changes_what_reads_it_alone(paths):
