@@ -55,6 +55,7 @@ class NormalConfig(Config):
     """What an expert keeps of its products' normal patches."""
 
     memory_size: Count
+    memory_center: str
     gaussian_rank: Count
     feature_memory: Above
 

@@ -18,6 +18,7 @@ from moleflow.config.products import Products, path_mistakes, task_mistakes
 from moleflow.config.registry import call
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sieves import DUPLICATES, UNREADABLE
+from moleflow.features.memory_bank import CENTERS
 from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_channels
 from moleflow.features.standardization import STANDARDIZATIONS
 from moleflow.files.order import PER_PRODUCT
@@ -57,6 +58,7 @@ NAMES: dict[str, Collection[str]] = {
     "coupling_context": COUPLING_CONTEXTS,
     "expert_weights": EXPERT_WEIGHTS,
     "expert_per": EXPERT_GROUPS,
+    "memory_center": CENTERS,
     "calibration": CALIBRATIONS,
     "alarm_for": PROMISES,
     "precision": PRECISIONS,

@@ -19,7 +19,7 @@ Above = Annotated[float, Field(gt=0)]
 
 
 # What pydantic says of lists in words of its own, by the type of its finding.
-LENGTHS = {
+OF_LISTS = {
     "list_type": "must be a list",
     "too_short": "must be a list of {min_length} or more",
     "too_long": "must be a list of {max_length} at most",
@@ -130,6 +130,6 @@ def _in_words(mistake: Any) -> str:
     if mistake["type"] == "missing":
         return f"{key}: the key is missing"
     said = mistake["msg"].removeprefix("Value error, ")
-    if mistake["type"] in LENGTHS:
-        said = LENGTHS[mistake["type"]].format(**mistake.get("ctx", {}))
+    if mistake["type"] in OF_LISTS:
+        said = OF_LISTS[mistake["type"]].format(**mistake.get("ctx", {}))
     return f"{key}: {said}, not {mistake['input']!r}" if mistake["loc"] else said

@@ -1,14 +1,17 @@
 """Memory banks: some of a product's normal patches, kept for each layer."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from moleflow.features.image_features import ImageFeatures
+from moleflow.files.feature_store import READ_AT_ONCE
 
 COMPARED, COMPARED_ON_DEVICE = 2**21, 2**28  # pairs of patches at once: 8 MiB stay in a processor's caches
-SEARCHED = 10  # patches searched at once, per patch kept
+SEARCHED = 20  # patches searched at once, per patch kept
 
 
 class MemoryBank:
@@ -17,13 +20,19 @@ class MemoryBank:
     Attributes:
         patches: those that are kept, of each layer, (M, C_l).
         images: of each layer the number of the image that each patch is of, (M,).
+        center: what is taken off every patch first, by its place, (H, W, C); None for nothing.
 
     Source: Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, sections
     3.2 and 3.3; the greedy search runs over parts of the images (see `memorize`), the layers are kept apart,
     and the score is the plain distance without the reweighting of equation 7.
     """
 
-    def __init__(self, patches: list[Float[Tensor, "M _"]], images: list[Int64[Tensor, " M"]] | None = None) -> None:
+    def __init__(
+        self,
+        patches: list[Float[Tensor, "M _"]],
+        images: list[Int64[Tensor, " M"]] | None = None,
+        center: Float[Tensor, "H W C"] | None = None,
+    ) -> None:
         """Keeps patches.
 
         Args:
@@ -31,8 +40,9 @@ class MemoryBank:
                 side by side.
             images: of each layer the number of the image that each patch is of, (M,); None if nobody asks for
                 `left_out_distances`.
+            center: what was taken off the patches by their place, (H, W, C).
         """
-        self.patches = patches
+        self.patches, self.center = patches, center
         self.images = (
             [layer.new_zeros(len(layer), dtype=torch.int64) for layer in patches] if images is None else images
         )
@@ -53,7 +63,10 @@ class MemoryBank:
         return self.search(features)[0]
 
     def search(
-        self, features: Float[Tensor, "N H W C"], unused: list[Bool[Tensor, " _"]] | None = None
+        self,
+        features: Float[Tensor, "N H W C"],
+        unused: list[Bool[Tensor, " _"]] | None = None,
+        center: Float[Tensor, "H W C"] | None = None,
     ) -> tuple[list[Float[Tensor, "N H W"]], Int64[Tensor, "N H W"]]:
         """The same, and which kept patch of the deepest layer is the nearest.
 
@@ -61,6 +74,7 @@ class MemoryBank:
             features: standardized patch features, (N, H, W, C).
             unused: of each layer the kept patches that do not count, (M,); None if all do, as in a layer where no other
                 would be left.
+            center: what to take off patches in the bank's center's place; None for that.
 
         Returns:
             Distances, (N, H, W) for each layer, and numbers of kept patches, (N, H, W); of no layer all numbers are 0.
@@ -68,6 +82,7 @@ class MemoryBank:
         distances: list[Tensor] = []
         nearest = torch.zeros(features.shape[:3], dtype=torch.int64, device=features.device)
         start, deepest = 0, len(self.patches) - 1
+        features = _centered(features, self.center if center is None else center)
         for layer, (center, kept, norms) in enumerate(zip(self.centers, self.centered, self.norms, strict=True)):
             end = start + kept.shape[1]
             rows = features[..., start:end].flatten(0, 2) - center
@@ -80,6 +95,25 @@ class MemoryBank:
                 nearest = places.reshape(features.shape[:3])
             start = end
         return distances, nearest
+
+    def center_without(self, image: Float[Tensor, "H W C"], count: int) -> Float[Tensor, "H W C"] | None:
+        """What the center would be if one of the images that it is the mean of were missing.
+
+        Args:
+            image: its standardized patch features, (H, W, C).
+            count: N, of how many images it is the mean.
+
+        Returns:
+            Their mean without the image, (N·center − image)/(N − 1), (H, W, C); None without a center.
+        """
+        if self.center is None or count < 2:
+            return self.center
+        center = self.center.float()
+        return center + (center - image.float()) / (count - 1)
+
+
+def _centered(features: Float[Tensor, "N H W C"], center: Float[Tensor, "H W C"] | None) -> Float[Tensor, "N H W C"]:
+    return features if center is None else features.float() - center
 
 
 def _nearest(
@@ -99,7 +133,25 @@ def _nearest(
     return values.add_(rows.square().sum(1)).clamp_min_(0).sqrt_(), places
 
 
-def memorize(features: ImageFeatures, layers: list[int], *, size: int) -> MemoryBank:
+def _no_center(features: ImageFeatures) -> None:
+    return None
+
+
+def _position_means(features: ImageFeatures) -> Float[Tensor, "H W C"]:
+    """The mean patch of every place, fp16: a part that always lies alike says little by how it looks there."""
+    total = torch.zeros(features.shape[1:], device=features.device)
+    for start in range(0, len(features), READ_AT_ONCE):
+        total += features[start : start + READ_AT_ONCE].float().sum(0)
+    return (total / len(features)).half()
+
+
+# A member maps standardized patch features, (N, H, W, C), to what is taken off patches by their place, (H, W, C).
+CENTERS = {"none": _no_center, "position": _position_means}
+
+
+def memorize(
+    features: ImageFeatures, layers: list[int], *, size: int, center: Float[Tensor, "H W C"] | None = None
+) -> MemoryBank:
     """Chooses patches that cover a product's normal ones, for each layer; the same ones whatever the seed of learning.
 
     Images are searched in parts of about `SEARCHED`·M patches. Of several parts each gives equally many patches that
@@ -110,6 +162,7 @@ def memorize(features: ImageFeatures, layers: list[int], *, size: int) -> Memory
         features: standardized patch features, (N, H, W, C); read a part at a time.
         layers: channels of each layer, C in sum.
         size: M, patches to keep of each layer; 0 keeps none.
+        center: what to take off every patch by its place, (H, W, C).
 
     Returns:
         A memory bank of fp16 patches, on the features' device; without layers for size 0.
@@ -121,27 +174,29 @@ def memorize(features: ImageFeatures, layers: list[int], *, size: int) -> Memory
     images, height, width = features.shape[:3]
     count = -(-images // max(1, SEARCHED * size // (height * width)))
     if count == 1:
-        return MemoryBank(*_cover_of(features, np.arange(images), layers, size))
-    parts = np.array_split(np.arange(images), count)
+        return MemoryBank(*_cover_of(features, range(images), layers, size, center), center)
+    bounds = [round(float(bound)) for bound in np.linspace(0, images, count + 1)]
+    parts = [range(start, end) for start, end in pairwise(bounds)]
     of_each = max(-(-2 * size // count), -(-size // 10))
-    found = [_cover_of(features, part, layers, of_each) for part in parts]
+    found = [_cover_of(features, part, layers, of_each, center) for part in parts]
     patches, numbers = ([torch.cat(layer) for layer in zip(*each, strict=True)] for each in zip(*found, strict=True))
     kept = [_greedy_cover(layer.float(), size) for layer in patches]
     return MemoryBank(
         [layer[rows] for layer, rows in zip(patches, kept, strict=True)],
         [layer[rows] for layer, rows in zip(numbers, kept, strict=True)],
+        center,
     )
 
 
 def _cover_of(
-    features: ImageFeatures, part: np.ndarray, layers: list[int], count: int
+    features: ImageFeatures, part: range, layers: list[int], count: int, center: Float[Tensor, "H W C"] | None
 ) -> tuple[list[Float[Tensor, "M _"]], list[Int64[Tensor, " M"]]]:
     """Patches that cover some images, of each layer, and the numbers of the images that they are of."""
-    searched = features[part[0] : part[-1] + 1].flatten(0, 2)
+    searched = _centered(features[part.start : part.stop], center).half().flatten(0, 2)
     each = len(searched) // len(part)
     split = searched.split(layers, dim=1)
     chosen = [_greedy_cover(layer.float(), count) for layer in split]
-    numbers = [int(part[0]) + rows // each for rows in chosen]
+    numbers = [part.start + rows // each for rows in chosen]
     return [layer[rows] for layer, rows in zip(split, chosen, strict=True)], numbers
 
 

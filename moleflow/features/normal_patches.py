@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from moleflow.config.registry import choose
 from moleflow.features.folds import fold_numbers
-from moleflow.features.image_features import StandardizedFeatures
-from moleflow.features.memory_bank import MemoryBank, memorize
-from moleflow.features.orientations import least_over_turns
+from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
+from moleflow.features.memory_bank import CENTERS, MemoryBank, memorize
+from moleflow.features.orientations import Judged, least_over_turns, over_turns
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.files.feature_store import READ_AT_ONCE
 
@@ -33,7 +34,13 @@ class NormalPatches:
 
     @classmethod
     def of(
-        cls, features: StandardizedFeatures, layers: list[int], *, memory_size: int, gaussian_rank: int
+        cls,
+        features: ImageFeatures,
+        layers: list[int],
+        *,
+        memory_size: int,
+        memory_center: str,
+        gaussian_rank: int,
     ) -> "NormalPatches":
         """Learns from a product's training images.
 
@@ -41,13 +48,19 @@ class NormalPatches:
             features: their standardized patch features, (N, H, W, C).
             layers: channels of each layer, C in sum.
             memory_size: patches to keep of each layer; 0 for none.
+            memory_center: name in `CENTERS`, of what the memory bank takes off patches.
             gaussian_rank: directions of a position's covariance; 0 for no Gaussians.
 
         Returns:
             The normal patches, on the features' device.
+
+        Raises:
+            ChoiceError: `memory_center` is unknown.
         """
+        centers = choose(CENTERS, memory_center, "memory_center")
+        memory = memorize(features, layers, size=memory_size, center=centers(features) if memory_size else None)
         gaussians = PositionGaussians.of(PositionMoments.of(features), gaussian_rank) if gaussian_rank else None
-        return cls(memorize(features, layers, size=memory_size), gaussians)
+        return cls(memory, gaussians)
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Distances:
         """How far patches are from the normal ones.
@@ -69,13 +82,12 @@ class NormalPatches:
         Args:
             features: standardized patch features, (N, H, W, C).
             orientations: quarter turns in which they may lie, see `least_over_turns`. They change the distances to the
-                Gaussians; a memory bank does not know where a patch lies.
+                Gaussians, and those of a memory bank with a center: without one it does not know where a patch lies.
 
         Returns:
             What `distances` returns, and numbers of kept patches, (N, H, W).
         """
-        layers, nearest = self.memory.search(features)
-        found = _named(layers)
+        found, nearest = self._remembered(features, orientations)
         if self.gaussians:
             found |= _placed(self.gaussians, features, orientations)
         return found, nearest
@@ -104,7 +116,7 @@ class NormalPatches:
             gaussians = every and self._gaussians_without(PositionMoments.of(features.take(copies)), every)
             for rows in np.array_split(held, -(-len(held) // READ_AT_ONCE)):
                 patches = features[rows]
-                found = self._memory_without_own(patches, rows, originals)
+                found = self._memory_without_own(patches, rows, originals, orientations)
                 if gaussians:
                     found |= _placed(gaussians, patches, orientations)
                 for name, distances in found.items():
@@ -112,16 +124,38 @@ class NormalPatches:
                     whole[torch.from_numpy(rows).to(whole.device)] = distances
         return left_out
 
+    def _remembered(
+        self,
+        features: Float[Tensor, "N H W C"],
+        orientations: int,
+        unused: list[Bool[Tensor, " _"]] | None = None,
+        center: Float[Tensor, "H W C"] | None = None,
+    ) -> tuple[Distances, Int64[Tensor, "N H W"]]:
+        """What `MemoryBank.search` finds, in that of the quarter turns in which each layer's patch is the nearest."""
+
+        def judge(turned: Tensor) -> Judged:
+            distances, nearest = self.memory.search(turned, unused, center)
+            return {**_named(distances), "nearest": nearest}
+
+        turns = over_turns(judge, features, orientations if self.memory.center is not None else 1)
+        layers = {name: torch.stack([turn[name] for turn in turns]) for name in turns[0]}
+        nearest = layers.pop("nearest")
+        if len(turns) == 1 or not layers:
+            return {name: found[0] for name, found in layers.items()}, nearest[0]
+        *_, deepest = layers.values()
+        return {name: found.amin(0) for name, found in layers.items()}, nearest.gather(0, deepest.argmin(0)[None])[0]
+
     def _memory_without_own(
-        self, patches: Float[Tensor, "N H W C"], rows: np.ndarray, originals: np.ndarray
+        self, patches: Float[Tensor, "N H W C"], rows: np.ndarray, originals: np.ndarray, orientations: int
     ) -> Distances:
         """Distances to the memory bank without each image's own patches, those of its copies included."""
         made_of = torch.from_numpy(originals).to(patches.device)
-        images = [
-            self.memory.search(own, [made_of[kept] == row for kept in self.memory.images])[0]
-            for own, row in zip(patches.split(1), rows.tolist(), strict=True)
-        ]
-        return _named([torch.cat(layer) for layer in zip(*images, strict=True)])
+        images = []
+        for own, row in zip(patches.split(1), rows.tolist(), strict=True):
+            unused = [made_of[kept] == row for kept in self.memory.images]
+            center = self.memory.center_without(own[0], len(originals))
+            images.append(self._remembered(own, orientations, unused, center)[0])
+        return {name: torch.cat([found[name] for found in images]) for name in images[0]}
 
     def _gaussians_without(self, held: PositionMoments, every: PositionMoments) -> PositionGaussians:
         rank = self.gaussians.directions.shape[3] if self.gaussians else 0
@@ -131,6 +165,8 @@ class NormalPatches:
         """Everything, by name, to be written to a file."""
         tensors = {f"memory/{layer}": patches for layer, patches in enumerate(self.memory.patches)}
         tensors |= {f"image/{layer}": images for layer, images in enumerate(self.memory.images)}
+        if self.memory.center is not None:
+            tensors["center"] = self.memory.center
         if self.gaussians:
             tensors |= {f"gaussian/{name}": tensor for name, tensor in vars(self.gaussians).items()}
         return tensors
@@ -148,7 +184,8 @@ class NormalPatches:
         layers = sum(name.startswith("memory/") for name in tensors)
         patches, images = ([tensors[f"{kind}/{layer}"] for layer in range(layers)] for kind in ("memory", "image"))
         gaussians = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "gaussian" in name}
-        return cls(MemoryBank(patches, images), PositionGaussians(**gaussians) if gaussians else None)
+        memory = MemoryBank(patches, images, tensors.get("center"))
+        return cls(memory, PositionGaussians(**gaussians) if gaussians else None)
 
 
 def _placed(gaussians: PositionGaussians, features: Float[Tensor, "N H W C"], orientations: int) -> Distances:

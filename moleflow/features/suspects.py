@@ -1,5 +1,7 @@
 """Suspects: training images that may show a defect, since they look unlike all others."""
 
+from typing import Any
+
 import torch
 
 from moleflow.features.normal_patches import NormalPatches
@@ -28,7 +30,8 @@ def find_suspects(prototype: Prototype, train: Split, share: float) -> list[str]
     if not count:
         return []
     features = prototype.standardized(train)
-    normal = NormalPatches.of(features, prototype.layers, memory_size=MEMORY_SIZE, gaussian_rank=0)
+    sizes: dict[str, Any] = {"memory_size": MEMORY_SIZE, "memory_center": "none", "gaussian_rank": 0}
+    normal = NormalPatches.of(features, prototype.layers, **sizes)
     distances = normal.left_out_distances(features).values()
     patches = torch.stack([(each - each.mean()) / each.std().clamp_min(1e-6) for each in distances]).mean(0).flatten(1)
     isolation = patches.topk(min(HIGHEST, patches.shape[1]), dim=1).values.mean(1)

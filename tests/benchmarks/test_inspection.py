@@ -57,7 +57,7 @@ def write_artifacts(root, products, params):
     settings = {"patching": patching, "standardize": "whiten", "router_rank": 32, "device": CPU}
     prototype = build_prototype(split, **settings)
     normal = prototype.standardized(split)
-    sizes = {key: params[key] for key in ("memory_size", "gaussian_rank")}
+    sizes = {key: params[key] for key in ("memory_size", "memory_center", "gaussian_rank")}
     patches = NormalPatches.of(normal, prototype.layers, **sizes)
     arguments = {"channels": prototype.modeled(params["flow_layers"]), "settings": params, "first": False, "seed": 0}
     density = Density(**arguments)

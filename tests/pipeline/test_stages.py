@@ -86,9 +86,9 @@ def test_a_product_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert
     assert [path.name for path in (copy.root / "data/experts/t1").iterdir()] == ["t1.safetensors"]
     assert [path.name for path in (copy.root / "data/experts/t0").iterdir()] == ["t0.safetensors"]
     costs = copy.costs()
-    # Normal patches are each product's own, the flow's tensors are shared.
+    # Normal patches, Gaussians and centers are each product's own, the flow's tensors are shared.
     positions, rank = SMALL["grid"] ** 2, copy.params()["gaussian_rank"]
-    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 1) + 1) + 2 * SMALL["memory_size"]
+    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 2) + 1) + 2 * SMALL["memory_size"]
     shared = (parameters - remembered) // 2
     assert costs["nut"]["parameters"] == costs["washer"]["parameters"] == shared + remembered
     assert costs["bolt"]["parameters"] == parameters

@@ -44,7 +44,11 @@ def load(make_split, states, tmp_path):
     def function(states=states, orientations=1):
         normal = prototype.standardized(split)
         normal_patches = [
-            {"bolt": NormalPatches.of(normal, [8], memory_size=5 + number, gaussian_rank=1 + number)}
+            {
+                "bolt": NormalPatches.of(
+                    normal, [8], memory_size=5 + number, memory_center="none", gaussian_rank=1 + number
+                )
+            }
             for number in range(len(states))
         ]
         density = Density(**ARGUMENTS)
