@@ -18,7 +18,7 @@ from moleflow.config.products import Products, path_mistakes, task_mistakes
 from moleflow.config.registry import call
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.datasets.sieves import DUPLICATES, UNREADABLE
-from moleflow.features.memory_bank import CENTERS
+from moleflow.features.centers import CENTERS
 from moleflow.features.patches import LAYER_MERGES, layer_channels, modeled_channels
 from moleflow.features.standardization import STANDARDIZATIONS
 from moleflow.files.order import PER_PRODUCT

@@ -1,17 +1,14 @@
 """Memory banks: some of a product's normal patches, kept for each layer."""
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from moleflow.features.image_features import ImageFeatures
-from moleflow.files.feature_store import READ_AT_ONCE
 
 COMPARED, COMPARED_ON_DEVICE = 2**21, 2**28  # pairs of patches at once: 8 MiB stay in a processor's caches
-SEARCHED = 20  # patches searched at once, per patch kept
+SEARCHED = 10  # patches searched at once, per patch kept
 
 
 class MemoryBank:
@@ -66,7 +63,6 @@ class MemoryBank:
         self,
         features: Float[Tensor, "N H W C"],
         unused: list[Bool[Tensor, " _"]] | None = None,
-        center: Float[Tensor, "H W C"] | None = None,
     ) -> tuple[list[Float[Tensor, "N H W"]], Int64[Tensor, "N H W"]]:
         """The same, and which kept patch of the deepest layer is the nearest.
 
@@ -74,7 +70,6 @@ class MemoryBank:
             features: standardized patch features, (N, H, W, C).
             unused: of each layer the kept patches that do not count, (M,); None if all do, as in a layer where no other
                 would be left.
-            center: what to take off patches in the bank's center's place; None for that.
 
         Returns:
             Distances, (N, H, W) for each layer, and numbers of kept patches, (N, H, W); of no layer all numbers are 0.
@@ -82,7 +77,7 @@ class MemoryBank:
         distances: list[Tensor] = []
         nearest = torch.zeros(features.shape[:3], dtype=torch.int64, device=features.device)
         start, deepest = 0, len(self.patches) - 1
-        features = _centered(features, self.center if center is None else center)
+        features = _centered(features, self.center)
         for layer, (center, kept, norms) in enumerate(zip(self.centers, self.centered, self.norms, strict=True)):
             end = start + kept.shape[1]
             rows = features[..., start:end].flatten(0, 2) - center
@@ -95,21 +90,6 @@ class MemoryBank:
                 nearest = places.reshape(features.shape[:3])
             start = end
         return distances, nearest
-
-    def center_without(self, image: Float[Tensor, "H W C"], count: int) -> Float[Tensor, "H W C"] | None:
-        """What the center would be if one of the images that it is the mean of were missing.
-
-        Args:
-            image: its standardized patch features, (H, W, C).
-            count: N, of how many images it is the mean.
-
-        Returns:
-            Their mean without the image, (N·center − image)/(N − 1), (H, W, C); None without a center.
-        """
-        if self.center is None or count < 2:
-            return self.center
-        center = self.center.float()
-        return center + (center - image.float()) / (count - 1)
 
 
 def _centered(features: Float[Tensor, "N H W C"], center: Float[Tensor, "H W C"] | None) -> Float[Tensor, "N H W C"]:
@@ -131,22 +111,6 @@ def _nearest(
     else:
         values, places = torch.cat([part.amin(1) for part in products]), None
     return values.add_(rows.square().sum(1)).clamp_min_(0).sqrt_(), places
-
-
-def _no_center(features: ImageFeatures) -> None:
-    return None
-
-
-def _position_means(features: ImageFeatures) -> Float[Tensor, "H W C"]:
-    """The mean patch of every place, fp16: a part that always lies alike says little by how it looks there."""
-    total = torch.zeros(features.shape[1:], device=features.device)
-    for start in range(0, len(features), READ_AT_ONCE):
-        total += features[start : start + READ_AT_ONCE].float().sum(0)
-    return (total / len(features)).half()
-
-
-# A member maps standardized patch features, (N, H, W, C), to what is taken off patches by their place, (H, W, C).
-CENTERS = {"none": _no_center, "position": _position_means}
 
 
 def memorize(
@@ -175,8 +139,7 @@ def memorize(
     count = -(-images // max(1, SEARCHED * size // (height * width)))
     if count == 1:
         return MemoryBank(*_cover_of(features, range(images), layers, size, center), center)
-    bounds = [round(float(bound)) for bound in np.linspace(0, images, count + 1)]
-    parts = [range(start, end) for start, end in pairwise(bounds)]
+    parts = [range(part[0], part[-1] + 1) for part in np.array_split(np.arange(images), count)]
     of_each = max(-(-2 * size // count), -(-size // 10))
     found = [_cover_of(features, part, layers, of_each, center) for part in parts]
     patches, numbers = ([torch.cat(layer) for layer in zip(*each, strict=True)] for each in zip(*found, strict=True))

@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from moleflow.config.registry import choose
+from moleflow.features.centers import CENTERS
 from moleflow.features.folds import fold_numbers
 from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
-from moleflow.features.memory_bank import CENTERS, MemoryBank, memorize
+from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.features.orientations import Judged, least_over_turns, over_turns
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.files.feature_store import READ_AT_ONCE
@@ -129,12 +130,11 @@ class NormalPatches:
         features: Float[Tensor, "N H W C"],
         orientations: int,
         unused: list[Bool[Tensor, " _"]] | None = None,
-        center: Float[Tensor, "H W C"] | None = None,
     ) -> tuple[Distances, Int64[Tensor, "N H W"]]:
         """What `MemoryBank.search` finds, in that of the quarter turns in which each layer's patch is the nearest."""
 
         def judge(turned: Tensor) -> Judged:
-            distances, nearest = self.memory.search(turned, unused, center)
+            distances, nearest = self.memory.search(turned, unused)
             return {**_named(distances), "nearest": nearest}
 
         turns = over_turns(judge, features, orientations if self.memory.center is not None else 1)
@@ -153,8 +153,7 @@ class NormalPatches:
         images = []
         for own, row in zip(patches.split(1), rows.tolist(), strict=True):
             unused = [made_of[kept] == row for kept in self.memory.images]
-            center = self.memory.center_without(own[0], len(originals))
-            images.append(self._remembered(own, orientations, unused, center)[0])
+            images.append(self._remembered(own, orientations, unused)[0])
         return {name: torch.cat([found[name] for found in images]) for name in images[0]}
 
     def _gaussians_without(self, held: PositionMoments, every: PositionMoments) -> PositionGaussians:
