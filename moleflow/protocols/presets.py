@@ -57,13 +57,14 @@ LITE0: Preset = {
 }
 FAST: Preset = {**LITE0, "img_size": 160, "grid": 20}
 # Twice the view, and the layer of stride 32 beside those of the default. Gaussians per position would take 31 MB an
-# expert, and judge products that lie freely worse (docs/quality.md, Resolution).
+# expert, and judge products that lie freely worse; centers would take 3 MB (docs/quality.md, Resolution).
 ACCURATE: Preset = {
     **LITE0,
     "layers": [1, 2, 3, 4],
     "img_size": 448,
     "embed_dim": 496,
     "grid": 56,
+    "memory_center": "none",
     "gaussian_rank": 0,
     "score": "memory_relative",
 }

@@ -19,12 +19,14 @@ from moleflow.protocols.presets import PRESETS
 from moleflow.report.tables import Table, cell
 
 LITE0, LITE2, VIT_S = PRESETS["lite0"], PRESETS["lite2"], PRESETS["vit_s"]
-AS_ACCURATE = {key: PRESETS["accurate"][key] for key in ("img_size", "grid", "gaussian_rank", "score")}
+OF_SIZE = ("img_size", "grid", "memory_center", "gaussian_rank", "score")
+AS_ACCURATE = {key: PRESETS["accurate"][key] for key in OF_SIZE}
 FOUR_LAYERS = {key: PRESETS["accurate"][key] for key in ("layers", "embed_dim")}
 ROWS: dict[str, dict[str, Any]] = {
     "fast": PRESETS["fast"],
     "default": LITE0,
     "accurate": PRESETS["accurate"],
+    "accurate, centers": PRESETS["accurate"] | {"memory_center": "position"},
     "default, 320 px": LITE0 | {"img_size": 320, "grid": 40},
     "default, 448 px": LITE0 | {"img_size": 448, "grid": 56},
     "default, 2×2 tiles": LITE0 | {"tiles": 2, "grid": 56},
