@@ -69,7 +69,7 @@ def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
             compared = records.baseline(baseline, product, settings)
             results[baseline][product] = evaluate_product(compared, sigma=sigma, size=maps.eval_size)
         located[product] = records.located(product)
-        probed[product] = records.candidate_metrics(product, baselines, settings, sigma)
+        probed[product] = records.candidate_metrics(product, scoring.score, baselines, settings, sigma)
 
     unknown = open_set_metrics(located, records.reject_rate)
     evaluations = {method: summarize(products) for method, products in results.items()}

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from moleflow.backbones.extraction import extract
@@ -12,10 +13,11 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError, told_plainly
 from moleflow.config.params import OpenFraction, load_params
 from moleflow.features.prototype import Prototype, load_prototype
-from moleflow.files.artifacts import digest, read_json
+from moleflow.files.artifacts import digest, read_json, require_made_by
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, read_record
+from moleflow.images.index_table import read_index
 from moleflow.images.listing import list_images
 from moleflow.images.orienting import oriented
 from moleflow.images.reading import image_pixels
@@ -44,7 +46,9 @@ def main(name: str) -> None:
         name: the product.
 
     Raises:
-        RecalibrationError: there are too few images for the product's alarm rate.
+        RecalibrationError: there are too few images for the product's alarm rate, or its expert learned from some, or
+            its false alarms are counted on some.
+        ArtifactError: its statistics are of another base, expert or prototype.
     """
     paths = Paths(Path())
     params = paths.product_params(name, "recalibrate")
@@ -56,16 +60,35 @@ def main(name: str) -> None:
             f"recalibrations.{name}: {asked['folder']} holds {len(images)} images, an alarm_rate of "
             f"{config.alarm_rate:g} needs {needed}"
         )
+    digests = [digest(path) for path in images]
+    _refuse_used(name, dict(zip(digests, images, strict=True)), read_index(paths.index.of(name)))
     scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))
     with measured(paths.costs, "recalibrate", name, [scores, scorers]):
         record, (scorer, attributes) = read_record(paths.statistics.of(name)), load_scorer(paths.scorers.of(name))
+        made_of = {
+            "base": digest(paths.base),
+            "expert": digest(paths.expert_of(name, asked["task"])),
+            "prototype": digest(paths.prototype_of(name, asked["task"])),
+        }
+        require_made_by(paths.statistics.of(name), record.attributes, **made_of)
         prototype = load_prototype(paths.prototype_of(name, asked["task"]), config.found)
         judging = {"dtype": PRECISIONS[attributes["precision"]], "orientations": attributes["orientations"]}
         expert = Expert(paths, name, asked["task"], prototype, **judging)
         found = _statistics(images, config, prototype, expert)
         promise = {"alarm_rate": config.alarm_rate, "alarm_for": config.alarm_for}
-        digests = [digest(path) for path in images]
         save_scores(scores, scorers, scorer.recalibrated(found), record, promise, digests)
+
+
+def _refuse_used(name: str, images: dict[str, Path], table: pd.DataFrame) -> None:
+    """Refuses what would make thresholds too low, or the rate of false alarms in metrics/ a rate of its own making."""
+    used = table[table.split.isin(["train", "test"]) & table.digest.isin(list(images))]
+    if len(used):
+        first = f"{images[used.digest.iloc[0]]} ({used.split.iloc[0]})"
+        raise RecalibrationError(
+            f"recalibrations.{name}: {len(used)} of the images are of the product's own training or test images, as "
+            f"{first}; leave them out: thresholds are set by normal images that the expert did not learn from and the "
+            "test does not count"
+        )
 
 
 def _statistics(images: list[Path], view: RecalibrateConfig, prototype: Prototype, expert: Expert) -> Statistics:

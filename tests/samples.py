@@ -154,6 +154,7 @@ def outcome(number: int, chosen: Any, others: Others, masks: np.ndarray | None =
         threshold=4.0,
         pixel_threshold=4.0,
         alarm_rate=RATE,
+        routed_rates=np.full(6, RATE),
         unmoved=PROVED,
     )
 

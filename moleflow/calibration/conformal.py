@@ -7,12 +7,12 @@ import numpy as np
 ROUNDING = 1e-9  # so that 1/20 counts as 0.05, and 0.05·20 as 1
 
 
-def alarms(p_values: np.ndarray, alarm_rate: float) -> np.ndarray:
+def alarms(p_values: np.ndarray, alarm_rate: float | np.ndarray) -> np.ndarray:
     """Which images raise an alarm: p-values of at most `alarm_rate`; the one place where this is decided.
 
     Args:
         p_values: of any shape.
-        alarm_rate: tolerated share of false alarms, in (0, 1).
+        alarm_rate: tolerated share of false alarms, in (0, 1), or one for each.
 
     Returns:
         bool, shape of `p_values`.

@@ -143,6 +143,7 @@ def _print_needs(seen: Overview, content: dict[str, Any], *, may_cross: bool) ->
     if kinds:
         compared = min(seen.calibration, kinds * content["probe_images"])
     rate = content["alarm_rate"]
-    needs = alarm_needs(rate, compared, normal, drawn=seen.drawn, may_cross=may_cross, kinds=kinds)
+    fraction = seen.calibration_fraction
+    needs = alarm_needs(rate, compared, normal, fraction=fraction, may_cross=may_cross, kinds=kinds)
     trained = seen.train - round(content["suspects"] * seen.train)
     print(f"  alarm_rate: {needs}\n  reject_rate: {rejection_needs(trained, content['reject_rate'])}")

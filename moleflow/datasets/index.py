@@ -101,7 +101,8 @@ def build_index(
         f"{len(files)} files {group} left out, neither images nor masks of this layout; the first is {files[0]}"
         for group, files in others.items()
     ]
-    seen = overview(used, pictures, sum(map(len, others.values())), found.notes, white)
+    unlisted = sum(map(len, others.values()))
+    seen = overview(used, pictures, unlisted, found.notes, white, calibration_fraction)
     return Index(pd.DataFrame([_row(picture, white) for picture in used + labeled]), seen)
 
 

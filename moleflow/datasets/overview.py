@@ -19,7 +19,7 @@ class Overview:
         facts: what it is to what was found.
         notes: sentences about what is left out, clipped, resized or dropped.
         train, calibration: how many images there are to learn from and for calibration.
-        drawn: whether the calibration images are drawn from the normal ones; some layouts have their own.
+        calibration_fraction: share of the normal images that are drawn for calibration; None where the layout has its own.
         side: median of the images' smaller side, in pixels.
     """
 
@@ -27,7 +27,7 @@ class Overview:
     notes: list[str]
     train: int
     calibration: int
-    drawn: bool
+    calibration_fraction: float | None
     side: int
 
     def __str__(self) -> str:
@@ -49,7 +49,12 @@ def block(facts: dict[str, str], notes: list[str]) -> str:
 
 
 def overview(
-    used: list[Picture], all_pictures: list[Picture], left_out: int, notes: list[str], white: float | None
+    used: list[Picture],
+    all_pictures: list[Picture],
+    left_out: int,
+    notes: list[str],
+    white: float | None,
+    calibration_fraction: float,
 ) -> Overview:
     """Puts together what was found.
 
@@ -59,6 +64,7 @@ def overview(
         left_out: how many files of the folder belong to neither image nor mask.
         notes: sentences about what is odd.
         white: value that is white in images of more than 8 bits, see `moleflow.images.bit_depth.find_white`.
+        calibration_fraction: the key of params.yaml.
 
     Returns:
         The overview.
@@ -81,7 +87,8 @@ def overview(
     notes = [note.encode("utf-8", "backslashreplace").decode() for note in notes]  # names of files may be no text
     drawn = not any(picture.sample.split == "calibration" for picture in all_pictures)
     side = median_low(min(picture.size) for picture in used)
-    return Overview(facts, notes, count["train"], count["calibration"], drawn, side)
+    fraction = calibration_fraction if drawn else None
+    return Overview(facts, notes, count["train"], count["calibration"], fraction, side)
 
 
 def _parts(numbers: dict[str, int]) -> str:

@@ -29,7 +29,8 @@ class Outcome:
         number: the product's own index.
         threshold: alarm above this image score of its own expert; infinite if it cannot be warranted.
         pixel_threshold: pixels of an anomaly map so far above their image's level are marked; infinite likewise.
-        alarm_rate: p-values up to this raise an alarm.
+        alarm_rate: p-values by its own expert up to this raise an alarm.
+        routed_rates: of each image that of the product chosen after the last task, (N,).
         unmoved: how it is known that `own` is the same after each task; empty if it was predicted anew.
     """
 
@@ -43,6 +44,7 @@ class Outcome:
     threshold: float
     pixel_threshold: float
     alarm_rate: float
+    routed_rates: np.ndarray
     unmoved: str
 
 

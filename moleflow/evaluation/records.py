@@ -216,6 +216,7 @@ class Records:
             judged = {self.names.index(other): found for other, found in others.items()}
             judged[number] = np.arange(len(labels)), own
             chosen = least_surprised(routes["candidates"], surprises_by_product(judged, len(labels), len(self.names)))
+        rates = np.array([float(self.attributes[other]["alarm_rate"]) for other in self.names])
         steps = {other: (rows, [predictions] * tasks) for other, (rows, predictions) in others.items()}
         return Outcome(
             labels=labels,
@@ -228,6 +229,7 @@ class Records:
             threshold=thresholds[0],
             pixel_threshold=thresholds[1],
             alarm_rate=float(self.attributes[name]["alarm_rate"]),
+            routed_rates=rates[chosen[:, -1]],
             unmoved=unmoved,
         )
 
@@ -258,12 +260,13 @@ class Records:
         return Located(self._truth(name)[0], routes["known_p_value"], routes["strangeness"])
 
     def candidate_metrics(
-        self, name: str, baselines: list[str], settings: Settings, sigma: Smoothing
+        self, name: str, score: str, baselines: list[str], settings: Settings, sigma: Smoothing
     ) -> dict[str, dict[str, Any]]:
         """Metrics of every score and baseline on the synthetic and on the true defects of a product.
 
         Args:
             name: the product.
+            score: name of the one that judges; every product has it among its candidates, `probe` too.
             baselines: their names.
             settings: how patch scores become image scores, see `moleflow.scoring.aggregation.aggregate`.
             sigma: smoothing of the anomaly maps, see `Smoothing`.
@@ -279,15 +282,14 @@ class Records:
         probe = probe_of(stored.images, stored.masks(), self.size)
         statistics = read_record(self.paths.statistics.of(name))
         used = self._scorer(name)
-        scores = {**SCORES, name_of(used.score): used.score}
-        candidates = {score: (kinds, statistics) for score, kinds in scores.items()}
+        candidates = {each: (kinds, statistics) for each, kinds in (SCORES | {score: used.score}).items()}
         for baseline in baselines:
             candidates[baseline] = Score.of("distance"), read_record(self.paths.baselines.of(baseline), name)
         labels, masks = self._truth(name)
         metrics = {}
-        for candidate, (score, record) in candidates.items():
+        for candidate, (kinds, record) in candidates.items():
             try:
-                scorer = Scorer.of(score, settings, record, region=used.region, pixels=False)
+                scorer = Scorer.of(kinds, settings, record, region=used.region, pixels=False)
             except ScoreError:  # there is no memory bank, or there are no Gaussians
                 continue
             metrics[candidate] = {

@@ -63,8 +63,11 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
     metrics: Metrics = {}
     reasons: dict[str, str] = {}
     unrejected = np.zeros_like(outcome.rejected)
-    variants = [("", outcome.routed[-1], routed, outcome.rejected), ("_own_expert", outcome.own[-1], own, unrejected)]
-    for suffix, predictions, grade_, rejected in variants:
+    variants = [
+        ("", outcome.routed[-1], routed, outcome.routed_rates, outcome.rejected),
+        ("_own_expert", outcome.own[-1], own, outcome.alarm_rate, unrejected),
+    ]
+    for suffix, predictions, grade_, rates, rejected in variants:
         image, pixel = grade_.image, grade_.pixel
         rankings = {
             **{"image_auroc": image.auroc, "image_ap": image.ap, "image_best_f1_on_test": image.best_f1},
@@ -77,7 +80,7 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
             for metric, value in rankings.items()
             if value is None
         }
-        counted = asdict(alarm_metrics(outcome.labels, alarms(predictions.p_value, outcome.alarm_rate) & ~rejected))
+        counted = asdict(alarm_metrics(outcome.labels, alarms(predictions.p_value, rates) & ~rejected))
         reason = "no test image of the kind it needs, or no alarm"
         if np.isinf(outcome.threshold):
             counted = dict.fromkeys(counted)

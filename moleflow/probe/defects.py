@@ -136,4 +136,4 @@ def paint(image: np.ndarray, kind: str, number: int) -> tuple[np.ndarray, np.nda
     region = shape(pixels, SIZES[number % len(SIZES)], rng)
     edge = gaussian_filter(region.astype(float), 1.0)[..., None]  # a hard border would give it away
     mixed = (1 - edge) * pixels + edge * painter(pixels, region, rng)
-    return np.clip(mixed, 0, 255).astype(np.uint8).transpose(2, 0, 1), region
+    return np.rint(np.clip(mixed, 0, 255)).astype(np.uint8).transpose(2, 0, 1), region

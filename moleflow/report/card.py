@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from moleflow.calibration.needs import alarm_needs
+from moleflow.calibration.needs import alarm_needs, smallest_rate
 from moleflow.evaluation.records import Records
 from moleflow.files.artifacts import ArtifactError, read_json
 from moleflow.files.paths import Paths
@@ -55,8 +55,10 @@ def card(paths: Paths, product: str, records: Records, metrics: dict[str, Any], 
     score = name_of(scorer.score)
     margins = list(records.margins(product).items())[:NEAREST]
     facts = {
-        "alarm_rate": alarm_needs(rate, compared, normal, drawn=seen["drawn"], may_cross=may_cross, kinds=kinds),
-        "smallest alarm rate that they can promise": f"{1 / (compared + 1):.2g}",
+        "alarm_rate": alarm_needs(
+            rate, compared, normal, fraction=seen["calibration_fraction"], may_cross=may_cross, kinds=kinds
+        ),
+        "smallest alarm rate that they can promise": f"{smallest_rate(compared):g}",
         "reject_rate": rejection_needs(records.training_images[product], records.reject_rate),
         "score": f"{score}: images by {', '.join(scorer.score.image)}, maps by {', '.join(scorer.score.map)}",
         **_painted(metrics["probe"][product]["candidates"][score]["kinds"]),

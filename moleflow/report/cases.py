@@ -166,7 +166,9 @@ def _prediction(outcome: Outcome, row: int) -> tuple[str, str]:
     """Its tone and its words."""
     if outcome.rejected[row]:
         return REJECTION
-    return (ALARM if alarms(outcome.routed[-1].p_value, outcome.alarm_rate)[row] else SILENCE)[int(outcome.labels[row])]
+    return (ALARM if alarms(outcome.routed[-1].p_value, outcome.routed_rates)[row] else SILENCE)[
+        int(outcome.labels[row])
+    ]
 
 
 def _facts(outcome: Outcome, index: pd.DataFrame, row: int, names: list[str]) -> dict[str, str]:

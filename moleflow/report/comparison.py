@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ import numpy as np
 from moleflow.evaluation.metrics import mean_of_defined
 from moleflow.protocols.presets import PRESETS
 from moleflow.report.tables import Table, cell, title
+
+REPEATED = ("seed", "first_task", "later_tasks")  # what repetitions of one setting differ in
+
+Run = dict[str, float | None]  # a metric by product
+Setting = tuple[tuple[str, str], ...]  # parameters and their values, as text
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ def _equal(told: Any, value: Any) -> bool:
 
 
 def comparison_table(experiments: list[Experiment], metric: str) -> str:
-    """One line per order of arrival and method, mean ± std over the seeds, product by product.
+    """One line per order of arrival, method and setting, mean ± std over the seeds, product by product.
 
     Args:
         experiments: experiments on the same products.
@@ -52,24 +58,51 @@ def comparison_table(experiments: list[Experiment], metric: str) -> str:
 
     Returns:
         A Markdown table. An order is named by the product that comes first, the flow by the preset that its
-        parameters agree with, and every method by its commit where there are several. The standard deviation is
-        that of the sample, and missing for one seed.
+        parameters agree with, every method by its commit where there are several, and by the parameters that its
+        settings differ in, if any; `REPEATED` and `baselines` make no setting. A baseline has one line for settings
+        that it does not mind. The standard deviation is that of the sample, and missing for one seed.
     """
-    groups: dict[tuple[str, str], list[dict[str, float | None]]] = defaultdict(list)
+    groups: dict[tuple[str, str], dict[Setting, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for experiment in experiments:
-        setting = setting_name(experiment.params)
+        preset, setting = setting_name(experiment.params), _setting(experiment.params)
         for method, products in experiment.methods.items():
-            name = f"flow, {setting}" if method == "flow" else method
+            name = f"flow, {preset}" if method == "flow" else method
             name += f", {experiment.commit}" if experiment.commit else ""
             run = {product: metrics.get(metric) for product, metrics in products.items()}
-            groups[next(iter(products)), name].append(run)
-    columns = sorted({product for runs in groups.values() for run in runs for product in run})
+            groups[next(iter(products)), name][setting].append(run)
+    lines = [
+        (first, name if not differing else f"{name}, {differing}", runs)
+        for (first, name), settings in sorted(groups.items())
+        for differing, runs in _told_apart(settings if name.startswith("flow, ") else _minded(settings))
+    ]
+    columns = sorted({product for *_, runs in lines for run in runs for product in run})
     rows = []
-    for (first, name), runs in sorted(groups.items()):
+    for first, name, runs in lines:
         means = [mean_of_defined(run.values()) for run in runs]
         cells = [spread(by_seed) for by_seed in (*([run.get(product) for run in runs] for product in columns), means)]
         rows.append([first, name, str(len(runs)), *cells])
     return Table(["first product", title(metric), "seeds", *columns, "mean"], rows).markdown()
+
+
+def _setting(params: dict[str, Any]) -> Setting:
+    return tuple((key, str(params[key])) for key in sorted(params) if key not in (*REPEATED, "baselines"))
+
+
+def _minded(settings: dict[Setting, list[Run]]) -> dict[Setting, list[Run]]:
+    """Without settings whose every run is another's too, as a baseline's where parameters of the flow differ."""
+    kept: dict[Setting, list[Run]] = {}
+    for setting, runs in sorted(settings.items(), key=lambda item: -len(item[1])):
+        if not any(all(run in others for run in runs) for others in kept.values()):
+            kept[setting] = runs
+    return kept
+
+
+def _told_apart(settings: dict[Setting, list[Run]]) -> list[tuple[str, list[Run]]]:
+    """Runs by the parameters and values that the settings differ in, as text; empty for a single setting."""
+    values = [dict(setting) for setting in settings]
+    varied = [key for key in sorted({*chain(*values)}) if len({each.get(key) for each in values}) > 1]
+    names = [", ".join(f"{key}={each.get(key)}" for key in varied) for each in values]
+    return sorted(zip(names, settings.values(), strict=True), key=lambda line: line[0])
 
 
 def spread(values: list[float | None]) -> str:

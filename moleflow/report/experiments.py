@@ -7,12 +7,11 @@ from typing import Any
 import dvc.api
 
 from moleflow.config.errors import MoleflowError
-from moleflow.report.comparison import Experiment, spread
+from moleflow.report.comparison import REPEATED, Experiment, spread
 from moleflow.report.tables import Table
 
 SUMMARY = "metrics/summary.json"
 METRICS = ("metrics/classes.json", "metrics/baselines.json")
-REPEATED = ("seed", "first_task", "later_tasks")  # what repetitions of one setting differ in
 
 
 class ExperimentsError(MoleflowError):
@@ -105,7 +104,7 @@ def read_comparable(revs: list[str]) -> list[Experiment]:
     """
     experiments = []
     for rev in dict.fromkeys(revs):
-        rows, _ = read_experiments(rev)
+        rows, keys = read_experiments(rev)
         if not rows:
             raise ExperimentsError(
                 f"{rev} has no finished experiment; run `dvc exp run`, or name their commit by --rev"
@@ -113,7 +112,8 @@ def read_comparable(revs: list[str]) -> list[Experiment]:
         for row in rows:
             flow, baselines = (json.loads(dvc.api.read(path, rev=row["rev"])) for path in METRICS)
             methods = {"flow": flow, **{baseline: results["classes"] for baseline, results in baselines.items()}}
-            experiments.append(Experiment(row, methods, rev if len(revs) > 1 else ""))
+            params = {key: row.get(key) for key in keys}
+            experiments.append(Experiment(params, methods, rev if len(revs) > 1 else ""))
     return experiments
 
 

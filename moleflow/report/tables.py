@@ -202,8 +202,10 @@ def probe_table(probe: dict[str, Any]) -> Table:
         A line per candidate, a column per value of `PROBED`.
     """
     rows = []
-    for candidate in next(iter(probe.values()))["candidates"]:
-        by_product = [weighed["candidates"][candidate] for weighed in probe.values()]
+    for candidate in dict.fromkeys(name for weighed in probe.values() for name in weighed["candidates"]):
+        by_product = [
+            found[candidate] for found in (each["candidates"] for each in probe.values()) if candidate in found
+        ]
         defined = [[metrics[key] for metrics in by_product if metrics[key] is not None] for key in PROBED]
         rows.append([candidate, *(cell(sum(numbers) / len(numbers) if numbers else None) for numbers in defined)])
     return Table(["candidate, mean", *map(title, PROBED)], rows)

@@ -36,12 +36,14 @@ class OwnImages:
         """Fits a tail to every session.
 
         Args:
-            sessions: distances of a product's own images, (n,) each; sessions of fewer than `TAIL_IMAGES` images are
-                left out.
+            sessions: distances of a product's own images, (n,) each, the training images first; sessions of fewer than
+                `TAIL_IMAGES` images are left out, and all if the training images are so few (`can_reject`).
 
         Returns:
             The own images.
         """
+        if not can_reject(len(sessions[0])):  # the others are one picture changed again and again
+            sessions = []
         known = [np.log(np.maximum(session, 1e-9)) for session in sessions if len(session) >= TAIL_IMAGES]
         spreads = [max(float(logs.std(ddof=1)), LEAST_SPREAD) * math.sqrt(1 + 1 / len(logs)) for logs in known]
         return cls([len(logs) for logs in known], [float(logs.mean()) for logs in known], spreads)

@@ -124,7 +124,9 @@ def test_experts_on_other_scales_give_the_same_ranking(nut, parts):
         own = scorer_of(score, normal, settings=TOP)(test)
         after_each = {"nut": (np.array([1, 4]), [held] * 2)}
         routed = routed_predictions([own] * 2, after_each, chosen, 0, ["bolt", "nut"])
-        bolt = Outcome(nut.labels, masks, [own] * 2, routed, chosen, np.zeros(6, bool), 0, 4.0, 4.0, RATE, PROVED)
+        bolt = Outcome(
+            nut.labels, masks, [own] * 2, routed, chosen, np.zeros(6, bool), 0, 4.0, 4.0, RATE, np.full(6, RATE), PROVED
+        )
         found = evaluate({"bolt": bolt, "nut": nut}).classes["bolt"]
         return {key: found[key] for key in ("image_auroc", "image_ap", "pixel_auroc", "pixel_ap", "aupro")}
 
@@ -157,6 +159,7 @@ def test_order_of_the_images_changes_nothing(bolt, nut):
         threshold=4.0,
         pixel_threshold=4.0,
         alarm_rate=RATE,
+        routed_rates=np.full(6, RATE),
         unmoved=PROVED,
     )
     straight, permuted = (evaluate({"bolt": each, "nut": nut}).summary for each in (bolt, shuffled))
@@ -166,12 +169,27 @@ def test_order_of_the_images_changes_nothing(bolt, nut):
 def test_a_rejected_image_is_neither_a_false_alarm_nor_found(nut):
     rejected = np.array([True, False, False, True, True, False])
     own = predictions([9, 1, 2, 10, 11, 12])
-    judged = Outcome(nut.labels, None, [own], [own], np.zeros((6, 1), int), rejected, 0, 4.0, 4.0, RATE, PROVED)
+    judged = Outcome(
+        nut.labels, None, [own], [own], np.zeros((6, 1), int), rejected, 0, 4.0, 4.0, RATE, np.full(6, RATE), PROVED
+    )
     metrics = evaluate({"bolt": judged}).classes["bolt"]
     assert metrics["false_alarm_rate"] == 0
     assert metrics["false_alarm_rate_own_expert"] == pytest.approx(1 / 3)
     assert metrics["recall"] == pytest.approx(1 / 3)
     assert metrics["recall_own_expert"] == 1
+
+
+def test_an_image_is_judged_by_the_rate_of_the_product_that_it_is_sent_to(nut):
+    """As the inspector does it; its own expert keeps the product's own rate."""
+    own = predictions([1, 2, 9, 10, 11, 12])  # p-values of 1/(1 + score)
+    sent = np.array([[0], [0], [1], [1], [0], [0]])
+    rates = np.where(sent[:, 0], 0.01, 0.1)
+    judged = replace(nut, own=[own], routed=[own], chosen=sent, number=0, alarm_rate=0.1, routed_rates=rates)
+    metrics = evaluate({"bolt": judged}).classes["bolt"]
+    assert metrics["false_alarm_rate_own_expert"] == pytest.approx(1 / 3)
+    assert metrics["recall_own_expert"] == 1
+    assert metrics["false_alarm_rate"] == 0
+    assert metrics["recall"] == pytest.approx(2 / 3)
 
 
 def test_too_few_calibration_images_leave_the_rates_undefined(nut):

@@ -46,6 +46,13 @@ def test_quiet_kinds_leave_less_structure(image, kind):
     assert detail[0] < 0.8 * detail[1]
 
 
+@pytest.mark.parametrize("kind", ["fade", "blur", "erase"])
+def test_what_has_no_structure_stays_to_the_last_gray_level(kind):
+    even = np.full((3, 96, 96), 100, dtype=np.uint8)
+    for number in range(6):
+        np.testing.assert_array_equal(paint(even, kind, number)[0], even)
+
+
 def test_darken_darkens(image):
     painted, mask = paint(image, "darken", 2)
     assert painted[:, mask].mean() < 0.75 * image[:, mask].mean()

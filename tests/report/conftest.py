@@ -58,6 +58,7 @@ def _judged(number: int, *, normal: int = 4, defective: int = 8, masks: bool = T
         threshold=threshold,
         pixel_threshold=threshold,
         alarm_rate=RATE,
+        routed_rates=np.full(count, RATE),
         unmoved=PROVED,
     )
 

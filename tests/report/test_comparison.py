@@ -32,9 +32,31 @@ def test_seeds_are_averaged_and_orders_and_methods_kept_apart(unpadded):
         "| --- | --- | --- | --- | --- | --- |",
         "| bolt | flow, lite0 | 2 | 0.600 ± 0.141 | – | 0.600 ± 0.141 |",
         "| bolt | flow, original | 1 | 0.400 | 0.400 | 0.400 |",
-        "| bolt | knn | 3 | 0.100 ± 0.000 | 0.100 ± 0.000 | 0.100 ± 0.000 |",
+        "| bolt | knn | 2 | 0.100 ± 0.000 | 0.100 ± 0.000 | 0.100 ± 0.000 |",
         "| nut | flow, lite0 | 1 | 0.900 | 0.300 | 0.600 |",
         "| nut | knn | 1 | 0.200 | 0.200 | 0.200 |",
+    ]
+
+
+def test_what_is_averaged_differs_in_nothing_but_seed_and_order(unpadded):
+    """The two of `lite0` route differently; knn minds only the second."""
+    one, two = ({**PRESETS["lite0"], "router": router} for router in ("neighbors", "oracle"))
+    three = {**PRESETS["lite0"], "router": "neighbors", "alarm_rate": 0.1}
+    made = comparison_table(
+        [
+            experiment(0.5, 0.5, 0.1, params={**one, "seed": 0, "baselines": "[knn]"}),
+            experiment(0.7, 0.7, 0.1, params={**one, "seed": 1, "baselines": "[knn, pca]"}),
+            experiment(0.6, 0.6, 0.1, params={**three, "seed": 0, "baselines": "[knn]"}),
+            experiment(0.2, 0.2, 0.3, params={**two, "seed": 0, "baselines": "[knn]"}),
+        ],
+        "aupro",
+    )
+    assert [line.split(" | ")[1:4] for line in unpadded(made)[2:]] == [
+        ["flow, lite0, alarm_rate=0.1, router=neighbors", "1", "0.600"],
+        ["flow, lite0, alarm_rate=None, router=neighbors", "2", "0.600 ± 0.141"],
+        ["flow, lite0, alarm_rate=None, router=oracle", "1", "0.200"],
+        ["knn, router=neighbors", "2", "0.100 ± 0.000"],
+        ["knn, router=oracle", "1", "0.300"],
     ]
 
 

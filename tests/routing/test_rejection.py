@@ -46,6 +46,11 @@ def test_the_most_lenient_session_decides():
     np.testing.assert_array_equal(few, alone)
 
 
+def test_a_product_of_too_few_training_images_rejects_nothing_by_changed_copies_either():
+    session, changed = np.array([0.9, 1.0, 1.1, 1.2]), np.full(16, 1.0)
+    assert (OwnImages.of([session, changed]).p_values(np.array([1.2, 1e9])) == 1).all()
+
+
 def test_images_that_are_all_alike_do_not_reject_all_others():
     p = OwnImages.of([np.full(20, 2.0)]).p_values(np.array([2.05, 4.0]))
     assert p[0] > 0.1
