@@ -7,7 +7,7 @@ from moleflow.calibration.conformal import ROUNDING, images_needed
 
 
 def smallest_rate(compared: int) -> float:
-    """The smallest alarm rate that some images can promise, 1/(n + 1) rounded up: to a thousandth, or to two digits where that is less.
+    """The smallest alarm rate that some images can promise, in few digits: 1/(n + 1), rounded up.
 
     Args:
         compared: n, how many normal images others are compared with.

@@ -19,7 +19,7 @@ class Overview:
         facts: what it is to what was found.
         notes: sentences about what is left out, clipped, resized or dropped.
         train, calibration: how many images there are to learn from and for calibration.
-        calibration_fraction: share of the normal images that are drawn for calibration; None where the layout has its own.
+        calibration_fraction: share of the normal images drawn for calibration; None where the layout has its own.
         side: median of the images' smaller side, in pixels.
     """
 
