@@ -73,7 +73,7 @@ class NormalConfig(Config):
         """
         if self.gaussian_rank:
             shape = next(iter(features.values())).shape[1:]
-            announce_covariances("gaussian_rank above 0", shape, self.feature_memory)
+            announce_covariances("gaussian_rank above 0", shape, self.feature_memory, tables=2)
         sizes = self.model_dump(exclude={"feature_memory"})
         return {
             product: NormalPatches.of(product_features, prototypes[product].layers, **sizes)

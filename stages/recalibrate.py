@@ -46,8 +46,8 @@ def main(name: str) -> None:
         name: the product.
 
     Raises:
-        RecalibrationError: there are too few images for the product's alarm rate, or its expert learned from some, or
-            its false alarms are counted on some.
+        RecalibrationError: there are too few images for the product's alarm rate, one is there twice, or some are
+            of its training or test images.
         ArtifactError: its statistics are of another base, expert or prototype.
     """
     paths = Paths(Path())
@@ -61,7 +61,7 @@ def main(name: str) -> None:
             f"{config.alarm_rate:g} needs {needed}"
         )
     digests = [digest(path) for path in images]
-    _refuse_used(name, dict(zip(digests, images, strict=True)), read_index(paths.index.of(name)))
+    _refuse_known(f"recalibrations.{name}", images, digests, read_index(paths.index.of(name)))
     scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))
     with measured(paths.costs, "recalibrate", name, [scores, scorers]):
         record, (scorer, attributes) = read_record(paths.statistics.of(name)), load_scorer(paths.scorers.of(name))
@@ -79,15 +79,18 @@ def main(name: str) -> None:
         save_scores(scores, scorers, scorer.recalibrated(found), record, promise, digests)
 
 
-def _refuse_used(name: str, images: dict[str, Path], table: pd.DataFrame) -> None:
-    """Refuses what would make thresholds too low, or the rate of false alarms in metrics/ a rate of its own making."""
-    used = table[table.split.isin(["train", "test"]) & table.digest.isin(list(images))]
-    if len(used):
-        first = f"{images[used.digest.iloc[0]]} ({used.split.iloc[0]})"
+def _refuse_known(key: str, images: list[Path], digests: list[str], table: pd.DataFrame) -> None:
+    """Refuses images that would set a wrong threshold, or would make the test's false alarms those that set it."""
+    splits = dict(zip(table.digest, table.split, strict=True))
+    first: dict[str, Path] = {}
+    for path, found in zip(images, digests, strict=True):
+        if first.setdefault(found, path) is not path:
+            raise RecalibrationError(f"{key}: {path} is the same file as {first[found]}; leave it out")
+    used = [path for found, path in first.items() if splits.get(found) in ("train", "test")]
+    if used:
         raise RecalibrationError(
-            f"recalibrations.{name}: {len(used)} of the images are of the product's own training or test images, as "
-            f"{first}; leave them out: thresholds are set by normal images that the expert did not learn from and the "
-            "test does not count"
+            f"{key}: {len(used)} of {len(images)} images are of the product's own training or test images, first "
+            f"{used[0]}; give normal images that the expert did not learn from and the test does not count"
         )
 
 

@@ -204,6 +204,15 @@ def write_product(root, number):
             save(root / f"{part}/{index}.png", np.clip(pixels, 0, 255).astype(np.uint8))
 
 
+def darker(project, folder, factor, count, product="bolt"):
+    """Normal pictures of a product on another day."""
+    good = project.root / f"data/raw/small/{product}/train/good"
+    for number, path in enumerate(sorted(good.glob("*.png"))[:count]):
+        with Image.open(path) as image:
+            save(folder / f"{number}.png", (np.asarray(image) * factor).astype(np.uint8))
+    return folder
+
+
 def save(path, pixels):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)

@@ -2,7 +2,8 @@
 
 Each is fitted on a product's training features, every channel scaled to unit variance, and returns a distance for
 every patch of an image; routing, calibration, aggregation and evaluation are the same as for the flow. It reads the
-training features part by part, and never holds more of them than `feature_memory` allows.
+training features part by part: kNN parts of ten times its `coreset_size`, the others a few images; PaDiM says so if its
+covariances are larger than `feature_memory`.
 """
 
 from collections.abc import Callable

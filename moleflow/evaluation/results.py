@@ -65,7 +65,7 @@ def class_metrics(outcome: Outcome, own: Grade, routed: Grade) -> tuple[Metrics,
     unrejected = np.zeros_like(outcome.rejected)
     variants = [
         ("", outcome.routed[-1], routed, outcome.routed_rates, outcome.rejected),
-        ("_own_expert", outcome.own[-1], own, outcome.alarm_rate, unrejected),
+        ("_own_expert", outcome.own[-1], own, np.full(len(unrejected), outcome.alarm_rate), unrejected),
     ]
     for suffix, predictions, grade_, rates, rejected in variants:
         image, pixel = grade_.image, grade_.pixel

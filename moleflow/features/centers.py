@@ -26,7 +26,7 @@ def position_means(features: ImageFeatures) -> Float[Tensor, "H W C"]:
 
     Channel by channel the means of the places are shrunk toward the mean of all: with a variance b between places and w
     within them, n images make places differ by w/n, so that 1 − w/(n·b) of the difference is kept, and none if that is
-    below 0. Of textures, and of parts that lie any way, nothing is left.
+    below 0. Of textures, and of parts that lie any way, little or nothing is left.
 
     Args:
         features: standardized patch features, (N, H, W, C); read a part at a time.

@@ -1,7 +1,6 @@
 """One Gaussian for every position of a patch: how a product's normal patches vary at their place."""
 
 import sys
-from copy import copy
 
 import torch
 from jaxtyping import Float
@@ -15,19 +14,21 @@ SPARE, ITERATIONS = 8, 4  # directions beside those that are wanted, and product
 RIDGE = 0.1  # added to every variance; standardized channels vary by 1 over all positions
 
 
-def announce_covariances(owner: str, shape: tuple[int, ...], memory: float) -> None:
+def announce_covariances(owner: str, shape: tuple[int, ...], memory: float, tables: int = 1) -> None:
     """Says before it begins that covariances of all positions take more memory than features may.
 
     Args:
         owner: what holds them.
         shape: of an image's patch features, (H, W, C).
         memory: GiB of features that are held at once, `feature_memory`.
+        tables: how many of them it holds at once; two where images are taken off (`PositionMoments.without`).
     """
     height, width, channels = shape
-    table = 4 * height * width * channels**2 / 2**30
-    if table > memory:
+    held = tables * 4 * height * width * channels**2 / 2**30
+    if held > memory:
         print(
-            f"{owner} holds {table:.2g} GiB for a product, a covariance of {channels}×{channels} for each of "
+            f"{owner} holds {held:.2g} GiB for a product, {'two covariances' if tables == 2 else 'a covariance'} of "
+            f"{channels}×{channels} for each of "
             f"{height}×{width} patches: more than feature_memory: {memory:g}; a smaller grid or embed_dim takes less",
             file=sys.stderr,
         )
@@ -77,15 +78,15 @@ class PositionMoments:
         """The moments of the images that are not among others.
 
         Args:
-            others: moments of some of the images.
+            others: moments of some of the images; they are overwritten, since nothing is as large as their products.
 
         Returns:
             Moments of the rest.
         """
-        rest = copy(self)
-        rest.count = self.count - others.count
-        rest.total, rest.products = self.total - others.total, self.products - others.products
-        return rest
+        others.count = self.count - others.count
+        torch.sub(self.total, others.total, out=others.total)
+        torch.sub(self.products, others.products, out=others.products)
+        return others
 
     @property
     def mean(self) -> Float[Tensor, "H W C"]:

@@ -166,9 +166,8 @@ def _prediction(outcome: Outcome, row: int) -> tuple[str, str]:
     """Its tone and its words."""
     if outcome.rejected[row]:
         return REJECTION
-    return (ALARM if alarms(outcome.routed[-1].p_value, outcome.routed_rates)[row] else SILENCE)[
-        int(outcome.labels[row])
-    ]
+    raised = alarms(outcome.routed[-1].p_value, outcome.routed_rates)
+    return (ALARM if raised[row] else SILENCE)[int(outcome.labels[row])]
 
 
 def _facts(outcome: Outcome, index: pd.DataFrame, row: int, names: list[str]) -> dict[str, str]:

@@ -203,9 +203,8 @@ def probe_table(probe: dict[str, Any]) -> Table:
     """
     rows = []
     for candidate in dict.fromkeys(name for weighed in probe.values() for name in weighed["candidates"]):
-        by_product = [
-            found[candidate] for found in (each["candidates"] for each in probe.values()) if candidate in found
-        ]
+        every = [weighed["candidates"] for weighed in probe.values()]
+        by_product = [candidates[candidate] for candidates in every if candidate in candidates]
         defined = [[metrics[key] for metrics in by_product if metrics[key] is not None] for key in PROBED]
         rows.append([candidate, *(cell(sum(numbers) / len(numbers) if numbers else None) for numbers in defined)])
     return Table(["candidate, mean", *map(title, PROBED)], rows)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from moleflow.features.position_gaussians import RIDGE, PositionGaussians, PositionMoments
+from moleflow.features.position_gaussians import RIDGE, PositionGaussians, PositionMoments, announce_covariances
 
 
 @pytest.fixture
@@ -31,6 +31,13 @@ def test_moments_of_some_images_can_be_taken_off(features):
     expected = PositionMoments.of(features[15:])
     assert rest.count == 25
     torch.testing.assert_close(rest.covariance(1), expected.covariance(1), rtol=1e-3, atol=1e-3)
+
+
+def test_two_tables_are_announced_where_images_are_taken_off(capsys):
+    announce_covariances("it", (4, 4, 8), 2 * 4 * 4 * 4 * 8**2 / 2**30, tables=2)
+    assert not capsys.readouterr().err
+    announce_covariances("it", (4, 4, 8), 0.99 * 2 * 4 * 4 * 4 * 8**2 / 2**30, tables=2)
+    assert "two covariances of 8×8 for each of 4×4 patches" in capsys.readouterr().err
 
 
 def test_of_full_rank_it_is_the_mahalanobis_distance(features):

@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from projects import git, stages_run
+from projects import darker, git, stages_run
 
 pytestmark = pytest.mark.dvc
 
@@ -26,7 +26,8 @@ def test_an_older_commit_still_judges_and_gives_a_product_back(done, copy):
     assert own.items() <= copy.hashes().items()
     assert copy.metrics("classes") == done.metrics("classes")
 
-    said = copy.command("moleflow", "recalibrate", "washer", "data/raw/small/washer/test/good").stdout
+    darker(copy, copy.root / "another day", 0.8, 6, product="washer")
+    said = copy.command("moleflow", "recalibrate", "washer", "another day").stdout
     assert stages_run(said) == {"check", "recalibrate@washer", "evaluate", "report"}
     assert "none moved" in said
     assert "washer, now: an alarm above " in said

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from projects import Project, save
+from projects import Project, darker, save
 
 from moleflow.cli.main import main
 from moleflow.files.feature_store import has_split, open_split
@@ -31,14 +31,6 @@ def project(ran, tmp_path, monkeypatch):
 def defective(tmp_path):
     save(tmp_path / "defect.png", np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8))
     return tmp_path / "defect.png"
-
-
-def darker(project, folder, factor, count):
-    """Normal pictures of bolt on another day."""
-    for number, path in enumerate(sorted((project.root / "data/raw/small/bolt/train/good").glob("*.png"))[:count]):
-        with Image.open(path) as good:
-            save(folder / f"{number}.png", (np.asarray(good) * factor).astype(np.uint8))
-    return folder
 
 
 def test_labeled_images_are_judged_and_nothing_is_learned(project, tmp_path, defective):

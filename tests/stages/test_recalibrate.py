@@ -5,8 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from PIL import Image
-from projects import Project
+from projects import Project, darker
 
 from moleflow.config.params import ParamsError
 from moleflow.files.params_file import remove_product, set_recalibration
@@ -27,10 +26,7 @@ def project(tmp_path_factory):
 @pytest.fixture
 def folder(project, tmp_path):
     """Bolt's normal images of a darker day."""
-    for number, path in enumerate(sorted((project.root / "data/raw/small/bolt/train/good").glob("*.png"))[:8]):
-        with Image.open(path) as image:
-            Image.fromarray((np.asarray(image) * 0.8).astype(np.uint8)).save(tmp_path / f"{number}.png")
-    return tmp_path
+    return darker(project, tmp_path, 0.8, 8)
 
 
 @pytest.mark.parametrize("calibration", ["split", "cross"])
@@ -93,6 +89,17 @@ def test_what_cannot_be_is_refused(project, folder, tmp_path_factory, capsys):
         copy.run("check", "recalibrate")
     with pytest.raises(ParamsError, match="lists no product screw"):
         set_recalibration("screw", str(folder), paths.params)
+    own = copy.root / "data/raw/small/bolt"
+    for split in ("train", "test"):
+        copy.edit(recalibrations={"bolt": str(own / split / "good")})
+        with pytest.raises(SystemExit, match="the product's own training or test images"):
+            copy.run("check", "recalibrate")
+    for number in range(3):
+        shutil.copy(folder / "0.png", folder / f"again {number}.png")
+    copy.edit(recalibrations={"bolt": str(folder)})
+    with pytest.raises(SystemExit, match=r"again 0\.png is the same file as .*0\.png"):
+        copy.run("check", "recalibrate")
+    assert not paths.recalibrations.exists() or not list(paths.recalibrations.glob("bolt*"))
     copy.edit(recalibrations={"washer": str(folder)})
     remove_product("washer", paths.params)
     assert copy.params()["recalibrations"] == {}
