@@ -13,6 +13,7 @@ from moleflow.features.prototype import Prototype
 from moleflow.routing.regions import Regions, regional_distances
 
 NUMBERS = 2**21  # images × products × channels, or × training images, at once: 16 MiB of double precision
+LEAST_VARIANCE = 1e-12
 
 
 class Distances(ABC):
@@ -121,7 +122,9 @@ class Mahalanobis(Distances):
             own = len(gaussian.variances)
             self.directions[number, :, :own] = gaussian.directions.T
             self.variances[number, :own] = gaussian.variances
-        self.floors = torch.stack([gaussian.floor for gaussian in gaussians]).double()
+        # Images on one even ground may have one embedding: all others are far from them, themselves they are not.
+        self.variances.clamp_min_(LEAST_VARIANCE)
+        self.floors = torch.stack([gaussian.floor for gaussian in gaussians]).double().clamp_min(LEAST_VARIANCE)
 
     def _of(self, embedded: Tensor, own: int | None) -> Tensor:
         offset = self._offset(embedded)

@@ -135,6 +135,13 @@ def test_two_images_make_a_prototype_of_finite_numbers(make_split, count):
     assert (p == 1).all()  # too few to tell
 
 
+@pytest.mark.parametrize("name", ["mahalanobis", "neighbors", "euclidean"])
+def test_a_product_of_one_embedding_is_near_to_itself_alone(name):
+    even, other = torch.ones(20, 6), 3 + torch.randn(20, 6, generator=torch.Generator().manual_seed(0))
+    router = ROUTERS[name]([prototype_with(even), prototype_with(other)])
+    assert router(torch.cat([even, other]), None).argmin(1).tolist() == [0] * 20 + [1] * 20
+
+
 def test_misrouted_rows_are_those_that_a_prototype_ever_attracts():
     chosen = {
         "bolt": np.array([[0, 0], [0, 1], [1, 0], [2, 2]]),
