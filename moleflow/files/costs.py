@@ -29,7 +29,12 @@ def measured(path: Path, stage: str, item: str, outputs: list[Path]) -> Iterator
 
     Yields:
         Nothing; the work goes into the `with` block.
+
+    Raises:
+        ArtifactError: the file cannot be read, as after a merge that left conflict marks in it; before the work begins.
     """
+    if path.is_file():
+        read_json(path)
     start = time.perf_counter()
     yield
     cost = {

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from moleflow.files.artifacts import write_json
+from moleflow.files.artifacts import ArtifactError, write_json
 from moleflow.files.costs import measured, summarize_costs
 from moleflow.files.order import PER_PRODUCT
 from moleflow.files.paths import Paths
@@ -82,3 +82,11 @@ def test_two_runs_at_once_lose_no_entry(path):
     processes = [subprocess.Popen([sys.executable, "-c", script, name, str(path)]) for name in "ab"]
     assert [process.wait() for process in processes] == [0, 0]
     assert len(costs(path)["stages"]["score"]) == 600
+
+
+def test_a_broken_file_is_told_before_the_work(path, tmp_path):
+    path.parent.mkdir(parents=True)
+    path.write_text("<<<<<<< HEAD")
+    with pytest.raises(ArtifactError, match="costs"), measured(path, "base", "t0", []):
+        (tmp_path / "worked").touch()
+    assert not (tmp_path / "worked").exists()
