@@ -12,6 +12,7 @@ from typing import Any
 from moleflow.config.errors import MoleflowError
 
 FORMAT = 2  # of what the stages write; raised whenever other code could misread it
+LONGEST = 200  # bytes of a name that leftovers of a kill show; file systems take 255, and marks stand around it
 
 
 class ArtifactError(MoleflowError):
@@ -24,24 +25,34 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     An exception or a kill leaves `path` as it was. A file replaces the old one in one step. What has a folder on
     either side cannot: the old one is set aside first, and a kill right then leaves `path` missing until the next
-    start of `written_whole` restores it. DVC and git ignore both leftovers by their names.
+    start of `written_whole` restores it. DVC and git ignore both leftovers by their names. A file never replaces a
+    folder, whose content would be lost.
 
     Args:
         path: the file or folder to write.
 
     Yields:
         The temporary path, which does not exist yet.
+
+    Raises:
+        ArtifactError: a file was written, and `path` is a folder.
     """
-    partial, replaced = (path.with_name(f".{path.name}.{state}") for state in ("partial", "replaced"))
+    partial, replaced = (path.with_name(f".{_shown(path.name)}.{state}") for state in ("partial", "replaced"))
     path.parent.mkdir(parents=True, exist_ok=True)
     _settle(path, partial, replaced)
     try:
         yield partial
+        if partial.is_file() and _is_folder(path):
+            raise ArtifactError(f"{path} is a folder, which no file may replace; move it elsewhere")
         if os.path.lexists(path) and (_is_folder(partial) or _is_folder(path)):
             os.rename(path, replaced)
         os.replace(partial, path)
     finally:
         _settle(path, partial, replaced)
+
+
+def _shown(name: str) -> str:
+    return name if len(os.fsencode(name)) <= LONGEST else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def _settle(path: Path, partial: Path, replaced: Path) -> None:
@@ -76,6 +87,24 @@ def require_file(path: Path, command: str = "dvc repro") -> None:
     """
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; `{command}` makes it")
+
+
+def require_writable(path: Path) -> None:
+    """Refuses a place where no file can be written, before there is anything to lose.
+
+    Args:
+        path: the file to be, which may exist; so may the folders above it.
+
+    Raises:
+        ArtifactError: it is a folder, lies below a file, or in a folder that does not let anybody write into it.
+    """
+    if os.path.isdir(path):
+        raise ArtifactError(f"{path} is a folder; choose the name of a file")
+    above = next(each for each in path.absolute().parents if os.path.lexists(each))
+    if not os.path.isdir(above):
+        raise ArtifactError(f"{path} cannot be written: {above} is no folder; choose another place")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise ArtifactError(f"{path} cannot be written: {above} is closed to you; change its permissions")
 
 
 def require_format(path: Path, found: Any, expected: Any) -> None:

@@ -5,11 +5,22 @@ import sys
 
 import pytest
 
-from moleflow.files.artifacts import ArtifactError, digest, read_json, write_json, written_whole
+from moleflow.files.artifacts import (
+    ArtifactError,
+    digest,
+    read_json,
+    require_writable,
+    write_json,
+    write_text,
+    written_whole,
+)
 
 KILLED = 9  # exit status
-every_old = pytest.mark.parametrize("old", ["file", "folder", "link to file", "link to folder"])
+OLD = ("file", "folder", "link to file", "link to folder")
+every_old = pytest.mark.parametrize("old", OLD)
 every_new = pytest.mark.parametrize("new", ["file", "folder"])
+REPLACEMENTS = [(old, new) for old in OLD for new in ("file", "folder") if (old, new) != ("folder", "file")]
+every_replacement = pytest.mark.parametrize(("old", "new"), REPLACEMENTS)
 
 
 def make(path, kind, text):
@@ -77,12 +88,11 @@ def killed_replacements(folder, old, new):
             return
 
 
-@every_old
-@every_new
+@every_replacement
 def test_a_kill_leaves_the_old_or_the_new_artifact_whole(tmp_path, old, new):
     whole = content_of(old, "old"), content_of(new, "new")
     for path in killed_replacements(tmp_path, old, new):
-        if new == "file" and old != "folder":
+        if new == "file":
             assert content(path) in whole, path
         with pytest.raises(RuntimeError), written_whole(path):
             assert content(path) in whole, path
@@ -99,8 +109,7 @@ def test_half_removed_folder_is_never_restored(tmp_path):
         assert content(path) in (None, content_of("folder", "old")), path
 
 
-@every_old
-@every_new
+@every_replacement
 def test_only_the_new_artifact_is_left(tmp_path, old, new):
     path = tmp_path / "artifact"
     make(path, old, "old")
@@ -122,6 +131,36 @@ def test_failure_leaves_the_old_artifact_and_nothing_else(tmp_path, old, new):
         raise RuntimeError
     assert content(path) == content_of(old, "old")
     assert_nothing_beside(path, old)
+
+
+def test_no_file_replaces_a_folder(tmp_path):
+    path = tmp_path / "artifact"
+    make(path, "folder", "old")
+    with pytest.raises(ArtifactError, match="artifact is a folder, which no file may replace"):
+        write_text(path, "new")
+    assert content(path) == content_of("folder", "old")
+    assert_nothing_beside(path, "folder")
+
+
+def test_a_name_may_be_as_long_as_the_file_system_takes_it(tmp_path):
+    path = tmp_path / ("ä" * 125 + ".json")
+    write_json(path, 1)
+    write_json(path, 2)
+    assert read_json(path) == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_takes_no_file_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "new/below/it"):
+        require_writable(path)
+    with pytest.raises(ArtifactError, match="is a folder; choose the name of a file"):
+        require_writable(tmp_path)
+    with pytest.raises(ArtifactError, match="file is no folder; choose another place"):
+        require_writable(tmp_path / "file/new/p.csv")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # whoever runs the tests as root may write anywhere
+    with pytest.raises(ArtifactError, match="closed to you; change its permissions"):
+        require_writable(tmp_path / "p.csv")
 
 
 @every_old
