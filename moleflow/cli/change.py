@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from moleflow.config.errors import MoleflowError
+from moleflow.files.artifacts import written_whole
 from moleflow.files.committed import lock_stages
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
@@ -22,35 +23,90 @@ class ChangeError(MoleflowError):
     """A change failed, and was undone."""
 
 
-@contextmanager
-def all_or_nothing(paths: Paths) -> Iterator[None]:
-    """Puts params.yaml, dvc.lock, the metrics and what the pipeline's stages made back if something fails.
+class Change:
+    """A change that is under way.
 
-    Nothing else is touched: no file of images, whether DVC tracks it or not.
+    Attributes:
+        started: whether `dvc repro` was started, so that outputs of stages may not be as before.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has run yet."""
+        self.started = False
+
+    def repro(self) -> None:
+        """Runs `dvc repro` with its progress; only the default products are not made if nothing needs them.
+
+        Raises:
+            ChangeError: it failed.
+        """
+        self.started = True
+        if _dvc("repro", "report"):
+            raise ChangeError("`dvc repro` failed; what it says stands above")
+
+
+@contextmanager
+def all_or_nothing(paths: Paths) -> Iterator[Change]:
+    """Puts params.yaml, dvc.lock, the metrics and data/check back if something fails.
+
+    So is what the pipeline's stages made, if they were started. Nothing else is touched: no file of images, whether DVC
+    tracks it or not.
 
     Args:
         paths: the repository's paths.
 
     Yields:
-        Nothing.
+        The change, which runs the stages.
 
     Raises:
         ChangeError: `dvc repro` failed.
     """
-    changed = (paths.params, paths.root / "dvc.lock", paths.metrics)
-    with TemporaryDirectory(prefix="moleflow-") as folder:
-        copies = {path: Path(folder) / path.name for path in changed if path.exists()}
-        for path, copy in copies.items():
-            _copy(path, copy)
-        try:
-            yield
-        except BaseException:
-            for path in changed:
+    saved, change = _Saved((paths.params, paths.root / "dvc.lock", paths.metrics, paths.check)), Change()
+    try:
+        yield change
+    except BaseException:
+        with _failure_told(saved, paths):
+            saved.restore()
+            if change.started:
+                _undo(paths)
+            saved.drop()
+        raise
+    saved.drop()
+
+
+class _Saved:
+    """Copies of files and folders as they were."""
+
+    def __init__(self, changed: tuple[Path, ...]) -> None:
+        self.changed, self.folder = changed, Path(mkdtemp(prefix="moleflow-"))
+        for path in changed:
+            if path.exists():
+                _copy(path, self.folder / path.name)
+
+    def restore(self) -> None:
+        for path in self.changed:
+            copy = self.folder / path.name
+            if copy.exists():
+                with written_whole(path) as partial:
+                    _copy(copy, partial)
+            else:
                 _remove(path)
-                if path in copies:
-                    _copy(copies[path], path)
-            _undo(paths)
-            raise
+
+    def drop(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+@contextmanager
+def _failure_told(saved: _Saved, paths: Paths) -> Iterator[None]:
+    """Says what cannot be undone: raised, it would hide what went wrong first."""
+    try:
+        yield
+    except (MoleflowError, OSError) as error:
+        print(
+            f"not undone ({error}): {paths.params}, dvc.lock, metrics/ and {paths.check} as they were lie in "
+            f"{saved.folder}; put them back and run `dvc checkout --force dvc.yaml`",
+            file=sys.stderr,
+        )
 
 
 def _undo(paths: Paths) -> None:
@@ -58,9 +114,10 @@ def _undo(paths: Paths) -> None:
     if not (paths.root / "dvc.lock").exists():
         return
     failed = _dvc("checkout", "--force", "--quiet", "dvc.yaml")
-    order = read_order(paths.order)
-    tidy(paths, order, paths.index, paths.overviews, paths.features, paths.probes, paths.statistics)
-    tidy(paths, order, paths.tasks, paths.experts, paths.curves, paths.scores, paths.scorers)
+    if paths.order.exists():  # not in a fresh clone, where nothing is to be deleted either
+        order = read_order(paths.order)
+        tidy(paths, order, paths.index, paths.overviews, paths.features, paths.probes, paths.statistics)
+        tidy(paths, order, paths.tasks, paths.experts, paths.curves, paths.scores, paths.scorers)
     rest = "; some outputs are not in DVC's cache, and the next `dvc repro` makes them again" if failed else ""
     print(f"undone: params.yaml, dvc.lock, metrics/ and data/ are as before{rest}", file=sys.stderr)
 
@@ -84,16 +141,6 @@ def path_to_list(folder: Path) -> str:
     """
     whole, here = Path(os.path.abspath(folder.expanduser())), Path(os.path.abspath("."))
     return (whole.relative_to(here) if whole.is_relative_to(here) else whole).as_posix()
-
-
-def repro() -> None:
-    """Runs `dvc repro` with its progress; only the default products are not made if nothing needs them.
-
-    Raises:
-        ChangeError: it failed.
-    """
-    if _dvc("repro", "report"):
-        raise ChangeError("`dvc repro` failed; what it says stands above")
 
 
 def _dvc(*arguments: str) -> int:

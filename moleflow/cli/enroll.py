@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from moleflow.cli import card
-from moleflow.cli.change import all_or_nothing, path_to_list, product_digests, proof, repro
+from moleflow.cli.change import all_or_nothing, path_to_list, product_digests, proof
 from moleflow.cli.check import check_product
 from moleflow.cli.plan import refresh_check
 from moleflow.config.errors import MoleflowError
@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace) -> None:
     if wrong:
         raise MoleflowError("\n".join(wrong))
     before = product_digests(paths)
-    with all_or_nothing(paths):
+    with all_or_nothing(paths) as change:
         put_product(name, line, paths.params)
-        repro()
+        change.repro()
     print(f"\n{proof(before, product_digests(paths))}\n")
     card.run(argparse.Namespace(name=name))
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from moleflow.cli.change import all_or_nothing, product_digests, proof, repro
+from moleflow.cli.change import all_or_nothing, product_digests, proof
 from moleflow.config.params import ParamsError, read_params
 from moleflow.config.products import load_products
 from moleflow.files.params_file import remove_product, require_other_products
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
         if others and read_params(paths.params)["expert_per"] == "task":
             raise ParamsError(f"{', '.join(others)} shares its expert, which is then learned again: add --retrain")
     before = product_digests(paths)
-    with all_or_nothing(paths):
+    with all_or_nothing(paths) as change:
         remove_product(name, paths.params)
-        repro()
+        change.repro()
     print(f"\n{proof(before, product_digests(paths))}")

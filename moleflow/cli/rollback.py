@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from moleflow.cli.change import ChangeError, all_or_nothing, product_digests, proof, repro
+from moleflow.cli.change import ChangeError, all_or_nothing, product_digests, proof
 from moleflow.cli.check import index_of
 from moleflow.cli.plan import refresh_check
 from moleflow.config.errors import MoleflowError
@@ -68,13 +68,13 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{name} at {rev}: {dict(then['classes'][name])}")
     _require_same(paths, {dep["path"]: dep["md5"] for entry in entries.values() for dep in entry["deps"]}, rev)
     before = product_digests(paths)
-    with all_or_nothing(paths), ExitStack() as stack:
+    with all_or_nothing(paths) as change, ExitStack() as stack:
         put_product(name, line, paths.params)
         set_recalibration(name, then.get("recalibrations", {}).get(name), paths.params)
         refresh_check(paths)
         _require_parameters(paths, entries, rev)
         stack.enter_context(_images_restored(paths, name, line, rev))
-        repro()
+        change.repro()
         after = product_digests(paths)
         wanted = {out["path"]: out["md5"] for entry in entries.values() for out in entry["outs"]}
         other = [path for path, md5 in wanted.items() if after.get(path) != md5]

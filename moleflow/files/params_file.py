@@ -75,8 +75,7 @@ def set_recalibration(name: str, folder: str | None, path: Path) -> None:
         ParamsError: the file as it stands is wrong, or lists no such product.
     """
     content, write = _opened(path)
-    if name not in content["classes"]:
-        raise ParamsError(f"{path} lists no product {name}, only {', '.join(content['classes'])}")
+    require_product(name, list(content["classes"]), path)
     if folder is None:
         content["recalibrations"].pop(name, None)
     else:
@@ -107,6 +106,21 @@ def remove_product(name: str, path: Path) -> None:
     write()
 
 
+def require_product(name: str, listed: list[str], path: Path) -> None:
+    """Refuses a product that is not there.
+
+    Args:
+        name: the product.
+        listed: all products.
+        path: params.yaml, for the message.
+
+    Raises:
+        ParamsError: there is no such product.
+    """
+    if name not in listed:
+        raise ParamsError(f"{path} lists no product {name}, only {', '.join(listed)}")
+
+
 def require_other_products(name: str, listed: list[str], path: Path) -> None:
     """Refuses to take a product away that is not there, or the only one.
 
@@ -118,8 +132,7 @@ def require_other_products(name: str, listed: list[str], path: Path) -> None:
     Raises:
         ParamsError: there is no such product, or no other.
     """
-    if name not in listed:
-        raise ParamsError(f"{path} lists no product {name}, only {', '.join(listed)}")
+    require_product(name, listed, path)
     if len(listed) == 1:
         raise ParamsError(f"{path}: {name} is the only product, and without one there is nothing to do; add another")
 

@@ -1,0 +1,82 @@
+"""Changes of what params.yaml lists: what fails leaves all as it was, and says what went wrong first."""
+
+import pytest
+from projects import Project
+
+from moleflow.cli import change
+from moleflow.config.params import ParamsError
+from moleflow.files.params_file import write_params
+from moleflow.files.paths import Paths
+
+
+@pytest.fixture
+def project(tmp_path):
+    made = Project.of_small_products(tmp_path)
+    made.run("check")
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
+    return made
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The DVC commands that would have run; each of them fails."""
+    commands = []
+    monkeypatch.setattr(change, "_dvc", lambda *arguments: commands.append(arguments) or 1)
+    return commands
+
+
+@pytest.fixture
+def restored(project):
+    """Fails unless all files are as before."""
+    before = {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()}
+    yield
+    assert {path: path.read_bytes() for path in project.root.rglob("*") if path.is_file()} == before
+
+
+def test_a_name_or_folder_that_is_none_is_refused_before_anything_runs(project, ran, restored, capsys):
+    with pytest.raises(ParamsError, match="lists no product screw"):
+        project.moleflow("recalibrate", "screw", "data/raw/small/bolt/test/good")
+    with pytest.raises(ParamsError, match="data/raw/none is no folder; name one with normal images of bolt"):
+        project.moleflow("recalibrate", "bolt", "data/raw/none")
+    assert ran == []
+    assert "undone" not in capsys.readouterr().err
+
+
+def test_outputs_of_stages_are_restored_only_if_stages_were_started(project, ran, restored, capsys):
+    paths = Paths(project.root)
+    with pytest.raises(RuntimeError, match="refused"), change.all_or_nothing(paths):
+        write_params({"seed": 9}, paths.params)
+        (paths.order).write_text("changed")
+        raise RuntimeError("refused")
+    assert ran == []
+    assert capsys.readouterr().err == ""
+    with pytest.raises(change.ChangeError, match="`dvc repro` failed"):
+        project.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
+    assert [command[0] for command in ran] == ["repro", "checkout"]
+    assert "undone: " in capsys.readouterr().err
+
+
+def test_the_first_error_is_told_where_there_are_no_data(project, ran):
+    paths = Paths(project.root)
+    (project.root / "data").rename(project.root / "elsewhere")
+    with pytest.raises(change.ChangeError, match="`dvc repro` failed"), change.all_or_nothing(paths) as changing:
+        changing.repro()
+
+
+def test_what_cannot_be_put_back_is_kept_and_named(project, ran, monkeypatch, tmp_path_factory, capsys):
+    paths, text = Paths(project.root), (project.root / "params.yaml").read_text()
+    folder = tmp_path_factory.mktemp("saved")
+    monkeypatch.setattr(change, "mkdtemp", lambda **_: str(folder))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(RuntimeError, match="first"), change.all_or_nothing(paths):
+        write_params({"seed": 9}, paths.params)
+        monkeypatch.setattr(change, "_copy", full)
+        raise RuntimeError("first")
+    assert (folder / "params.yaml").read_text() == text
+    assert "seed: 9" in paths.params.read_text()  # half of a file would be worse
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert str(folder) in said
