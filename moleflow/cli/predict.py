@@ -11,11 +11,16 @@ from moleflow.config.errors import MoleflowError
 
 if TYPE_CHECKING:
     from moleflow.inspections.judged import Judged
+    from moleflow.inspections.pictures import Files
     from moleflow.inspector import Inspector
 
 NORMAL, ALARM, UNJUDGED, FAILED = range(4)  # exit status
 EPILOG = """exit status: 0 if all images are normal; 1 if one raises an alarm; 2 if one shows no known product
 or cannot be judged, whatever the others; 3 if the command itself failed"""
+
+
+class PredictError(MoleflowError):
+    """The predictions cannot be written."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,11 +71,15 @@ def _predict(arguments: argparse.Namespace) -> int:
     images = asked_images(arguments.images, sys.stdin)
     kind = _kind(arguments.out)
 
-    from moleflow.files.artifacts import write_text
+    from moleflow.files.artifacts import require_writable
     from moleflow.inspections.judged import judged
+    from moleflow.inspections.pictures import planned_files
     from moleflow.inspections.rows import FORMATS, row
     from moleflow.inspector import Inspector
 
+    if arguments.out is not None:
+        require_writable(arguments.out)
+    files = planned_files(images, maps=arguments.maps, masks=arguments.masks)
     inspector = Inspector.load(
         arguments.source,
         rev=arguments.rev,
@@ -78,32 +87,42 @@ def _predict(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         max_megapixels=arguments.max_megapixels,
     )
-    save = _saver(arguments, inspector, images)
+    save = _saver(arguments, inspector, files)
     rows = []
     try:
         for each in judged(inspector, images, product=arguments.product):
             rows.append(row(each))
             save(each)
     finally:  # whatever happens to an image, what was said of those before it is not lost
-        text = FORMATS[kind](rows)
-        if arguments.out is None:
-            print(text, end="")
-        else:
-            write_text(arguments.out, text)
+        if rows:  # or else a table without a row would replace the one of another day
+            _tell(FORMATS[kind](rows), arguments.out)
     if any(each["alarm"] is None for each in rows):
         return UNJUDGED
     return ALARM if any(each["alarm"] for each in rows) else NORMAL
 
 
-def _saver(arguments: argparse.Namespace, inspector: "Inspector", images: list[Path]) -> Callable[["Judged"], None]:
+def _tell(text: str, out: Path | None) -> None:
+    """Writes the predictions, or prints them."""
+    from moleflow.files.artifacts import write_text
+
+    if out is None:
+        print(text, end="")
+        return
+    try:
+        write_text(out, text)
+    except (OSError, MoleflowError) as error:
+        print(text, end="")
+        raise PredictError(f"--out {out} cannot be written ({error}); the predictions were printed instead") from error
+
+
+def _saver(arguments: argparse.Namespace, inspector: "Inspector", files: "Files") -> Callable[["Judged"], None]:
     """What writes the pictures of an image that was judged."""
-    folders = {"maps": arguments.maps, "masks": arguments.masks}
-    if not any(folders.values()):
+    if not (arguments.maps or arguments.masks):
         return lambda _: None
     from moleflow.inspections.pictures import Pictures
     from moleflow.routing.rejection import UNKNOWN
 
-    pictures = Pictures(inspector, images, **folders)
+    pictures = Pictures(inspector, files)
 
     def save(each: "Judged") -> None:
         if each.inspection is not None and each.inspection.product != UNKNOWN:
@@ -117,5 +136,5 @@ def _kind(out: Path | None) -> str:
     if out is None:
         return "table" if sys.stdout.isatty() else "csv"
     if out.suffix not in (".csv", ".jsonl"):
-        raise MoleflowError(f"--out {out}: predictions are written as .csv or .jsonl")
+        raise PredictError(f"--out {out}: predictions are written as .csv or .jsonl")
     return out.suffix[1:]

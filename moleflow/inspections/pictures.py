@@ -10,7 +10,7 @@ from scipy.ndimage import binary_erosion
 
 from moleflow.config.errors import MoleflowError
 from moleflow.config.registry import choose
-from moleflow.files.artifacts import written_whole
+from moleflow.files.artifacts import require_writable, written_whole
 from moleflow.inspector import Inspection, Inspector
 
 OUTLINE = (0, 255, 255)
@@ -81,39 +81,59 @@ def overlay(image: Image.Image, values: np.ndarray, inspection: Inspection) -> I
     return Image.fromarray(pixels.round().astype(np.uint8))
 
 
+Files = dict[Path, dict[str, Path]]
+"""By image the files to write of it, by what they show: map, overlay, mask."""
+
+
 class PicturesError(MoleflowError):
-    """Pictures would replace images, or each other."""
+    """Pictures would replace images, or each other, or cannot be written."""
+
+
+def planned_files(images: list[Path], *, maps: Path | None, masks: Path | None) -> Files:
+    """Plans all files.
+
+    Args:
+        images: all images that will be judged.
+        maps: folder for maps as .npy, float32, and laid over the image as .png; None for none.
+        masks: folder for masks as .png, 255 where pixels are marked; None for none.
+
+    Returns:
+        The files by image; none without a folder.
+
+    Raises:
+        PicturesError: a file would replace an image, or one of another image.
+        ArtifactError: a file cannot be written where it should lie.
+    """
+    if maps is None and masks is None:
+        return {}
+    files = {
+        image: {
+            **({"map": beside(maps / name, ".npy"), "overlay": beside(maps / name, ".png")} if maps else {}),
+            **({"mask": beside(masks / name, ".png")} if masks else {}),
+        }
+        for image, name in file_names(images).items()
+    }
+    planned = Counter(os.path.abspath(file) for own in files.values() for file in own.values())
+    planned.update(os.path.abspath(image) for image in images)
+    twice = [file for file, count in planned.items() if count > 1]
+    if twice:
+        raise PicturesError(f"{twice[0]} is an image, or would be written twice; choose other folders for pictures")
+    for file in (file for own in files.values() for file in own.values()):
+        require_writable(file)
+    return files
 
 
 class Pictures:
     """Writes what was found in images, below the folder that they share as they lie there."""
 
-    def __init__(self, inspector: Inspector, images: list[Path], *, maps: Path | None, masks: Path | None) -> None:
-        """Plans all files.
+    def __init__(self, inspector: Inspector, files: Files) -> None:
+        """Keeps what is planned.
 
         Args:
             inspector: who judges.
-            images: all images that will be judged.
-            maps: folder for maps as .npy, float32, and laid over the image as .png; None for none.
-            masks: folder for masks as .png, 255 where pixels are marked; None for none.
-
-        Raises:
-            PicturesError: a file would replace an image, or one of another image.
+            files: from `planned_files`.
         """
-        self.inspector = inspector
-        names = file_names(images)
-        self.files = {
-            image: {
-                **({"map": beside(maps / name, ".npy"), "overlay": beside(maps / name, ".png")} if maps else {}),
-                **({"mask": beside(masks / name, ".png")} if masks else {}),
-            }
-            for image, name in names.items()
-        }
-        planned = Counter(os.path.abspath(file) for files in self.files.values() for file in files.values())
-        planned.update(os.path.abspath(image) for image in images)
-        twice = [file for file, count in planned.items() if count > 1]
-        if twice:
-            raise PicturesError(f"{twice[0]} is an image, or would be written twice; choose other folders for pictures")
+        self.inspector, self.files = inspector, files
 
     def save(self, image: Path, product: str | None, inspection: Inspection) -> None:
         """Writes the files of an image, each whole or not at all.
@@ -122,7 +142,17 @@ class Pictures:
             image: one of the images.
             product: the product that was given; None if the image was routed.
             inspection: what was found.
+
+        Raises:
+            ImageError: the image cannot be read any more.
+            PicturesError: a file cannot be written.
         """
+        try:
+            self._save(image, product, inspection)
+        except OSError as error:
+            raise PicturesError(f"pictures of {image} cannot be written ({error}); make room for them") from error
+
+    def _save(self, image: Path, product: str | None, inspection: Inspection) -> None:
         picture = self.inspector.read(image, product)
         values = in_image(inspection.anomaly_map, picture.size, self.inspector.resize)
         files = self.files[image]

@@ -146,12 +146,52 @@ def test_pictures_replace_neither_images_nor_each_other(raw, tmp_path, monkeypat
     assert sorted(path.name for path in (folder / "sub").iterdir()) == ["0.png", "1.png"]
 
 
-def test_what_was_said_is_not_lost_if_a_picture_fails(raw, tmp_path, monkeypatch):
-    (tmp_path / "masks").write_text("no folder")
+def test_what_was_said_is_not_lost_if_a_picture_fails(raw, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("moleflow.inspections.pictures._save", full)
     out = tmp_path / "p.csv"
     asked = (raw / "bolt/test/good", "--product", "bolt", "--masks", tmp_path / "masks", "--out", out)
     assert predict(monkeypatch, *asked) == 3
     assert len(rows_of(out)) == 1
+    assert "0.png cannot be written ([Errno 28] No space left on device); make room" in capsys.readouterr().err
+
+
+def full(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_predictions_of_another_day_stay_if_nothing_is_judged(raw, tmp_path, monkeypatch):
+    image, out = raw / "bolt/test/good/0.png", tmp_path / "p.csv"
+    out.write_text("of another day")
+    assert predict(monkeypatch, image, "--product", "screw", "--out", out) == 3
+    assert predict(monkeypatch, image, "--source", tmp_path, "--out", out) == 3
+    assert out.read_text() == "of another day"
+
+
+def test_a_place_that_takes_no_file_is_refused_before_the_model_is_loaded(raw, tmp_path, monkeypatch, capsys):
+    (tmp_path / "x.csv").mkdir()
+    (tmp_path / "x.csv/kept").write_text("")
+    (tmp_path / "masks/0.png").mkdir(parents=True)
+    image = raw / "bolt/test/good/0.png"
+    monkeypatch.setattr(Inspector, "load", lambda *_, **__: pytest.fail("the model was loaded"))
+    for option, place in (
+        ("--out", tmp_path / "x.csv"), ("--out", image / "x.csv"), ("--maps", image), ("--masks", tmp_path / "masks"),
+    ):  # fmt: skip
+        assert predict(monkeypatch, image, option, place) == 3
+        said = capsys.readouterr().err
+        assert str(place) in said
+        assert "Traceback" not in said
+    assert (tmp_path / "x.csv/kept").exists()
+
+
+def test_predictions_that_cannot_be_written_are_printed(raw, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("moleflow.files.artifacts.write_text", full)
+    out = tmp_path / "p.csv"
+    assert predict(monkeypatch, raw / "bolt/test/good", "--product", "bolt", "--out", out) == 3
+    said = capsys.readouterr()
+    assert len(list(csv.DictReader(said.out.splitlines()))) == 4
+    assert (
+        f"error: --out {out} cannot be written ([Errno 28] No space left on device); the predictions were" in said.err
+    )
 
 
 def test_files_are_named_like_their_images(tmp_path):
