@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.layout is None:
             raise ParamsError("a folder needs its layout, as in: moleflow check /data/bottle --layout mvtec")
         given = {"task": content.get("first_task"), "layout": arguments.layout, "path": arguments.folder}
-        content |= {"classes": {"folder": given}, "later_tasks": []}
+        content |= {"classes": {"folder": given}, "later_tasks": [], "recalibrations": {}}
     later = arguments.folder is not None  # a new product would come after those that are listed
     wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
     if arguments.folder is None:
@@ -63,7 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
             name = product if arguments.folder is None else Path(arguments.folder).resolve().name
             may_cross = later or line.task != products.first_task
             own = content | line.overrides
-            seen, mistaken = check_product(paths, name, line, own, whole=not wrong, may_cross=may_cross)
+            listed = arguments.folder is None  # or else the product of that name may be another
+            seen, mistaken = check_product(paths, name, line, own, whole=not wrong, may_cross=may_cross, labeled=listed)
             wrong += mistaken
             sides |= {name: seen.side} if seen else {}
     if wrong:
@@ -74,7 +75,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check_product(
-    paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, whole: bool, may_cross: bool
+    paths: Paths,
+    product: str,
+    line: ProductClass,
+    content: dict[str, Any],
+    *,
+    whole: bool,
+    may_cross: bool,
+    labeled: bool = True,
 ) -> tuple[Overview | None, list[str]]:
     """Prints what there is of a product.
 
@@ -85,6 +93,7 @@ def check_product(
         content: value by key of params.yaml, the line's own included.
         whole: whether all of params.yaml is right.
         may_cross: whether it is of a later task, whose images `calibration: cross` could all compare with.
+        labeled: whether the images that were labeled as the product's belong to it.
 
     Returns:
         What there is, None if that cannot be told, and what is wrong.
@@ -98,7 +107,7 @@ def check_product(
         print(f"{product}\n  {line.path} is not there yet; `dvc repro demo` or `dvc checkout` makes it")
         return None, []
     try:
-        seen = index_of(paths, product, line, content).overview
+        seen = index_of(paths, product, line, content, labeled=labeled).overview
     except MoleflowError as error:
         return None, [str(error)]
     print(f"{product}\n{seen}")
@@ -112,7 +121,7 @@ def check_product(
     return seen, []
 
 
-def index_of(paths: Paths, product: str, line: ProductClass, content: dict[str, Any]) -> Index:
+def index_of(paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, labeled: bool = True) -> Index:
     """A product's index, as the stage would make it.
 
     Args:
@@ -120,6 +129,7 @@ def index_of(paths: Paths, product: str, line: ProductClass, content: dict[str, 
         product: its name.
         line: its line.
         content: value by key of params.yaml, the line's own included.
+        labeled: whether the images that were labeled as the product's belong to it.
 
     Returns:
         The index.
@@ -128,7 +138,7 @@ def index_of(paths: Paths, product: str, line: ProductClass, content: dict[str, 
         MoleflowError: what the stage refuses.
     """
     settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})
-    feedback = paths.feedback / product
+    feedback = paths.feedback / product if labeled else None
     return build_index(paths.root / line.path, layout=line.layout, feedback=feedback, **settings.model_dump())
 
 

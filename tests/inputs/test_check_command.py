@@ -80,6 +80,17 @@ def test_a_folder_that_is_not_listed_can_be_checked(project, tmp_path, monkeypat
         check(monkeypatch, str(tmp_path / "nowhere"), "--layout", "mvtec")
 
 
+def test_what_is_kept_of_listed_products_is_none_of_a_given_folders(project, tmp_path, monkeypatch, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    bolt = (project.root / "data/raw/small/bolt").rename(tmp_path / "elsewhere/nut")  # called like another product
+    labeled = project.root / "data/feedback/nut/normal/0.png"
+    labeled.parent.mkdir(parents=True)
+    labeled.write_bytes((bolt / "train/good/0.png").read_bytes())
+    project.edit(recalibrations={"bolt": str(bolt / "test/good")})
+    check(monkeypatch, str(bolt), "--layout", "mvtec")
+    assert capsys.readouterr().out.startswith("nut\n  images: 16 to learn from")
+
+
 def test_a_products_own_line_decides(project, monkeypatch, capsys):
     raw = project.root / "data/raw/small"
     (raw / "bolt/test/good/9.png").write_bytes((raw / "bolt/train/good/3.png").read_bytes())
