@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from moleflow.config.errors import MoleflowError
 
@@ -13,7 +14,7 @@ Stages = dict[str, Any]
 
 
 class CommitError(MoleflowError):
-    """There is no such commit, or it lacks a file."""
+    """There is no such commit, or it lacks a file, or a file cannot be read."""
 
 
 def lock_stages(root: Path, rev: str | None = None) -> Stages:
@@ -27,13 +28,15 @@ def lock_stages(root: Path, rev: str | None = None) -> Stages:
         By name of the stage its entry, with deps and outs; none if nothing ran yet.
 
     Raises:
-        CommitError: there is no such commit, or it lacks the file.
+        CommitError: there is no such commit, or it lacks the file, or the file is not YAML, as after a merge that left
+            conflict marks in it.
     """
     path = root / "dvc.lock"
     if rev is not None:
         content = committed(root, rev, path.name)
     else:
-        content = YAML(typ="safe").load(path) if path.exists() else None
+        way_out = f"after a merge, `git checkout --ours {path.name}` takes one side of it and `dvc repro` does the rest"
+        content = _parsed(path.read_bytes(), str(path), way_out) if path.exists() else None
     stages: Stages = (content or {}).get("stages", {})
     return stages
 
@@ -50,14 +53,23 @@ def committed(root: Path, rev: str, name: str) -> Any:
         Its content.
 
     Raises:
-        CommitError: there is no such commit, or it lacks the file.
+        CommitError: there is no such commit, or it lacks the file, or the file is not YAML.
     """
     git = shutil.which("git")
     if git is None:
         raise CommitError("there is no git on the PATH, which knows what a commit holds")
-    done = subprocess.run(
-        [git, "show", f"{rev}:./{name}"], cwd=root, capture_output=True, text=True, encoding="utf-8", check=False
-    )
+    done = subprocess.run([git, "show", f"{rev}:./{name}"], cwd=root, capture_output=True, check=False)
     if done.returncode:
-        raise CommitError(f"{rev} has no {name} ({done.stderr.strip()})")
-    return YAML(typ="safe").load(done.stdout)
+        raise CommitError(f"{rev} has no {name} ({done.stderr.decode(errors='replace').strip()})")
+    return _parsed(done.stdout, f"{name} of {rev}", "choose another commit")
+
+
+def _parsed(text: bytes, name: str, way_out: str) -> Any:
+    """The content of a YAML file, which has keys or is empty."""
+    try:
+        content = YAML(typ="safe").load(text)
+    except (YAMLError, ValueError) as error:
+        raise CommitError(f"{name} is not YAML ({str(error).splitlines()[0]}); {way_out}") from error
+    if not isinstance(content, dict | None):
+        raise CommitError(f"{name} has no keys; {way_out}")
+    return content
