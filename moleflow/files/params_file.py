@@ -186,17 +186,19 @@ def write_params(changes: dict[str, Any], path: Path) -> None:
 
 
 def _opened(path: Path) -> tuple[Any, Callable[[], None]]:
-    """The content of a valid file with its comments, and what writes it back."""
+    """The content of a valid file with its comments, and what writes it back with the file's ends of lines."""
     load_products(path)
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 4096
-    content = yaml.load(path)
+    first, _, _ = path.read_bytes().partition(b"\n")
+    end = "\r\n" if first.endswith(b"\r") else "\n"
+    content = yaml.load(path.read_text(encoding="utf-8"))
 
     def write() -> None:
         text = io.StringIO()
         yaml.dump(content, text)
-        write_text(path, text.getvalue())
+        write_text(path, text.getvalue().replace("\n", end))
 
     return content, write
 
