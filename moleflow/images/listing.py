@@ -1,5 +1,7 @@
 """Which files of a folder are images."""
 
+import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -43,18 +45,7 @@ def list_files(folder: Path) -> list[Path]:
     Raises:
         ImageError: a folder cannot be read.
     """
-    found: list[Path] = []
-    try:
-        inside = sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise ImageError(f"{folder} cannot be read ({error.strerror}); change its permissions") from error
-    for path in inside:
-        if not is_hidden(path):
-            is_folder = path.is_dir()
-            found += (
-                [path] if not is_folder else [] if path.is_symlink() else list_files(path)
-            )  # links may go in circles
-    return found
+    return _inside(folder)[0]
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -69,4 +60,56 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         ImageError: a folder cannot be read.
     """
-    return [path for path in list_files(folder) if path.suffix.lower() in image_suffixes()]
+    return Listed.of(folder).images
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What lies in a folder and in the folders below it, hidden files and folders apart.
+
+    Attributes:
+        images: files that are images by their suffix.
+        others: all other files.
+        links: folders that are links, which nobody looked into.
+    """
+
+    images: list[Path]
+    others: list[Path]
+    links: list[Path]
+
+    @classmethod
+    def of(cls, folder: Path) -> "Listed":
+        """Lists a folder.
+
+        Args:
+            folder: the folder.
+
+        Returns:
+            The paths, sorted; none if the folder does not exist.
+
+        Raises:
+            ImageError: a folder cannot be read.
+        """
+        files, links = _inside(folder)
+        images = [path for path in files if path.suffix.lower() in image_suffixes()]
+        others = [path for path in files if path.suffix.lower() not in image_suffixes()]
+        return cls(images, others, links)
+
+
+def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Files in and below a folder, and folders there that are links."""
+    try:
+        found = sorted(folder.iterdir()) if os.path.isdir(folder) else []
+    except OSError as error:
+        raise ImageError(f"{folder} cannot be read ({error.strerror}); change its permissions") from error
+    files: list[Path] = []
+    links: list[Path] = []
+    for path in (path for path in found if not is_hidden(path)):
+        if not os.path.isdir(path):  # nor is it told of what cannot be looked at: that is said when it is read
+            files.append(path)
+        elif path.is_symlink():  # links may go in circles
+            links.append(path)
+        else:
+            for whole, part in zip((files, links), _inside(path), strict=True):
+                whole += part
+    return files, links

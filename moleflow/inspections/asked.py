@@ -1,14 +1,19 @@
 """Which images a command is asked for: files, folders, patterns, or names on the standard input."""
 
 import os
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from glob import glob, has_magic
+from io import TextIOWrapper
 from pathlib import Path
 
 from moleflow.config.errors import MoleflowError
-from moleflow.images.listing import list_images
+from moleflow.images.decoding import ImageError, frames
+from moleflow.images.listing import Listed
 
 STDIN = "-"
+PAGED = {".gif", ".tif", ".tiff"}  # suffixes of files that often hold several pictures; others are not opened to count
 
 
 class AskedError(MoleflowError):
@@ -20,7 +25,7 @@ def asked_images(names: Iterable[str], lines: Iterable[str]) -> list[Path]:
 
     A folder stands for all images in it and below it, a pattern (`*`, `?`, `[…]`, `**`) for what it matches. Whatever
     else is named counts as an image even if there is no such file: that is said of it later, beside what is said of the
-    others.
+    others. What is left out is said on the standard error.
 
     Args:
         names: of files and folders, patterns, or `STDIN` for a name in every line, which is no pattern.
@@ -31,30 +36,60 @@ def asked_images(names: Iterable[str], lines: Iterable[str]) -> list[Path]:
 
     Raises:
         AskedError: there is none, or a folder holds none or a pattern matches none.
+        ImageError: a folder cannot be read.
     """
-    found: list[Path] = []
-    for name in names:
-        if name == STDIN:
-            given = (line.rstrip("\r\n") for line in lines)
-            found += [image for each in given if each for image in _named(each, patterns=False)]
-        else:
-            found += _named(name, patterns=True)
+    if isinstance(lines, TextIOWrapper):
+        lines.reconfigure(errors="surrogateescape")  # names of files may be no text
+    parts = [part for name in names for part in _parts(name, lines)]
+    found = [image for part in parts for image in part.images]
     if not found:
         raise AskedError("no image is named; name files, folders or patterns, or - for names on the standard input")
-    return list({os.path.abspath(path): path for path in reversed(found)}.values())[::-1]
-
-
-def _named(name: str, *, patterns: bool) -> list[Path]:
-    path = Path(name)
-    if path.is_dir():
-        images = list_images(path)
-        if not images:
-            raise AskedError(f"{name} holds no images")
-        return images
-    if path.exists() or not patterns or not has_magic(name):
-        return [path]
-    matched = sorted(Path(each) for each in glob(name, recursive=True))
-    images = [image for match in matched for image in (list_images(match) if match.is_dir() else [match])]
-    if not images:
-        raise AskedError(f"nothing matches {name}")
+    images = list({os.path.abspath(path): path for path in reversed(found)}.values())[::-1]
+    for note in _left_out(parts) + _several_pictures(images):
+        print(f"note: {note}", file=sys.stderr)
     return images
+
+
+def _parts(name: str, lines: Iterable[str]) -> list[Listed]:
+    if name != STDIN:
+        return _named(name, patterns=True)
+    given = (line.rstrip("\r\n") for line in lines)
+    return [part for each in given if each for part in _named(each, patterns=False)]
+
+
+def _named(name: str, *, patterns: bool) -> list[Listed]:
+    path = Path(name)
+    if os.path.isdir(path):
+        parts = [Listed.of(path)]
+        none = f"{name} holds no images"
+    elif os.path.exists(path) or not patterns or not has_magic(name):
+        return [Listed([path], [], [])]
+    else:
+        matched = sorted(Path(each) for each in glob(name, recursive=True))
+        parts = [Listed.of(match) if os.path.isdir(match) else Listed([match], [], []) for match in matched]
+        none = f"nothing matches {name}"
+    if not any(part.images for part in parts):
+        raise AskedError("; ".join([none, *_left_out(parts)]))
+    return parts
+
+
+def _left_out(parts: list[Listed]) -> list[str]:
+    others, links = ([path for part in parts for path in getattr(part, kind)] for kind in ("others", "links"))
+    notes = (
+        [f"files left out, as their suffix is no image's: {len(others)}; the first is {others[0]}"] if others else []
+    )
+    if links:
+        notes.append(f"links to folders left out: {len(links)}; the first is {links[0]}; name it to have its images")
+    return notes
+
+
+def _several_pictures(images: list[Path]) -> list[str]:
+    several: dict[Path, int] = {}
+    for image in (image for image in images if image.suffix.lower() in PAGED and os.path.isfile(image)):
+        with suppress(ImageError):  # said when it is read
+            several[image] = frames(image)
+    several = {image: count for image, count in several.items() if count > 1}
+    if not several:
+        return []
+    first, count = next(iter(several.items()))
+    return [f"files of several pictures, of which the first is used: {len(several)}; {first} has {count}"]

@@ -76,11 +76,10 @@ def test_an_unreadable_image_costs_no_other_and_wins_over_an_alarm(raw, tmp_path
     save(tmp_path / "noise.png", noise)
     assert predict(monkeypatch, tmp_path / "noise.png", "--product", "bolt") == 1
     out = tmp_path / "p.csv"
-    asked = (tmp_path / "broken.png", tmp_path / "noise.png", tmp_path / "good.png", tmp_path / "missing.png")
+    asked = [tmp_path / name for name in ("broken.png", "noise.png", "good.png", "missing.png", "x" * 300)]
     assert predict(monkeypatch, *asked, "--product", "bolt", "--out", out) == 2
-    broken, alarm, good, missing = rows_of(out)
-    assert broken["reason"]
-    assert missing["reason"]
+    broken, alarm, good, missing, long = rows_of(out)
+    assert all(row["reason"] for row in (broken, missing, long))
     assert (alarm["alarm"], good["product"]) == ("True", "bolt")
 
 
