@@ -77,7 +77,8 @@ def load_products(path: Path) -> Products:
 
 
 def path_mistakes(products: Products) -> list[str]:
-    """Lists paths that a shell would expand, and DVC takes literally, and recalibrations of nothing.
+    """Lists paths that a shell would expand, and DVC takes literally, or that are no product's own, and recalibrations
+    of nothing.
 
     Args:
         products: products, each valid by itself.
@@ -86,7 +87,16 @@ def path_mistakes(products: Products) -> list[str]:
         One sentence each, with the path to write instead; none if all is well.
     """
     wrong = []
+    owners: dict[str, str] = {}
     for product, line in products.classes.items():
+        folder = os.path.abspath(line.path)
+        if Path.cwd().is_relative_to(folder):
+            wrong.append(f"classes.{product}.path: {line.path!r} holds the repository; write the folder of its images")
+        elif owners.setdefault(folder, product) != product:
+            wrong.append(
+                f"classes.{product}.path: {line.path!r} is the folder of {owners[folder]} too; correct it, or remove "
+                "one of the two lines"
+            )
         expanded = os.path.expanduser(os.path.expandvars(line.path))
         if expanded != line.path and not os.path.exists(line.path):
             wrong.append(

@@ -21,7 +21,7 @@ from moleflow.datasets.oddities import left_out, oddities
 from moleflow.datasets.overview import Overview, overview
 from moleflow.datasets.picture import Picture, examine
 from moleflow.datasets.sample import DatasetError, Sample
-from moleflow.datasets.sieves import DUPLICATES, UNREADABLE, Sieved
+from moleflow.datasets.sieves import DUPLICATES, UNREADABLE, Sieved, contradictions
 from moleflow.files.artifacts import digest
 from moleflow.files.split_names import FEEDBACK
 from moleflow.images.bit_depth import BitDepth, find_white, has_white
@@ -77,7 +77,7 @@ def build_index(
         ImageError: a single file cannot be read.
         DatasetError: the folder is not as its layout expects; or all that is wrong with it: too few images, fewer than
             two to learn from, all the same picture, masks of another size than their images, folders that are links,
-            the same picture in two splits, files that cannot be read.
+            the same picture in two splits or with two labels, files that cannot be read.
     """
     labels = feedback_samples(feedback) if feedback else []
     samples = choose(LAYOUTS, layout, "layout")(root)
@@ -88,7 +88,7 @@ def build_index(
     pictures = _examined(root.name, normal + test, splits, max_megapixels)
     white = find_white((each.largest for each in pictures if each.split != "test" and each.deep), bit_depth)
     readable = found.sieve(choose(UNREADABLE, unreadable, "unreadable")(without_white(pictures, white)))
-    found.mistakes += wrong_masks(readable) + all_alike(root, readable)
+    found.mistakes += wrong_masks(readable) + all_alike(root, readable) + contradictions(readable)
     used = found.sieve(choose(DUPLICATES, duplicates, "duplicates")(readable))
     used = found.sieve(contaminated(used, contamination))
     labeled = without_white(_examined(root.name, labels, [FEEDBACK] * len(labels), max_megapixels), white)

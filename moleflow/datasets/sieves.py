@@ -27,7 +27,7 @@ Sieve = Callable[[list[Picture]], Sieved]
 
 
 def _refuse_copies(pictures: list[Picture]) -> Sieved:
-    groups = groups_of_copies(pictures)
+    groups = [group for group in groups_of_copies(pictures) if not _contradict(group)]  # told by `contradictions`
     across = [group for group in groups if len({picture.split for picture in group}) > 1]
     inside = [group for group in groups if group not in across and group[0].split != "test"]
     said = [f"the same picture twice; duplicates: drop would keep one: {_named(inside)}"] if inside else []
@@ -83,6 +83,24 @@ def groups_of_copies(pictures: list[Picture]) -> list[list[Picture]]:
     for picture in pictures:
         groups.setdefault(picture.content, []).append(picture)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def contradictions(pictures: list[Picture]) -> list[MoleflowError]:
+    """The same picture as a normal and as a defective image: no choice of a copy says which of them is right.
+
+    Args:
+        pictures: readable pictures.
+
+    Returns:
+        At most one mistake.
+    """
+    groups = [group for group in groups_of_copies(pictures) if _contradict(group)]
+    wrong = f"the same picture is labeled normal and defective; keep the one that is right: {_named(groups)}"
+    return [DatasetError(wrong)] if groups else []
+
+
+def _contradict(copies: list[Picture]) -> bool:
+    return len({picture.sample.label for picture in copies}) > 1
 
 
 def _named(groups: list[list[Picture]]) -> str:

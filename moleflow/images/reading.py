@@ -36,9 +36,16 @@ def read_image(source: ImageSource, *, white: float | None) -> Image.Image:
                 f"{name}values of {values.dtype} up to {largest:g} have no known white; save it as the normal images"
                 " are, with 8 bits, or with 16 bits scaled up to 65535"
             )
-        scale = 255 / (white or WHITE_16)
-        values = np.clip(np.floor(values.astype(np.float64) * scale + 0.5), 0, 255).astype(np.uint8)
+        values = _of_8_bits(values, white or WHITE_16)
     return Image.fromarray(values)
+
+
+def _of_8_bits(values: np.ndarray, white: float) -> np.ndarray:
+    """Scales row by row: of a whole image, numbers of 64 bits would take a dozen times its memory."""
+    scaled = np.empty(values.shape, np.uint8)
+    for row, narrow in zip(values, scaled, strict=True):
+        narrow[:] = np.clip(np.floor(row.astype(np.float64) * (255 / white) + 0.5), 0, 255)
+    return scaled
 
 
 def read_mask(path: Path, *, max_megapixels: float | None = None) -> Image.Image:

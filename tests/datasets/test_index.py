@@ -62,11 +62,11 @@ def break_leak(root):
     with Image.open(root / "train/good/5.png") as image:
         image.save(root / "test/good/5.bmp")  # other bytes, same picture
     with Image.open(root / "train/good/6.png") as image:
-        image.save(root / "test/dent/0.png")
+        image.save(root / "test/good/6.bmp")
     return DatasetError, (
         r"several splits, keep one of each, or set duplicates: drop: "
         r"\S*train/good/5\.png \((train|calibration)\) = \S*test/good/5\.bmp \(test\);"
-        r" \S*train/good/6\.png \((train|calibration)\) = \S*test/dent/0\.png \(test\)$"
+        r" \S*train/good/6\.png \((train|calibration)\) = \S*test/good/6\.bmp \(test\)$"
     )
 
 

@@ -1,5 +1,7 @@
 """Reading images and masks: every pixel format alike, and both in the same view."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -115,3 +117,15 @@ def test_a_turned_view_keeps_the_center_and_has_no_black_corners():
     assert turned.dtype == np.uint8
     assert np.unravel_index(turned[0].argmax(), (31, 31)) == (5, 15)  # above it
     assert rotated(np.full((3, 31, 31), 90, np.uint8), 45.0).min() == 90
+
+
+@pytest.mark.parametrize("white", [None, 1023.0, 4095.0, 5000.0, 65535.0])
+def test_every_value_of_16_bits_is_scaled_alike_in_the_memory_of_a_row(white):
+    values = np.tile(np.arange(65536, dtype=np.uint16).reshape(256, 256), (4, 4))
+    expected = np.clip(np.floor(values.astype(np.float64) * (255 / (white or 65535)) + 0.5), 0, 255)
+    tracemalloc.start()
+    found = np.asarray(read_image(values, white=white))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, np.repeat(expected[..., None], 3, 2))
+    assert peak < 8 * values.size

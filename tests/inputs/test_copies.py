@@ -65,3 +65,12 @@ def test_11_copies_within_train_are_said_where_they_are_not_dropped(tree):
     assert notes(tree) == [
         f"the same picture twice; duplicates: drop would keep one: {first} (train) = {second} (train)"
     ]
+
+
+@pytest.mark.parametrize("duplicates", ["refuse", "drop"])
+@pytest.mark.parametrize("normal", ["train/good/1.png", "test/good/1.png"])
+def test_11_a_picture_that_is_normal_and_defective_is_refused_whatever_duplicates_says(tree, normal, duplicates):
+    copied(tree, (normal, "test/dent/2.png"))
+    with pytest.raises(DatasetError, match=r"labeled normal and defective; keep the one that is right: ") as error:
+        index(tree, duplicates=duplicates)
+    assert {f"{tree}/{normal}", f"{tree}/test/dent/2.png"} < set(str(error.value).split())
