@@ -35,18 +35,19 @@ class Sample:
     mask: Path | None
 
 
-def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
     """Reads a csv file of a data set, all values as text without surrounding blanks.
 
     Args:
         path: the file.
         columns: those that it must have.
+        optional: those that it may have.
 
     Returns:
         The table with all its columns.
 
     Raises:
-        DatasetError: it is not comma-separated UTF-8 text, or lacks a column.
+        DatasetError: it is not comma-separated UTF-8 text, or lacks a column, or has it twice.
     """
     try:
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # of lines that are too long
@@ -60,7 +61,10 @@ def read_table(path: Path, columns: list[str]) -> pd.DataFrame:
     if lacking:
         has = ", ".join(table.columns)
         raise DatasetError(f"{path} lacks the column {lacking[0]}; it has {has}; expected are {', '.join(columns)}")
-    return table.apply(lambda column: column.str.strip())
+    twice = [name for name in (*columns, *optional) if f"{name}.1" in table]  # pandas numbers the second one
+    if twice:
+        raise DatasetError(f"{path} has two columns {twice[0]}; remove or rename one")
+    return table.fillna("").apply(lambda column: column.str.strip())
 
 
 def list_folders(root: Path, normal: str | None = None) -> list[Path]:
@@ -109,7 +113,7 @@ def defective_samples(images: Path, masks: Path, defect: str) -> list[Sample]:
         One sample per image.
 
     Raises:
-        DatasetError: a mask has no image.
+        DatasetError: a mask has no image, or several.
     """
     by_name = {_name_below(masks, path).removesuffix("_mask"): path for path in list_images(masks)}
     names = {path: _name_below(images, path) for path in list_images(images)}
@@ -117,7 +121,27 @@ def defective_samples(images: Path, masks: Path, defect: str) -> list[Sample]:
     if stray:
         named = ", ".join(str(by_name[name]) for name in stray)
         raise DatasetError(f"{named} is a mask without an image of defect {defect}; add the image or remove the mask")
+    require_one_image_each(names, by_name)
     return [Sample(path, "test", 1, defect, by_name.get(name)) for path, name in names.items()]
+
+
+def require_one_image_each(names: dict[Path, str], masks: dict[str, Path]) -> None:
+    """Refuses masks that could belong to several images, which differ in their suffix alone.
+
+    Args:
+        names: name of each image, without its suffix.
+        masks: mask by name.
+
+    Raises:
+        DatasetError: there is one.
+    """
+    images: dict[str, list[Path]] = {}
+    for path, name in names.items():
+        images.setdefault(name, []).append(path)
+    for name, mask in masks.items():
+        if len(images.get(name, [])) > 1:
+            named = ", ".join(map(str, images[name]))
+            raise DatasetError(f"{mask} is the mask of several images, {named}; rename all but one")
 
 
 def _name_below(folder: Path, path: Path) -> str:

@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -131,6 +131,7 @@ def _of_file(path: Path, limit: float | None, read: Callable[[Path, Any, float |
         try:
             with path.open("rb") as opened, Image.open(opened) as image:
                 _require_small(image.width * image.height, limit)
+                _require_undamaged(opened, image)
                 return read(path, image, limit)
         except UnidentifiedImageError:
             if not _is_tiff(path):
@@ -147,6 +148,12 @@ def _require_small(pixels: int, limit: float | None) -> None:
         raise ImageError(
             f"{pixels / 1e6:.1f} megapixels, more than max_megapixels ({limit:g}); raise it or cut the image"
         )
+
+
+def _require_undamaged(file: BinaryIO, image: Image.Image) -> None:
+    """Compares the checksums of a PNG, which Pillow does not look at where it decodes: a damaged end would be read."""
+    if image.format == "PNG":
+        Image.open(file).verify()  # of a second image, since this one cannot be decoded any more
 
 
 def _is_tiff(path: Path) -> bool:
@@ -174,6 +181,7 @@ def _marked(path: Path, image: Any, limit: float | None) -> np.ndarray:
         bands = np.asarray(image).reshape(image.height, image.width, -1)
     channels = bands.shape[2]
     colors = bands[..., : 3 if channels > 2 else 1]
+    _require_numbers(colors)
     if noisy is None:
         noisy = colors.max() > 127 and len(np.unique(colors)) > FEW
     marked = np.any(colors > 127 if noisy else colors != 0, axis=2, keepdims=True)
@@ -286,9 +294,13 @@ def _three(values: np.ndarray) -> np.ndarray:
     """(H, W, 3) of gray or color, transparency left out; refuses values that are not numbers."""
     bands = _bands(values)
     colors = bands[..., : 3 if bands.shape[2] > 2 else 1]
-    if values.dtype.kind == "f" and not np.isfinite(colors).all():
-        raise ImageError("it has values that are not numbers (NaN or infinite); replace them")
+    _require_numbers(colors)
     return np.broadcast_to(colors, (*colors.shape[:2], 3)) if colors.shape[2] == 1 else colors
+
+
+def _require_numbers(values: np.ndarray) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ImageError("it has values that are not numbers (NaN or infinite); replace them")
 
 
 def _turned(values: np.ndarray, orientation: int) -> np.ndarray:

@@ -19,4 +19,4 @@ def test_the_content_is_the_digest_of_shape_type_and_values(tmp_path, kind, shap
     tifffile.imwrite(path, np.random.default_rng(0).integers(0, 255, shape).astype(kind), photometric=photometric)
     values = decode(path)
     expected = hashlib.sha256(f"{values.shape} {values.dtype}".encode() + values.tobytes()).hexdigest()
-    assert examine(Sample(path, "train", 0, "good", None), "train", max_megapixels=1).content == expected
+    assert examine(Sample(path, "train", 0, "good", None), "train", max_megapixels=1.0).content == expected

@@ -228,3 +228,15 @@ def test_a_mask_of_a_normal_image_marks_nothing(tmp_path):
     table = index(tmp_path / "bolt", "visa")
     assert table[table["mask"] != ""].label.tolist() == [1]
     assert "7 files *.png left out" in notes(tmp_path / "bolt", "visa")[0]
+
+
+@pytest.mark.parametrize("lost", [12, 60, 100])
+def test_a_png_whose_end_is_zeros_is_unreadable(tmp_path, lost):
+    path = tmp_path / "a.png"
+    pixels = picture(path, size=(200, 160))
+    np.testing.assert_array_equal(decode(path), pixels)
+    data = path.read_bytes()
+    path.write_bytes(data[:-lost] + bytes(lost))
+    for read in (decode, decode_mask):
+        with pytest.raises(ImageError, match=r"a\.png: not a readable image .*; replace the file or remove it"):
+            read(path)

@@ -1,7 +1,9 @@
 """5. Words for labels in labels.csv."""
 
+from pathlib import Path
+
 import pytest
-from trees import index, labeled
+from trees import index, labeled, picture
 
 from moleflow.datasets.sample import DatasetError
 
@@ -31,3 +33,42 @@ def test_05_kinds_of_defect_have_a_column_of_their_own(tmp_path):
     assert table[table.split == "test"].defect.tolist() == ["good", "scratch", "defect", "dent"]
     with pytest.raises(DatasetError, match=r"test/0\.png is labeled 'ok', normal, with the defect 'scratch'; correct"):
         index(labeled(tmp_path / "nut", ["ok,scratch", "ng,dent"], "image,label,defect"), "folder")
+
+
+@pytest.mark.parametrize("name", [r"test\1.png", "{absolute}/test/1.png"])
+def test_05_a_line_that_names_no_file_is_told_where_an_image_seems_to_have_no_line(tmp_path, monkeypatch, name):
+    root = labeled(tmp_path / "bolt", ["ok", "ng"])
+    text = (root / "labels.csv").read_text()
+    given = name.format(absolute=root)
+    (root / "labels.csv").write_text(text.replace("test/1.png", given))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError) as error:
+        index(Path("bolt"), "folder")
+    assert str(error.value) == (
+        f"bolt/labels.csv: 1 of 2 lines name no image of bolt, the first is {given!r}; write them like test/1.png, "
+        "which has no line"
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "line", "said"),
+    [
+        ("image,label", ",ok", r"labels\.csv: 1 of 3 lines name no image; fill in"),
+        ("label,image", "ok", r"labels\.csv: 1 of 3 lines name no image; fill in"),
+        ("image,label,label", "test/9.png,ok,ng", r"labels\.csv has two columns label; remove or rename one"),
+        ("image,label,mask,mask", "test/9.png,ng,,", r"labels\.csv has two columns mask"),
+        ("image,label,mask", "test/9.png,ok,test/0.png", r"test/9\.png is labeled 'ok', normal, with the mask 'test/0"),
+        ("image,label,mask", "test/9.png,ng,test", r"the mask 'test' of test/9\.png is a folder; write the file"),
+        ("image,label,mask", "test/9.png,ng,.", r"the mask '\.' of test/9\.png is a folder"),
+    ],
+)
+def test_05_a_line_that_says_nothing_or_two_things_is_refused(tmp_path, columns, line, said):
+    root = labeled(tmp_path / "bolt", ["ok", "ng"])
+    picture(root / "test/9.png", 9)
+    more = "," * (columns.count(",") - 1)
+    rows = [f"test/0.png,ok{more}", f"test/1.png,ng{more}"]
+    if columns.startswith("label"):
+        rows = ["ok,test/0.png", "ng,test/1.png"]
+    (root / "labels.csv").write_text("\n".join([columns, *rows, line]) + "\n")
+    with pytest.raises(DatasetError, match=said):
+        index(root, "folder")

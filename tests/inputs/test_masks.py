@@ -11,6 +11,7 @@ from trees import index, notes, picture
 from moleflow.datasets.sample import DatasetError
 from moleflow.evaluation.grades import grade, unmarked
 from moleflow.evaluation.metrics import ranking
+from moleflow.images.decoding import ImageError
 from moleflow.images.reading import mask_pixels, read_mask
 from moleflow.scoring.scorer import Predictions
 
@@ -124,3 +125,22 @@ def test_10_a_defect_that_the_view_cuts_off_is_counted_and_left_out(tmp_path):
     assert not views["crop"].any()
     masks = np.stack([np.zeros((64, 64), bool), views["stretch"], views["crop"]])
     assert unmarked(np.array([0, 1, 1]), masks).tolist() == [False, False, True]
+
+
+def test_09_a_mask_that_two_images_could_have_is_refused(tree, tmp_path):
+    picture(tree / "test/dent/0.bmp", 300)
+    with pytest.raises(DatasetError, match=r"0_mask\.png is the mask of several images, \S*0\.bmp, \S*0\.png; rename"):
+        index(tree)
+    root = loco(tmp_path / "nut")
+    picture(root / "test/logical_anomalies/001.bmp", 300)
+    with pytest.raises(DatasetError, match=r"logical_anomalies/001 is the mask of several images, .*; rename all but"):
+        index(root, "mvtec_loco")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_09_a_mask_of_values_that_are_no_numbers_is_refused(tmp_path, value):
+    values = np.zeros((16, 20), np.float32)
+    values[3, 4] = value
+    Image.fromarray(values).save(tmp_path / "mask.tif")
+    with pytest.raises(ImageError, match=r"mask\.tif: it has values that are not numbers .*; replace them"):
+        read_mask(tmp_path / "mask.tif")

@@ -36,7 +36,8 @@ def scan_folder(root: Path) -> list[Sample]:
         The samples.
 
     Raises:
-        DatasetError: a folder is missing, an image has no label, or a mask has no image.
+        DatasetError: a folder is missing, an image has no label, a mask has no image or several, or a line of
+            labels.csv is wrong.
     """
     promise = f"normal/ and test/<defect>/, or normal/, test/ and labels.csv, in {root}"
     require_folders("folder", promise, root / "normal", root / "test")
@@ -60,10 +61,16 @@ def _by_folder(root: Path) -> list[Sample]:
 
 
 def _by_csv(root: Path, labels: Path) -> list[Sample]:
-    table = read_table(labels, ["image", "label"])
+    table = read_table(labels, ["image", "label"], ("mask", "defect"))
+    empty = int((table.image == "").sum())
+    if empty:
+        raise DatasetError(
+            f"{labels}: {empty} of {len(table)} lines name no image; fill in their image, or remove them"
+        )
     listed = {_below(root, image) for image in table.image}
     unlabeled = [path for path in list_images(root / "test") if path not in listed]
     if unlabeled:
+        _require_matched(root, labels, list(table.image), unlabeled[0])
         raise DatasetError(f"{', '.join(map(str, unlabeled))} has no line in {labels}; add it or remove the image")
     unknown = sorted({label for label in table.label if label.casefold() not in NORMAL | DEFECTIVE})
     if unknown:
@@ -77,11 +84,26 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
     return [_labeled(root, *row, labels) for row in rows]
 
 
+def _require_matched(root: Path, labels: Path, images: list[str], example: Path) -> None:
+    """Refuses names of no file, which explain why others have no line: of another system, or absolute ones."""
+    files = set(list_images(root))
+    unmatched = [image for image in images if _below(root, image) not in files]
+    if unmatched:
+        raise DatasetError(
+            f"{labels}: {len(unmatched)} of {len(images)} lines name no image of {root}, the first is "
+            f"{unmatched[0]!r}; write them like {example.relative_to(root).as_posix()}, which has no line"
+        )
+
+
 def _labeled(root: Path, image: str, label: str, mask: str, defect: str, labels: Path) -> Sample:
+    if mask and _below(root, mask).is_dir():
+        raise DatasetError(f"{labels}: the mask {mask!r} of {image} is a folder; write the file of its mask")
     if label.casefold() in DEFECTIVE:
         return Sample(_below(root, image), "test", 1, defect or "defect", _below(root, mask) if mask else None)
     if defect and defect.casefold() not in NORMAL:
         raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the defect {defect!r}; correct one")
+    if mask:
+        raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the mask {mask!r}; correct one")
     return Sample(_below(root, image), "test", 0, "good", None)
 
 

@@ -8,7 +8,14 @@ Localization", IJCV 2022.
 
 from pathlib import Path
 
-from moleflow.datasets.sample import DatasetError, Sample, list_folders, normal_samples, require_folders
+from moleflow.datasets.sample import (
+    DatasetError,
+    Sample,
+    list_folders,
+    normal_samples,
+    require_folders,
+    require_one_image_each,
+)
 from moleflow.images.listing import list_images
 
 
@@ -22,7 +29,7 @@ def scan_mvtec_loco(root: Path) -> list[Sample]:
         The samples; the mask of a defective one is a folder.
 
     Raises:
-        DatasetError: a folder is missing, or a folder of masks has no image.
+        DatasetError: a folder is missing, or a folder of masks has no image, or several.
     """
     train, validation, test = root / "train" / "good", root / "validation" / "good", root / "test"
     promise = f"train/good, validation/good and test/<defect> in {root}"
@@ -41,5 +48,6 @@ def scan_mvtec_loco(root: Path) -> list[Sample]:
             raise DatasetError(
                 f"{named} holds masks without an image of defect {folder.name}; add the image or remove them"
             )
+        require_one_image_each({path: path.stem for path in images}, masks)
         samples += [Sample(path, "test", 1, folder.name, masks.get(path.stem)) for path in images]
     return samples
