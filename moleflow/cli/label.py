@@ -12,13 +12,14 @@ import pandas as pd
 
 from moleflow.calibration.conformal import images_needed
 from moleflow.config.errors import MoleflowError
-from moleflow.config.params import read_params
+from moleflow.config.params import Above, Config, OpenFraction, load_params
 from moleflow.config.products import load_products
 from moleflow.config.registry import choose
 from moleflow.datasets.feedback import LABELS, feedback_samples
 from moleflow.datasets.index import without_white
+from moleflow.datasets.mistakes import wrong_names
 from moleflow.datasets.picture import Picture, examine
-from moleflow.datasets.sample import Sample
+from moleflow.datasets.sample import Sample, read_table
 from moleflow.files.artifacts import digest, write_text
 from moleflow.files.paths import Paths
 from moleflow.files.split_names import FEEDBACK
@@ -28,6 +29,13 @@ from moleflow.inspections.asked import asked_images
 
 KIND = re.compile(r"\w[\w -]*")
 DIGITS = 12  # of the digest, behind the name: images of one name from two folders stay apart
+
+
+class LabelConfig(Config):
+    """What the command reads of params.yaml, besides the products."""
+
+    max_megapixels: Above
+    alarm_rate: OpenFraction
 
 
 class LabelError(MoleflowError):
@@ -55,18 +63,20 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         ChoiceError: there is no such product.
+        ParamsError: a key is missing or wrong.
         ArtifactError: the product has no index yet, which tells its images from others.
-        LabelError: the kind is no name of a folder; an image cannot be read, is one of the product's own, or is
-            labeled already; or nothing can be written.
+        LabelError: the kind is no name of a folder; an image cannot be read, has a name that no table can hold, is one
+            of the product's own, or is labeled already; or nothing can be written.
+        DatasetError: the table of what was labeled before cannot be read.
     """
     paths, product = Paths(Path()), arguments.product
     line = choose(load_products(paths.params).classes, product, "product")
-    settings = read_params(paths.params) | line.overrides
+    settings = load_params(LabelConfig, paths.params)
     kind = "good" if arguments.normal else arguments.defective
     if not arguments.normal and (not KIND.fullmatch(kind) or kind.casefold() == "good"):
         raise LabelError(f"--defective {kind!r} is no kind of defect; take letters, digits, spaces, _ and -, not good")
     table, folder = read_index(paths.index.of(product)), paths.feedback / product
-    images, limit = asked_images(arguments.images, sys.stdin), settings["max_megapixels"]
+    images, limit = asked_images(arguments.images, sys.stdin), settings.max_megapixels
     given = [examine(Sample(path, FEEDBACK, 0, kind, None), FEEDBACK, max_megapixels=limit) for path in images]
     _refuse_wrong(without_white(given, white_of(table)), feedback_samples(folder), table)
     target = folder / ("normal" if arguments.normal else f"defective/{kind}")
@@ -78,7 +88,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{count} of {product} labeled {'normal' if arguments.normal else kind}, in {target}")
     print(f"`git add {folder}` or `dvc add {folder}` keeps them; `dvc repro` judges them and learns nothing anew.")
     if arguments.normal:
-        needed = images_needed(settings["alarm_rate"])
+        needed = images_needed(line.alarm_rate or settings.alarm_rate)
         print(f"`moleflow recalibrate {product} {target}` sets the thresholds by the normal ones; it needs {needed}.")
 
 
@@ -90,6 +100,7 @@ def _name(path: Path, digest: str) -> str:
 def _refuse_wrong(given: list[Picture], labeled: list[Sample], table: pd.DataFrame) -> None:
     """Refuses images that cannot be read, or are known already: by their file, or by the pixels of a labeled one."""
     wrong = [str(picture.unreadable) for picture in given if picture.unreadable]
+    wrong += map(str, wrong_names(picture.sample.path for picture in given if not picture.unreadable))
     own = {row.digest: f"{row.path} ({row.split})" for row in table.itertuples() if row.split != FEEDBACK}
     known = {examine(sample, FEEDBACK, max_megapixels=float("inf")).content: sample.path for sample in labeled}
     for picture in (picture for picture in given if not picture.unreadable):
@@ -130,6 +141,6 @@ def _write_labels(folder: Path, copies: dict[Path, Path], digests: dict[Path, st
     file = folder / LABELS
     rows = [(copy.relative_to(folder).as_posix(), str(path), digests[path]) for copy, path in copies.items()]
     added = pd.DataFrame(rows, columns=["image", "source", "digest"])
-    before = pd.read_csv(file, dtype=str, keep_default_na=False) if file.is_file() else added[:0]
+    before = read_table(file, list(added)) if file.is_file() else added[:0]
     before = before[[(folder / image).is_file() for image in before["image"]]]
     write_text(file, pd.concat([before, added]).sort_values("image").to_csv(index=False))

@@ -4,10 +4,16 @@ import argparse
 from pathlib import Path
 
 from moleflow.cli.change import all_or_nothing, product_digests, proof
-from moleflow.config.params import ParamsError, read_params
+from moleflow.config.params import Config, ParamsError, load_params
 from moleflow.config.products import load_products
 from moleflow.files.params_file import remove_product, require_other_products
 from moleflow.files.paths import Paths
+
+
+class RetireConfig(Config):
+    """What the command reads of params.yaml, besides the products."""
+
+    expert_per: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments: name and retrain.
 
     Raises:
-        ParamsError: there is no such product, or others' experts would have to be learned again.
+        ParamsError: there is no such product, others' experts would have to be learned again, or a key is missing.
         ChangeError: `dvc repro` failed.
     """
     paths, name = Paths(Path()), arguments.name
@@ -43,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         others = [other for other, line in products.classes.items() if line.task == task and other != name]
         if task == products.first_task:
             raise ParamsError(f"the base was learned with {name}; without it all is learned again: add --retrain")
-        if others and read_params(paths.params)["expert_per"] == "task":
+        if others and load_params(RetireConfig, paths.params).expert_per == "task":
             raise ParamsError(f"{', '.join(others)} shares its expert, which is then learned again: add --retrain")
     before = product_digests(paths)
     with all_or_nothing(paths) as change:

@@ -77,8 +77,7 @@ def load_products(path: Path) -> Products:
 
 
 def path_mistakes(products: Products) -> list[str]:
-    """Lists paths that a shell would expand, and DVC takes literally, or that are no product's own, and recalibrations
-    of nothing.
+    """Lists paths that only a shell expands, folders that are no product's own, and recalibrations of nothing.
 
     Args:
         products: products, each valid by itself.

@@ -8,8 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from moleflow.config.errors import MoleflowError
+from moleflow.datasets.mistakes import links_to_folders, wrong_names
 from moleflow.datasets.picture import Picture
-from moleflow.datasets.sample import DatasetError, Sample, list_folders, normal_samples
+from moleflow.datasets.sample import DatasetError, Sample, list_folders, normal_samples, permissions_told
 from moleflow.files.split_names import FEEDBACK
 from moleflow.images.listing import is_hidden, list_files, list_images
 
@@ -17,6 +18,7 @@ LABELS = "labels.csv"  # beside the two folders: source and digest of every imag
 TRACKED = ".dvc"  # what DVC adds to the name of a folder that it tracks
 
 
+@permissions_told()
 def feedback_samples(folder: Path) -> list[Sample]:
     """Lists the labeled images of a product.
 
@@ -27,7 +29,7 @@ def feedback_samples(folder: Path) -> list[Sample]:
         One sample per image, the normal ones first.
 
     Raises:
-        DatasetError: a kind of defect is named like the normal images of a data set.
+        DatasetError: a kind of defect is named like the normal images of a data set, or a folder cannot be read.
     """
     defective = folder / "defective"
     kinds = list_folders(defective) if defective.is_dir() else []
@@ -62,12 +64,21 @@ def feedback_mistakes(folder: Path, products: Collection[str]) -> list[str]:
 
 
 def _misplaced(folder: Path) -> list[str]:
-    """Names a file of a product's feedback that would not count, if there is one."""
+    """Names what would not count of a product's feedback: something in its place, a link to a folder, a file."""
+    if not folder.is_dir():
+        return [f"{folder} is no folder; move it elsewhere, since images of {folder.name} are labeled in its place"]
     try:
-        counted = {sample.path for sample in feedback_samples(folder)} | {folder / LABELS}
-        stray = [path for path in list_files(folder) if path not in counted]
+        with permissions_told():
+            labeled = [sample.path for sample in feedback_samples(folder)]
+            stray = [path for path in list_files(folder) if path not in {*labeled, folder / LABELS}]
+            linked = links_to_folders(folder)
     except MoleflowError as error:
         return [str(error)]
+    if linked:
+        return [f"{linked[0]} is a link to a folder, whose images would not count; put the folder itself there"]
+    named = [str(mistake) for mistake in wrong_names(labeled)]
+    if named:
+        return named
     return [f"{stray[0]} is no labeled image; use `moleflow label`, or move it elsewhere"] if stray else []
 
 

@@ -16,11 +16,19 @@ from moleflow.config.registry import choose
 from moleflow.datasets.contamination import contaminated
 from moleflow.datasets.feedback import feedback_samples, wrong_feedback
 from moleflow.datasets.layouts import LAYOUTS
-from moleflow.datasets.mistakes import all_alike, linked_folders, too_few, wrong_masks, wrong_numbers, wrong_paths
+from moleflow.datasets.mistakes import (
+    all_alike,
+    linked_folders,
+    too_few,
+    wrong_masks,
+    wrong_names,
+    wrong_numbers,
+    wrong_paths,
+)
 from moleflow.datasets.oddities import left_out, oddities
 from moleflow.datasets.overview import Overview, overview
 from moleflow.datasets.picture import Picture, examine
-from moleflow.datasets.sample import DatasetError, Sample
+from moleflow.datasets.sample import DatasetError, Sample, permissions_told
 from moleflow.datasets.sieves import DUPLICATES, UNREADABLE, Sieved, contradictions
 from moleflow.files.artifacts import digest
 from moleflow.files.split_names import FEEDBACK
@@ -43,6 +51,7 @@ class Index(NamedTuple):
     overview: Overview
 
 
+@permissions_told()
 def build_index(
     root: Path,
     *,
@@ -77,13 +86,14 @@ def build_index(
         ImageError: a single file cannot be read.
         DatasetError: the folder is not as its layout expects; or all that is wrong with it: too few images, fewer than
             two to learn from, all the same picture, masks of another size than their images, folders that are links,
-            the same picture in two splits or with two labels, files that cannot be read.
+            the same picture in two splits or with two labels, files and folders that cannot be read.
     """
     labels = feedback_samples(feedback) if feedback else []
     samples = choose(LAYOUTS, layout, "layout")(root)
     normal = [sample for sample in samples if sample.split != "test"]
     test = [sample for sample in samples if sample.split == "test"]
     found = _Findings(linked_folders(root) + wrong_numbers(root, normal, test) + wrong_paths(root, samples))
+    found.mistakes += wrong_names(sample.path for sample in labels)
     splits = _splits(normal, calibration_fraction) + ["test"] * len(test)
     pictures = _examined(root.name, normal + test, splits, max_megapixels)
     white = find_white((each.largest for each in pictures if each.split != "test" and each.deep), bit_depth)

@@ -1,6 +1,7 @@
 """What forbids to use a product's folder; each sentence names the file and the way out."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from moleflow.config.errors import MoleflowError
@@ -10,7 +11,6 @@ from moleflow.datasets.sample import DatasetError, Sample
 MASK_TOLERANCE = 0.01  # of a side, a pixel at least, by which a mask's size may differ from its image's; it is resized
 MIN_NORMAL = 5
 MIN_TRAIN = 2
-NOT_TEXT = "the file's name is not UTF-8; rename it"
 
 
 def linked_folders(root: Path) -> list[MoleflowError]:
@@ -22,12 +22,24 @@ def linked_folders(root: Path) -> list[MoleflowError]:
     Returns:
         At most one mistake.
     """
-    linked = [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_dir()] if root.is_dir() else []
+    linked = links_to_folders(root)
     advice = (
         "a link to a folder, whose images could change without DVC noticing; put the folder itself there, or links to "
         "its files, or give the folder as the product's path"
     )
     return [DatasetError(f"{', '.join(map(str, linked))}: {advice}")] if linked else []
+
+
+def links_to_folders(root: Path) -> list[Path]:
+    """Lists the links to folders below a folder.
+
+    Args:
+        root: the folder, which need not exist and may be a link.
+
+    Returns:
+        Their paths, sorted.
+    """
+    return [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_dir()] if root.is_dir() else []
 
 
 def wrong_numbers(root: Path, normal: list[Sample], test: list[Sample]) -> list[MoleflowError]:
@@ -64,17 +76,30 @@ def wrong_paths(root: Path, samples: list[Sample]) -> list[MoleflowError]:
     Returns:
         The mistakes.
     """
+    paths = [path for sample in samples for path in (sample.path, sample.mask) if path is not None]
+    return wrong_names(paths) + [
+        DatasetError(f"{path} lies outside {root}, where DVC does not see it change; put it into the folder")
+        for path in paths
+        if not (path.is_relative_to(root) or wrong_names([path]))
+    ]
+
+
+def wrong_names(paths: Iterable[Path]) -> list[MoleflowError]:
+    """Names of files and folders that a table cannot hold.
+
+    Args:
+        paths: with the folders that they lie in.
+
+    Returns:
+        The mistakes.
+    """
     wrong: list[MoleflowError] = []
-    for path in (path for sample in samples for path in (sample.path, sample.mask) if path is not None):
+    for path in paths:
         text = str(path).encode("utf-8", "backslashreplace").decode()
         if text != str(path):
-            wrong.append(DatasetError(f"{text}: {NOT_TEXT}"))
-        elif any(character < " " for character in path.name):
-            wrong.append(DatasetError(f"{str(path)!r}: control characters in a file's name; rename it"))
-        elif not path.is_relative_to(root):
-            wrong.append(
-                DatasetError(f"{path} lies outside {root}, where DVC does not see it change; put it into the folder")
-            )
+            wrong.append(DatasetError(f"{text}: the file's name is not UTF-8; rename it"))
+        elif any(character < " " for character in text):
+            wrong.append(DatasetError(f"{text!r}: control characters in a file's name; rename it"))
     return wrong
 
 

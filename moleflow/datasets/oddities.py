@@ -13,7 +13,7 @@ from moleflow.images.listing import list_files
 
 
 def oddities(pictures: list[Picture], white: float | None) -> list[str]:
-    """Resized masks, images without one, files of several pictures, several bit depths, clipped values.
+    """Odd masks, images without one, files of several pictures, several bit depths, clipped values.
 
     Args:
         pictures: the pictures that are used.
@@ -32,10 +32,7 @@ def oddities(pictures: list[Picture], white: float | None) -> list[str]:
     if 0 < len(bare) < len(defective):
         count = f"{len(bare)} of {len(defective)} defective images"
         notes.append(f"{count} have no mask, pixel metrics leave them out; the first is {bare[0]}")
-    empty = [picture.sample.mask for picture in defective if picture.sample.mask is not None and picture.mask_empty]
-    if empty:
-        count = f"{len(empty)} masks of defective images mark nothing"
-        notes.append(f"{count}, pixel metrics leave these images out; the first is {empty[0]}")
+    notes += _odd_masks({picture.sample.mask: picture.marked for picture in defective if picture.sample.mask})
     several = [picture for picture in pictures if picture.frames > 1]
     if several:
         first = several[0]
@@ -47,6 +44,22 @@ def oddities(pictures: list[Picture], white: float | None) -> list[str]:
         count = f"{sum(not picture.deep for picture in pictures)} of {len(pictures)} images"
         notes.append(f"{count} hold 8 bits, whose white is 255; that of the others is {white:g}")
     return notes + _clipped(pictures, white or WHITE_16)
+
+
+def _odd_masks(marked: dict[Path, float]) -> list[str]:
+    """Masks that mark nothing, and masks that seem to mark what is normal."""
+    notes = []
+    empty = [mask for mask, share in marked.items() if not share]
+    if empty:
+        count = f"{len(empty)} masks of defective images mark nothing"
+        notes.append(f"{count}, pixel metrics leave these images out; the first is {empty[0]}")
+    mostly = [mask for mask, share in marked.items() if share > 0.5]
+    if len(mostly) > len(marked) / 2:
+        notes.append(
+            f"{len(mostly)} of {len(marked)} masks mark more than half of their image; black must be what is normal: "
+            f"invert them if it is white; the first is {mostly[0]}"
+        )
+    return notes
 
 
 def _clipped(pictures: list[Picture], white: float) -> list[str]:

@@ -24,7 +24,7 @@ class Picture:
         smallest, largest: of its values; int of integers, float of floating point.
         frames: how many pictures the file holds; the first is used.
         mask_size: width and height of its mask; None without one, or if it cannot be read.
-        mask_empty: whether its mask marks nothing.
+        marked: share of its mask's pixels that are marked; 0 without one.
         unreadable: why the image cannot be read.
         mask_unreadable: why its mask cannot be read.
     """
@@ -38,7 +38,7 @@ class Picture:
     largest: int | float = 255
     frames: int = 1
     mask_size: tuple[int, int] | None = None
-    mask_empty: bool = False
+    marked: float = 0.0
     unreadable: MoleflowError | None = field(default=None, compare=False)
     mask_unreadable: MoleflowError | None = field(default=None, compare=False)
 
@@ -63,11 +63,11 @@ def examine(sample: Sample, split: str, *, max_megapixels: float) -> Picture:
     Returns:
         What was seen; an image or mask that cannot be read says why.
     """
-    mask_size, mask_empty, mask_unreadable = None, False, None
+    mask_size, marked, mask_unreadable = None, 0.0, None
     try:
         if sample.mask is not None:
             mask = read_mask(sample.mask, max_megapixels=max_megapixels)
-            mask_size, mask_empty = mask.size, mask.getbbox() is None
+            mask_size, marked = mask.size, mask.histogram()[255] / (mask.width * mask.height)
     except ImageError as error:
         mask_unreadable = error
     except OSError as error:
@@ -86,7 +86,7 @@ def examine(sample: Sample, split: str, *, max_megapixels: float) -> Picture:
         *bounds,
         frames=count,
         mask_size=mask_size,
-        mask_empty=mask_empty,
+        marked=marked,
         mask_unreadable=mask_unreadable,
     )
 

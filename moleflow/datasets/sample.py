@@ -1,6 +1,8 @@
 """What every layout returns for an image, and what the layouts share."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +37,19 @@ class Sample:
     mask: Path | None
 
 
+@contextmanager
+def permissions_told() -> Iterator[None]:
+    """Turns what the system says of a folder or file without permission into one sentence; also a decorator.
+
+    Raises:
+        DatasetError: something cannot be read; names it.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise DatasetError(f"{error.filename} cannot be read ({error.strerror}); change its permissions") from error
+
+
 def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
     """Reads a csv file of a data set, all values as text without surrounding blanks.
 
@@ -67,6 +82,7 @@ def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -
     return table.fillna("").apply(lambda column: column.str.strip())
 
 
+@permissions_told()
 def list_folders(root: Path, normal: str | None = None) -> list[Path]:
     """Lists the folders of test images; hidden ones do not count.
 
@@ -78,7 +94,7 @@ def list_folders(root: Path, normal: str | None = None) -> list[Path]:
         The folders, sorted by name.
 
     Raises:
-        DatasetError: a name differs from that of the normal images in its case only.
+        DatasetError: a name differs from that of the normal images in its case only, or a folder cannot be read.
     """
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path))
     for folder in folders:
@@ -148,6 +164,7 @@ def _name_below(folder: Path, path: Path) -> str:
     return path.relative_to(folder).with_suffix("").as_posix()
 
 
+@permissions_told()
 def require_folders(layout: str, promise: str, *folders: Path) -> None:
     """Refuses a tree of another layout.
 
@@ -157,7 +174,7 @@ def require_folders(layout: str, promise: str, *folders: Path) -> None:
         *folders: those that must exist.
 
     Raises:
-        DatasetError: one does not exist.
+        DatasetError: one does not exist, or cannot be read.
     """
     for folder in folders:
         if not folder.is_dir():

@@ -71,9 +71,11 @@ def test_floating_point_on_another_scale_than_the_normal_images_is_unreadable(tm
     assert len(index(root)) == 13
 
 
-@pytest.mark.parametrize("name", [b"gr\xfc.png", b"a\rb.png", b"a\nb.png"])
+@pytest.mark.parametrize("name", [b"gr\xfc.png", b"a\rb.png", b"a\nb.png", b"mon\rday/a.png"])
 def test_a_name_that_no_table_can_hold_is_refused(tree, name):
-    with open(os.fsencode(tree / "train/good") + b"/" + name, "wb") as file:
+    path = os.fsencode(tree / "train/good") + b"/" + name
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
         file.write((tree / "train/good/0.png").read_bytes()[:-1])
     with pytest.raises(DatasetError, match=r"name is not UTF-8; rename it|control characters in a file's name"):
         index(tree, unreadable="drop", duplicates="drop")
@@ -227,7 +229,7 @@ def test_a_mask_of_a_normal_image_marks_nothing(tmp_path):
     (tmp_path / "split_csv/1cls.csv").write_text("\n".join(lines) + "\n")
     table = index(tmp_path / "bolt", "visa")
     assert table[table["mask"] != ""].label.tolist() == [1]
-    assert "7 files *.png left out" in notes(tmp_path / "bolt", "visa")[0]
+    assert "7 files *.png left out" in notes(tmp_path / "bolt", "visa")[-1]
 
 
 @pytest.mark.parametrize("lost", [12, 60, 100])
@@ -240,3 +242,15 @@ def test_a_png_whose_end_is_zeros_is_unreadable(tmp_path, lost):
     for read in (decode, decode_mask):
         with pytest.raises(ImageError, match=r"a\.png: not a readable image .*; replace the file or remove it"):
             read(path)
+
+
+def test_masks_that_mark_what_is_normal_are_mentioned(tree):
+    paths = [tree / f"ground_truth/dent/{number}_mask.png" for number in range(3)]
+    for count, path in enumerate(paths[:2], start=1):
+        with Image.open(path) as mask:
+            Image.fromarray(255 - np.asarray(mask)).save(path)
+        said = (
+            f"2 of 3 masks mark more than half of their image; black must be what is normal: invert them if it is "
+            f"white; the first is {paths[0]}"
+        )
+        assert notes(tree) == ([said] if count == 2 else [])

@@ -1,15 +1,18 @@
 """`moleflow label`, through the real command: what it keeps, and what it refuses."""
 
 import csv
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 from projects import Project, save
+from ruamel.yaml import YAML
 
 from moleflow.cli.label import LabelError
 from moleflow.config.params import ParamsError
 from moleflow.config.registry import ChoiceError
+from moleflow.datasets.sample import DatasetError
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
 from moleflow.images.index_table import read_index
@@ -171,3 +174,44 @@ def test_a_product_with_labeled_images_is_not_retired(project, image):
     with pytest.raises(ParamsError, match=r"data/feedback/washer belongs to washer; move it elsewhere"):
         project.moleflow("retire", "washer")
     assert len(labels(project, "washer")) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"image;source;digest\nnormal/a.png;a.png;0\n", "lacks the column image; it has image;source;digest"),
+        (b"", "is not comma-separated UTF-8 text"),
+        ("image,source,digest\nnormal/a.png,näher.png,0\n".encode("cp1252"), "is not comma-separated UTF-8 text"),
+    ],
+    ids=["semicolons", "empty", "cp1252"],
+)
+def test_a_table_that_cannot_be_read_is_refused_and_nothing_is_labeled(project, image, content, said):
+    folder = project.root / "data/feedback/bolt"
+    folder.mkdir(parents=True)
+    (folder / "labels.csv").write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"data/feedback/bolt/labels\.csv {said}"):
+        project.moleflow("label", image, "--product", "bolt", "--normal")
+    assert listed(project) == ["bolt/labels.csv"]
+    assert (folder / "labels.csv").read_bytes() == content
+
+
+def test_a_name_that_is_no_text_is_not_labeled(project, image):
+    odd = os.fsdecode(os.fsencode(image.parent) + b"/gr\xfc.png")
+    with pytest.raises(
+        LabelError, match=r"nothing was labeled:\n.*gr\\udcfc\.png: the file's name is not UTF-8; rename"
+    ):
+        project.moleflow("label", image.rename(odd), "--product", "bolt", "--normal")
+    assert listed(project) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "command"),
+    [("max_megapixels", ["label", "x.png", "--product", "bolt", "--normal"]), ("expert_per", ["retire", "nut"])],
+)
+def test_a_missing_key_is_named(project, key, command):
+    params = project.params()
+    params["classes"]["washer"]["task"] = "t1"
+    del params[key]
+    YAML().dump({**params, "later_tasks": ["t1"]}, project.root / "params.yaml")
+    with pytest.raises(ParamsError, match=f"{key}: the key is missing"):
+        project.moleflow(*command)
