@@ -53,7 +53,7 @@ def write_check(paths: Paths) -> None:
     """
     content = read_params(paths.params)
     wrong = all_mistakes(content) + region_mistakes(paths, content)
-    wrong += feedback_mistakes(paths.feedback, content.get("classes") or {})
+    wrong += feedback_mistakes(paths.feedback, _listed(content))
     if len(wrong) == 1:
         raise ParamsError(f"{paths.params}: {wrong[0]}")
     if wrong:
@@ -72,7 +72,7 @@ def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
     Returns:
         One sentence each; none if all is well.
     """
-    listed = {paths.regions.of(product) for product in content.get("classes") or {}}
+    listed = {paths.regions.of(product) for product in _listed(content)}
     found = sorted(paths.regions.path.iterdir()) if paths.regions.path.is_dir() else []
     wrong = []
     for path in (path for path in found if not is_hidden(path)):
@@ -84,12 +84,21 @@ def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
                 f"orient: {content['orient']} turns images, but {path} is drawn over one as it is; "
                 "set orient: none, or remove the file"
             )
+        if path.is_dir():
+            wrong.append(f"{path} is a folder; put the mask itself in its place, a file")
+            continue
         try:
             if not np.asarray(read_mask(path)).any():
                 wrong.append(f"{path} marks nothing; mark the part of the images that counts, or remove the file")
         except ImageError as error:
             wrong.append(str(error))
     return wrong
+
+
+def _listed(content: dict[str, Any]) -> dict[str, Any]:
+    """The products' lines; none where classes is wrong, which is told otherwise."""
+    classes = content.get("classes")
+    return classes if isinstance(classes, dict) else {}
 
 
 def _missing(paths: Paths) -> list[str]:

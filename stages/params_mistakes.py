@@ -67,6 +67,8 @@ NAMES: dict[str, Collection[str]] = {
     "baselines": BASELINES,
 }
 
+MAX_SIDE = 16384  # of a view and of a grid; an image of this side has 268 megapixels
+
 # What keys and names were called in earlier versions.
 RENAMED_KEYS = {
     "neighbourhood": "neighborhood",
@@ -175,6 +177,9 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
         wrong.append("margin_weight: there are no painted images to keep apart; set painted_images above 0")
     if content["branches"] != "none" and BRANCHES[content["branches"]] == content["position"]:
         wrong.append(f"branches: with position: {content['position']} both would be the same; set branches to none")
+    beyond = _beyond(content)
+    if beyond:
+        return wrong + beyond
     try:
         view = (content["img_size"], content["tiles"])
         maps = check_backbone(content["backbone"], content["layers"], content["backbone_weights"], *view)
@@ -193,6 +198,14 @@ def _wrong_combinations(content: dict[str, Any]) -> list[str]:
         return [*wrong, str(error)]
     side = content["grid"] or max(layer.shape[-1] for layer in maps)
     return wrong + _too_large(content, side) + _misfits(content, modeled, side)
+
+
+def _beyond(content: dict[str, Any]) -> list[str]:
+    """Sides that no memory holds, and which the libraries below refuse in words of their own."""
+    img_size, tiles = content["img_size"], content["tiles"]
+    sides = {"img_size": img_size, "tiles": img_size * tiles if tiles > 1 else 0, "grid": content["grid"]}
+    sentence = "{}: {} makes a side of {}, more than {}; choose a smaller one"
+    return [sentence.format(key, content[key], side, MAX_SIDE) for key, side in sides.items() if side > MAX_SIDE]
 
 
 def _too_large(content: dict[str, Any], side: int) -> list[str]:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from moleflow.config.params import Config, OpenFraction, ParamsError, load_params
 
+MAX_NAME = 200  # bytes; a file system takes 255, with what stands behind the names of files
 RESERVED = ("unknown", "mean")  # what tables and predictions call an image of no product, and the mean over products
 
 
@@ -17,8 +18,14 @@ def _not_reserved(name: str) -> str:
     return name
 
 
+def _not_long(name: str) -> str:
+    if len(name.encode()) > MAX_NAME:
+        raise ValueError(f"{len(name.encode())} bytes are more than the {MAX_NAME} of a name; choose a shorter one")
+    return name
+
+
 # Letters of any script, digits, _ and -, which is not first: "." is a part of a key to DVC, "@" and "/" are its own.
-Name = Annotated[str, Field(pattern=r"^\w[\w-]*$")]
+Name = Annotated[str, Field(pattern=r"^\w[\w-]*$"), AfterValidator(_not_long)]
 ProductName = Annotated[Name, AfterValidator(_not_reserved)]
 
 

@@ -94,5 +94,5 @@ def examine(sample: Sample, split: str, *, max_megapixels: float) -> Picture:
 def _content(values: np.ndarray) -> str:
     """SHA-256 of an image's shape, type and values, which are not copied for it."""
     content = hashlib.sha256(f"{values.shape} {values.dtype}".encode())
-    content.update(np.ascontiguousarray(values))
+    content.update(np.ascontiguousarray(values).data)
     return content.hexdigest()

@@ -1,5 +1,6 @@
 """The stage check: a wrong params.yaml is refused whole, and a right one is written out for every stage."""
 
+import datetime
 import json
 
 import pytest
@@ -82,6 +83,9 @@ def test_the_default_is_right():
         ({"expert_weights": "half"}, "expert_weights: 'half' is unknown; choose one of lora, full"),
         ({"context": ["ms_context"], "grid": 4}, "context: a multi-scale context needs more than 4 patches per side; "),
         ({"embed_dim": 90, "flow_layers": 0}, "position: sines and cosines need a multiple of 4 channels"),
+        ({"img_size": 99999999999}, "img_size: 99999999999 makes a side of 99999999999, more than 16384; choose a "),
+        ({"tiles": 99999999999}, "tiles: 99999999999 makes a side of 22399999999776, more than 16384; choose a "),
+        ({"grid": 99999999999}, "grid: 99999999999 makes a side of 99999999999, more than 16384; choose a smaller one"),
         ({"first_task": "t09"}, "classes.elpv_poly.task: 't00' is not listed"),
     ],
     ids=str,
@@ -202,6 +206,21 @@ def test_a_region_of_interest_changes_one_products_score_alone_and_must_belong_t
     region.rename(paths.regions.of("brack"))
     with pytest.raises(ParamsError, match=r"brack\.png is the region of no product"):
         write(paths, {})
+
+
+def test_a_folder_is_no_region_of_interest(paths):
+    folder = paths.regions.of("brick")
+    folder.mkdir(parents=True)
+    Image.new("L", (4, 4), 255).save(folder / "0.png")
+    with pytest.raises(ParamsError, match=r"brick\.png is a folder; put the mask itself in its place, a file"):
+        write(paths, {})
+
+
+@pytest.mark.parametrize("classes", [5, True, 1.5, datetime.date(2026, 1, 1), "bolt", ["bolt"], None])
+def test_classes_that_are_no_table_are_one_sentence(paths, classes):
+    (paths.feedback / "bolt").mkdir(parents=True)
+    with pytest.raises(ParamsError, match=r"classes: Input should be a valid dictionary"):
+        write(paths, {"classes": classes})
 
 
 @pytest.mark.filterwarnings("error")
