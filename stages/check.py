@@ -53,7 +53,7 @@ def write_check(paths: Paths) -> None:
     """
     content = read_params(paths.params)
     wrong = all_mistakes(content) + region_mistakes(paths, content)
-    wrong += feedback_mistakes(paths.feedback, _listed(content))
+    wrong += feedback_mistakes(paths.feedback, listed_products(content))
     if len(wrong) == 1:
         raise ParamsError(f"{paths.params}: {wrong[0]}")
     if wrong:
@@ -72,7 +72,7 @@ def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
     Returns:
         One sentence each; none if all is well.
     """
-    listed = {paths.regions.of(product) for product in _listed(content)}
+    listed = {paths.regions.of(product) for product in listed_products(content)}
     found = sorted(paths.regions.path.iterdir()) if paths.regions.path.is_dir() else []
     wrong = []
     for path in (path for path in found if not is_hidden(path)):
@@ -95,8 +95,15 @@ def region_mistakes(paths: Paths, content: dict[str, Any]) -> list[str]:
     return wrong
 
 
-def _listed(content: dict[str, Any]) -> dict[str, Any]:
-    """The products' lines; none where classes is wrong, which is told otherwise."""
+def listed_products(content: dict[str, Any]) -> dict[str, Any]:
+    """The products' lines as they stand.
+
+    Args:
+        content: value by key of params.yaml.
+
+    Returns:
+        Lines by product; none where classes is wrong, which is told otherwise.
+    """
     classes = content.get("classes")
     return classes if isinstance(classes, dict) else {}
 

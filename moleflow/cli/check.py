@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
         MoleflowError: all that is wrong.
     """
     from moleflow.backbones.backbone import seen_side
-    from stages.check import region_mistakes
+    from stages.check import listed_products, region_mistakes
     from stages.params_mistakes import all_mistakes  # takes a second to import, because of the backbones
 
     paths = Paths(Path())
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     later = arguments.folder is not None  # a new product would come after those that are listed
     wrong = [f"{paths.params}: {mistake}" for mistake in all_mistakes(content)]
     if arguments.folder is None:
-        wrong += region_mistakes(paths, content) + feedback_mistakes(paths.feedback, content.get("classes") or {})
+        wrong += region_mistakes(paths, content) + feedback_mistakes(paths.feedback, listed_products(content))
     sides: dict[str, int] = {}
     if not mistakes(Products, content) and not mistakes(IndexConfig, content):
         products = Products(**{key: content[key] for key in Products.model_fields})

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from samples import save_mask
 from trees import index, labeled, picture
 
 from moleflow.datasets.sample import DatasetError
@@ -57,7 +58,11 @@ def test_05_a_line_that_names_no_file_is_told_where_an_image_seems_to_have_no_li
         ("label,image", "ok", r"labels\.csv: 1 of 3 lines name no image; fill in"),
         ("image,label,label", "test/9.png,ok,ng", r"labels\.csv has two columns label; remove or rename one"),
         ("image,label,mask,mask", "test/9.png,ng,,", r"labels\.csv has two columns mask"),
-        ("image,label,mask", "test/9.png,ok,test/0.png", r"test/9\.png is labeled 'ok', normal, with the mask 'test/0"),
+        (
+            "image,label,mask",
+            "test/9.png,ok,test/0.png",
+            r"its mask 'test/0\.png' is missing or not black",
+        ),
         ("image,label,mask", "test/9.png,ng,test", r"the mask 'test' of test/9\.png is a folder; write the file"),
         ("image,label,mask", "test/9.png,ng,.", r"the mask '\.' of test/9\.png is a folder"),
     ],
@@ -72,3 +77,11 @@ def test_05_a_line_that_says_nothing_or_two_things_is_refused(tmp_path, columns,
     (root / "labels.csv").write_text("\n".join([columns, *rows, line]) + "\n")
     with pytest.raises(DatasetError, match=said):
         index(root, "folder")
+
+
+def test_05_a_black_mask_of_a_normal_image_says_nothing(tmp_path):
+    root = labeled(tmp_path / "bolt", ["ok", "ng"])
+    save_mask(root / "masks/0.png", value=0)
+    (root / "labels.csv").write_text("image,label,mask\ntest/0.png,ok,masks/0.png\ntest/1.png,ng,\n")
+    table = index(root, "folder")
+    assert (table["mask"] == "").all()

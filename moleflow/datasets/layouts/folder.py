@@ -17,7 +17,9 @@ from moleflow.datasets.sample import (
     read_table,
     require_folders,
 )
+from moleflow.images.decoding import ImageError
 from moleflow.images.listing import list_images
+from moleflow.images.reading import read_mask
 
 NORMAL = {"good", "normal", "ok", "pass", "passed", "false", "negative", "0", "0.0"}
 DEFECTIVE = {
@@ -102,9 +104,20 @@ def _labeled(root: Path, image: str, label: str, mask: str, defect: str, labels:
         return Sample(_below(root, image), "test", 1, defect or "defect", _below(root, mask) if mask else None)
     if defect and defect.casefold() not in NORMAL:
         raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the defect {defect!r}; correct one")
-    if mask:
-        raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the mask {mask!r}; correct one")
+    if mask and _marks(_below(root, mask)):  # some tools write a black one for every normal image
+        raise DatasetError(
+            f"{labels}: {image} is labeled {label!r}, normal, but its mask {mask!r} is missing or not black; "
+            "correct one"
+        )
     return Sample(_below(root, image), "test", 0, "good", None)
+
+
+def _marks(mask: Path) -> bool:
+    """Whether a normal image's mask says anything but that there is nothing."""
+    try:
+        return read_mask(mask).getbbox() is not None
+    except (ImageError, OSError):
+        return True
 
 
 def _below(root: Path, name: str) -> Path:
