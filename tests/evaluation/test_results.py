@@ -229,7 +229,10 @@ def test_recall_beside_that_of_a_threshold_set_on_the_test():
 def test_every_product_alarms_at_its_own_rate(bolt, nut):
     """p-values are 1/2, 1/3, 1/4 and 1/11 to 1/13: at 0.3 one normal image alarms, at 0.2 none, at 0.08 one defect."""
     alone = {"routed": bolt.own, "chosen": bolt.chosen * 0}
-    products = {"bolt": replace(bolt, **alone, alarm_rate=0.3), "nut": replace(nut, alarm_rate=0.08)}
+    rates = {
+        name: {"alarm_rate": rate, "routed_rates": np.full(6, rate)} for name, rate in (("bolt", 0.3), ("nut", 0.08))
+    }
+    products = {"bolt": replace(bolt, **alone, **rates["bolt"]), "nut": replace(nut, **rates["nut"])}
     evaluation = evaluate(products)
     assert evaluation.classes["bolt"]["false_alarm_rate"] == pytest.approx(1 / 3)
     assert evaluation.classes["nut"]["recall"] == pytest.approx(1 / 3)
