@@ -202,9 +202,8 @@ def probe_table(probe: dict[str, Any]) -> Table:
         A line per candidate, a column per value of `PROBED`.
     """
     rows = []
-    for candidate in dict.fromkeys(name for weighed in probe.values() for name in weighed["candidates"]):
-        every = [weighed["candidates"] for weighed in probe.values()]
-        by_product = [candidates[candidate] for candidates in every if candidate in candidates]
+    for candidate in next(iter(probe.values()))["candidates"]:  # every product has the same
+        by_product = [weighed["candidates"][candidate] for weighed in probe.values()]
         defined = [[metrics[key] for metrics in by_product if metrics[key] is not None] for key in PROBED]
         rows.append([candidate, *(cell(sum(numbers) / len(numbers) if numbers else None) for numbers in defined)])
     return Table(["candidate, mean", *map(title, PROBED)], rows)
