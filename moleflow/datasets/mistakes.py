@@ -76,12 +76,15 @@ def wrong_paths(root: Path, samples: list[Sample]) -> list[MoleflowError]:
     Returns:
         The mistakes.
     """
-    paths = [path for sample in samples for path in (sample.path, sample.mask) if path is not None]
-    return wrong_names(paths) + [
-        DatasetError(f"{path} lies outside {root}, where DVC does not see it change; put it into the folder")
-        for path in paths
-        if not (path.is_relative_to(root) or wrong_names([path]))
-    ]
+    wrong: list[MoleflowError] = []
+    for path in (path for sample in samples for path in (sample.path, sample.mask) if path is not None):
+        named = wrong_names([path])
+        wrong += named
+        if not (named or path.is_relative_to(root)):
+            wrong.append(
+                DatasetError(f"{path} lies outside {root}, where DVC does not see it change; put it into the folder")
+            )
+    return wrong
 
 
 def wrong_names(paths: Iterable[Path]) -> list[MoleflowError]:
