@@ -91,9 +91,10 @@ class Listed:
             ImageError: a folder cannot be read.
         """
         files, links = _inside(folder)
-        images = [path for path in files if path.suffix.lower() in image_suffixes()]
-        others = [path for path in files if path.suffix.lower() not in image_suffixes()]
-        return cls(images, others, links)
+        listed = cls([], [], links)
+        for path in files:
+            (listed.images if path.suffix.lower() in image_suffixes() else listed.others).append(path)
+        return listed
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
