@@ -63,8 +63,11 @@ def run(arguments: argparse.Namespace) -> None:
             name = product if arguments.folder is None else Path(arguments.folder).resolve().name
             may_cross = later or line.task != products.first_task
             own = content | line.overrides
-            listed = arguments.folder is None  # or else the product of that name may be another
-            seen, mistaken = check_product(paths, name, line, own, whole=not wrong, may_cross=may_cross, labeled=listed)
+            # What is labeled as of the folder's name may be another product's.
+            feedback = paths.feedback / name if arguments.folder is None else None
+            seen, mistaken = check_product(
+                paths, name, line, own, feedback=feedback, whole=not wrong, may_cross=may_cross
+            )
             wrong += mistaken
             sides |= {name: seen.side} if seen else {}
     if wrong:
@@ -80,9 +83,9 @@ def check_product(
     line: ProductClass,
     content: dict[str, Any],
     *,
+    feedback: Path | None,
     whole: bool,
     may_cross: bool,
-    labeled: bool = True,
 ) -> tuple[Overview | None, list[str]]:
     """Prints what there is of a product.
 
@@ -91,9 +94,9 @@ def check_product(
         product: its name.
         line: its line.
         content: value by key of params.yaml, the line's own included.
+        feedback: folder of the images that were labeled as the product's; None to look at none.
         whole: whether all of params.yaml is right.
         may_cross: whether it is of a later task, whose images `calibration: cross` could all compare with.
-        labeled: whether the images that were labeled as the product's belong to it.
 
     Returns:
         What there is, None if that cannot be told, and what is wrong.
@@ -107,7 +110,7 @@ def check_product(
         print(f"{product}\n  {line.path} is not there yet; `dvc repro demo` or `dvc checkout` makes it")
         return None, []
     try:
-        seen = index_of(paths, product, line, content, labeled=labeled).overview
+        seen = index_of(paths, line, content, feedback).overview
     except MoleflowError as error:
         return None, [str(error)]
     print(f"{product}\n{seen}")
@@ -121,15 +124,14 @@ def check_product(
     return seen, []
 
 
-def index_of(paths: Paths, product: str, line: ProductClass, content: dict[str, Any], *, labeled: bool = True) -> Index:
+def index_of(paths: Paths, line: ProductClass, content: dict[str, Any], feedback: Path | None) -> Index:
     """A product's index, as the stage would make it.
 
     Args:
         paths: the repository's paths.
-        product: its name.
         line: its line.
         content: value by key of params.yaml, the line's own included.
-        labeled: whether the images that were labeled as the product's belong to it.
+        feedback: folder of the images that were labeled as the product's; None to look at none.
 
     Returns:
         The index.
@@ -138,7 +140,6 @@ def index_of(paths: Paths, product: str, line: ProductClass, content: dict[str, 
         MoleflowError: what the stage refuses.
     """
     settings = IndexConfig(**{key: content[key] for key in IndexConfig.model_fields})
-    feedback = paths.feedback / product if labeled else None
     return build_index(paths.root / line.path, layout=line.layout, feedback=feedback, **settings.model_dump())
 
 

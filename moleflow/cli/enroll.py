@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
     content, line = read_params(paths.params), _line(name, arguments)
     if name in content["classes"] or name in (content["first_task"], *content["later_tasks"]):
         raise ParamsError(f"{name} is the name of a product or task already; choose another")
-    _, wrong = check_product(paths, name, line, content | line.overrides, whole=True, may_cross=True)
+    own, feedback = content | line.overrides, paths.feedback / name
+    _, wrong = check_product(paths, name, line, own, feedback=feedback, whole=True, may_cross=True)
     if wrong:
         raise MoleflowError("\n".join(wrong))
     before = product_digests(paths)

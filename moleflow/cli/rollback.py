@@ -128,7 +128,8 @@ def _images_restored(paths: Paths, name: str, line: ProductClass, rev: str) -> I
     with fetch(paths.root, rev, [paths.index.of(name)]) as there:
         then = _files(read_index(Path(there) / paths.index.of(name)))
     try:
-        now = _files(index_of(paths, name, line, read_params(paths.params) | line.overrides).table)
+        own = read_params(paths.params) | line.overrides
+        now = _files(index_of(paths, line, own, paths.feedback / name).table)
     except MoleflowError:  # what it held can still be fetched
         now = {}
     other = sorted(file for file in then.keys() | now.keys() if then.get(file) != now.get(file))
