@@ -21,7 +21,7 @@ from moleflow.compute.device import find_device
 from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError
 from moleflow.features.prototype import Prototype, load_prototype
-from moleflow.files.artifacts import ArtifactError, digest, require_made_by
+from moleflow.files.artifacts import ArtifactError, digest, made_by, require_made_by
 from moleflow.files.feature_store import Origin
 from moleflow.files.paths import Paths
 from moleflow.images.decoding import MAX_MEGAPIXELS, ImageSource, decode
@@ -345,9 +345,8 @@ class Inspector:
         if product not in self._judges:
             task, path = self.content.products[product], self.paths.scorer_of(product)
             scorer, attributes = load_scorer(path)
-            base, expert_file = digest(self.paths.base), digest(self.paths.expert_of(product, task))
-            own = self.content.prototypes[product]
-            require_made_by(path, attributes, base=base, expert=expert_file, prototype=own)
+            current = made_by(self.paths, product, task, prototype=self.content.prototypes[product])
+            require_made_by(path, attributes, current)
             expert = Expert(
                 self.paths,
                 product,

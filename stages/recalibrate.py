@@ -13,7 +13,7 @@ from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError, told_plainly
 from moleflow.config.params import OpenFraction, load_params
 from moleflow.features.prototype import Prototype, load_prototype
-from moleflow.files.artifacts import digest, read_json, require_made_by
+from moleflow.files.artifacts import digest, made_by, read_json, require_made_by
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, read_record
@@ -65,13 +65,10 @@ def main(name: str) -> None:
     scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))
     with measured(paths.costs, "recalibrate", name, [scores, scorers]):
         record, (scorer, attributes) = read_record(paths.statistics.of(name)), load_scorer(paths.scorers.of(name))
-        made_of = {
-            "base": digest(paths.base),
-            "expert": digest(paths.expert_of(name, asked["task"])),
-            "prototype": digest(paths.prototype_of(name, asked["task"])),
-        }
-        require_made_by(paths.statistics.of(name), record.attributes, **made_of)
-        prototype = load_prototype(paths.prototype_of(name, asked["task"]), config.found)
+        own = paths.prototype_of(name, asked["task"])
+        current = made_by(paths, name, asked["task"], prototype=digest(own))
+        require_made_by(paths.statistics.of(name), record.attributes, current)
+        prototype = load_prototype(own, config.found)
         judging = {"dtype": PRECISIONS[attributes["precision"]], "orientations": attributes["orientations"]}
         expert = Expert(paths, name, asked["task"], prototype, **judging)
         found = _statistics(images, config, prototype, expert)

@@ -12,7 +12,7 @@ from moleflow.config.params import load_params
 from moleflow.config.registry import choose
 from moleflow.features.folds import fold_numbers
 from moleflow.features.prototype import load_prototype
-from moleflow.files.artifacts import digest
+from moleflow.files.artifacts import digest, made_by
 from moleflow.files.costs import measured
 from moleflow.files.feature_store import has_split, open_split
 from moleflow.files.paths import Paths
@@ -40,9 +40,9 @@ def main(name: str, task: str) -> None:
     """
     paths = Paths(Path())
     config = load_params(StatisticsConfig, paths.product_params(name, "statistics"))
-    output, store = paths.statistics.of(name), paths.features.of(name)
+    output, store, own = paths.statistics.of(name), paths.features.of(name), paths.prototype_of(name, task)
     with measured(paths.costs, "statistics", name, [output]):
-        prototype = load_prototype(paths.prototype_of(name, task), config.found)
+        prototype = load_prototype(own, config.found)
         precision = choose(PRECISIONS, config.precision, "precision")
         expert = Expert(paths, name, task, prototype, dtype=precision, orientations=config.orientations)
         normal = prototype.standardized(open_split(store, "calibration"))
@@ -71,9 +71,7 @@ def main(name: str, task: str) -> None:
                 groups[split] = expert.statistics(judged, judged.images)
         arrays = {f"{split}/{key}": array for split, group in groups.items() for key, array in group.items()}
         attributes = {
-            "base_digest": digest(paths.base),
-            "expert_digest": digest(paths.expert_of(name, task)),
-            "prototype_digest": digest(paths.prototype_of(name, task)),
+            **made_by(paths, name, task, prototype=digest(own)),
             "resize": prototype.origin.resize,
             "suspects": "\n".join(prototype.suspects),
             "precision": config.precision,

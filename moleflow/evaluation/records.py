@@ -13,7 +13,7 @@ from moleflow.config.registry import Settings
 from moleflow.evaluation.open_set import Located
 from moleflow.evaluation.outcomes import PROVED, SEPARATE, Outcome, routed_predictions
 from moleflow.evaluation.probe_metrics import probe_metrics, probe_of, true_metrics
-from moleflow.files.artifacts import ArtifactError, digest, require_made_by
+from moleflow.files.artifacts import ArtifactError, made_by, require_made_by
 from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
 from moleflow.files.paths import Paths
@@ -60,9 +60,8 @@ class Records:
         self.reject_rate = router.reject_rate
         trained = read_attributes(paths.routes)["training_images"].tolist()
         self.training_images = dict(zip(self.names, trained, strict=True))
-        base = digest(paths.base)
         self.attributes = {
-            product: _current_attributes(paths, product, task, base=base, prototype=router.prototypes[product])
+            product: _current_attributes(paths, product, task, prototype=router.prototypes[product])
             for product, task in order.products.items()
         }
 
@@ -303,12 +302,11 @@ def _distance_scorer(record: Record, settings: Settings, region: np.ndarray | No
     return Scorer.of(Score.of("distance"), settings, record, region=region)
 
 
-def _current_attributes(paths: Paths, name: str, task: str, *, base: str, prototype: str) -> dict[str, Any]:
+def _current_attributes(paths: Paths, name: str, task: str, *, prototype: str) -> dict[str, Any]:
     """What is known of a product's scores; refuses those of another base, expert or prototype than the current one."""
     path = paths.scores_of(name)
     attributes = read_attributes(path)
-    expert = digest(paths.expert_of(name, task))
-    require_made_by(path, attributes, base=base, expert=expert, prototype=prototype)
+    require_made_by(path, attributes, made_by(paths, name, task, prototype=prototype))
     return attributes
 
 

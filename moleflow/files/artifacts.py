@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from moleflow.config.errors import MoleflowError
+from moleflow.files.paths import Paths
 
 FORMAT = 2  # of what the stages write; raised whenever other code could misread it
 LONGEST = 200  # bytes of a name that leftovers of a kill show; file systems take 255, and marks stand around it
@@ -125,19 +126,39 @@ def require_format(path: Path, found: Any, expected: Any) -> None:
         )
 
 
-def require_made_by(path: Path, attributes: Mapping[str, Any], **digests: str) -> None:
+def made_by(paths: Paths, product: str, task: str, *, prototype: str) -> dict[str, str]:
+    """What judges a product's images now, as a file made with it says of itself.
+
+    Args:
+        paths: the repository's paths.
+        product: the product.
+        task: its task.
+        prototype: SHA-256 of its prototype's file; the router knows that of the one that it routes by.
+
+    Returns:
+        SHA-256 of the files: base_digest, expert_digest and prototype_digest.
+
+    Raises:
+        ArtifactError: the base or the expert does not exist.
+    """
+    base, expert = digest(paths.base), digest(paths.expert_of(product, task))
+    return {"base_digest": base, "expert_digest": expert, "prototype_digest": prototype}
+
+
+def require_made_by(path: Path, attributes: Mapping[str, Any], current: Mapping[str, str]) -> None:
     """Refuses a file that was made with other artifacts than those beside it.
 
     Args:
         path: the file.
-        attributes: what it says of itself, the digest of each part as <part>_digest.
-        **digests: SHA-256 of the current artifact by part: base, expert, prototype.
+        attributes: what it says of itself.
+        current: what `made_by` says now.
 
     Raises:
         ArtifactError: one differs.
     """
-    for part, current in digests.items():
-        if attributes.get(f"{part}_digest") != current:
+    for key, expected in current.items():
+        if attributes.get(key) != expected:
+            part = key.removesuffix("_digest")
             raise ArtifactError(f"{path} was made with another {part} than the current one; run `dvc repro`")
 
 
