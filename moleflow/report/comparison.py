@@ -12,6 +12,7 @@ from moleflow.protocols.presets import PRESETS
 from moleflow.report.tables import Table, cell, title
 
 REPEATED = ("seed", "first_task", "later_tasks")  # what repetitions of one setting differ in
+NAMED = 3  # parameters in a setting's name, beside those without which two settings would have one name
 
 Run = dict[str, float | None]  # a metric by product
 Setting = tuple[tuple[str, str], ...]  # parameters and their values, as text
@@ -58,9 +59,10 @@ def comparison_table(experiments: list[Experiment], metric: str) -> str:
 
     Returns:
         A Markdown table. An order is named by the product that comes first, the flow by the preset that its
-        parameters agree with, every method by its commit where there are several, and by the parameters that its
-        settings differ in, if any; `REPEATED` and `baselines` make no setting. A baseline has one line for settings
-        that it does not mind. The standard deviation is that of the sample, and missing for one seed.
+        parameters agree with, every method by its commit where there are several, and by the first `NAMED` of the
+        parameters that its settings differ in, with those further ones that tell settings apart, and how many more
+        there are; `REPEATED` and `baselines` make no setting. A baseline has one line for settings that it does not
+        mind. The standard deviation is that of the sample, and missing for one seed.
     """
     groups: dict[tuple[str, str], dict[Setting, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for experiment in experiments:
@@ -98,11 +100,21 @@ def _minded(settings: dict[Setting, list[Run]]) -> dict[Setting, list[Run]]:
 
 
 def _told_apart(settings: dict[Setting, list[Run]]) -> list[tuple[str, list[Run]]]:
-    """Runs by the parameters and values that the settings differ in, as text; empty for a single setting."""
+    """Runs by parameters and values that tell the settings apart, as text; empty for a single setting."""
     values = [dict(setting) for setting in settings]
-    varied = [key for key in sorted({*chain(*values)}) if len({each.get(key) for each in values}) > 1]
-    names = [", ".join(f"{key}={each.get(key)}" for key in varied) for each in values]
+    varied = [key for key in sorted({*chain(*values)}) if _distinct(values, [key]) > 1]
+    named = varied[:NAMED]
+    for key in varied[NAMED:]:
+        if _distinct(values, [*named, key]) > _distinct(values, named):
+            named.append(key)
+    more = f" and {len(varied) - len(named)} more" if len(varied) > len(named) else ""
+    names = [", ".join(f"{key}={each.get(key)}" for key in named) + more for each in values]
     return sorted(zip(names, settings.values(), strict=True), key=lambda line: line[0])
+
+
+def _distinct(values: list[dict[str, str]], keys: list[str]) -> int:
+    """How many settings some keys tell apart."""
+    return len({tuple(each.get(key) for key in keys) for each in values})
 
 
 def spread(values: list[float | None]) -> str:

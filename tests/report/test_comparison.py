@@ -60,6 +60,24 @@ def test_what_is_averaged_differs_in_nothing_but_seed_and_order(unpadded):
     ]
 
 
+def test_of_many_parameters_the_name_says_a_few_that_tell_settings_apart(unpadded):
+    """`kappa` and `mu` do not; without `zoom` two settings would have one name."""
+    few = {"alpha": 1, "beta": 1, "gamma": 1, "kappa": 1, "mu": 1, "zoom": 1}
+    many = {"alpha": 2, "beta": 2, "gamma": 2, "kappa": 2, "mu": 2, "zoom": 1}
+    made = comparison_table(
+        [
+            experiment(number / 10, None, 0.1, params=PRESETS["lite0"] | params)
+            for number, params in enumerate((few, many, many | {"zoom": 2}))
+        ],
+        "aupro",
+    )
+    assert [line.split(" | ")[1] for line in unpadded(made)[2:5]] == [
+        "flow, lite0, alpha=1, beta=1, gamma=1, zoom=1 and 2 more",
+        "flow, lite0, alpha=2, beta=2, gamma=2, zoom=1 and 2 more",
+        "flow, lite0, alpha=2, beta=2, gamma=2, zoom=2 and 2 more",
+    ]
+
+
 def test_experiments_of_several_commits_are_kept_apart(unpadded):
     made = comparison_table([experiment(0.5, 0.5, 0.1, commit="v1"), experiment(0.7, 0.7, 0.1, commit="v2")], "aupro")
     names = [line.split(" | ")[1] for line in unpadded(made)[2:]]
