@@ -64,7 +64,7 @@ def write_demo(root: Path) -> None:
 
 def _save(path: Path, image: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    Image.fromarray(image).save(path, compress_level=1)  # three times as fast as Pillow's 6, an eighth larger
 
 
 def _write_cells(root: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from moleflow.protocols.presets import PRESETS
 
 # Image pixels for one that the backbone sees: more blur small defects, fewer show nothing new.
-FINER, COARSER = 2.0, 0.75
+FINER, COARSER = 1.4, 0.75
 
 
 def proposal(sides: Mapping[str, int], view: int) -> str | None:

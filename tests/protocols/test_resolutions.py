@@ -5,7 +5,7 @@ import pytest
 from moleflow.protocols.resolutions import proposal
 
 
-@pytest.mark.parametrize("sides", [{}, {"bolt": 300}, {"bolt": 300, "nut": 60}, {"bolt": 447}])
+@pytest.mark.parametrize("sides", [{}, {"bolt": 300}, {"bolt": 300, "nut": 60}, {"bolt": 313}])
 def test_nothing_is_proposed_where_the_view_suits(sides):
     assert proposal(sides, 224) is None
 
