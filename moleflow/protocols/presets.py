@@ -26,7 +26,7 @@ LITE0: Preset = {
     "backbone": "tf_efficientnet_lite0.in1k",
     "backbone_weights": "package",
     "layers": [1, 2, 3],
-    "img_size": 320,
+    "img_size": 224,
     "tiles": 1,
     "layer_merge": "concat",
     "neighborhood": 3,
@@ -72,7 +72,6 @@ LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim":
 VIT_S: Preset = {
     **LITE0,
     "backbone": "vit_small_patch14_dinov2.lvd142m",
-    "img_size": 224,
     "layers": [4, 6, 8],  # the last blocks of the packaged weights were tuned to saliency
     "layer_merge": "mean",
     "embed_dim": 384,
