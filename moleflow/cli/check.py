@@ -15,7 +15,7 @@ from moleflow.datasets.overview import Overview
 from moleflow.files.paths import Paths
 from moleflow.files.tracked import is_made_by_dvc, travels
 from moleflow.learning.training_images import crosses
-from moleflow.protocols.resolutions import proposal
+from moleflow.protocols.resolutions import coarser_view, finer_view
 from moleflow.routing.rejection import rejection_needs
 from moleflow.scoring.scores import SCORES
 from stages.index import IndexConfig
@@ -41,7 +41,6 @@ def run(arguments: argparse.Namespace) -> None:
         ParamsError: params.yaml cannot be read, or a folder is given without its layout.
         MoleflowError: all that is wrong.
     """
-    from moleflow.backbones.backbone import seen_side
     from stages.check import listed_products, region_mistakes
     from stages.params_mistakes import all_mistakes  # takes a second to import, because of the backbones
 
@@ -72,9 +71,24 @@ def run(arguments: argparse.Namespace) -> None:
             sides |= {name: seen.side} if seen else {}
     if wrong:
         raise MoleflowError(f"{len(wrong)} mistakes:\n" + "\n".join(wrong) if len(wrong) > 1 else wrong[0])
-    proposed = proposal(sides, seen_side(content["backbone"], content["layers"], content["img_size"], content["tiles"]))
+    view = view_of(content)
+    proposed = finer_view(sides, view) or coarser_view(sides, view)
     if proposed:
         print(f"note: {proposed}")
+
+
+def view_of(content: dict[str, Any]) -> int:
+    """Side of what the backbone sees of an image, in pixels.
+
+    Args:
+        content: value by key of params.yaml, without mistakes.
+
+    Returns:
+        The side, of all tiles together.
+    """
+    from moleflow.backbones.backbone import seen_side  # takes a second to import
+
+    return seen_side(content["backbone"], content["layers"], content["img_size"], content["tiles"])
 
 
 def check_product(

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from moleflow.cli import card
 from moleflow.cli.change import all_or_nothing, path_to_list, product_digests, proof
-from moleflow.cli.check import check_product
+from moleflow.cli.check import check_product, view_of
 from moleflow.cli.plan import refresh_check
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import ParamsError, read_params
@@ -15,6 +15,7 @@ from moleflow.config.products import ProductClass, ProductName
 from moleflow.datasets.layouts import LAYOUTS
 from moleflow.files.params_file import put_product
 from moleflow.files.paths import Paths
+from moleflow.protocols.resolutions import finer_view
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +46,12 @@ def run(arguments: argparse.Namespace) -> None:
     if name in content["classes"] or name in (content["first_task"], *content["later_tasks"]):
         raise ParamsError(f"{name} is the name of a product or task already; choose another")
     own, feedback = content | line.overrides, paths.feedback / name
-    _, wrong = check_product(paths, name, line, own, feedback=feedback, whole=True, may_cross=True)
+    seen, wrong = check_product(paths, name, line, own, feedback=feedback, whole=True, may_cross=True)
     if wrong:
         raise MoleflowError("\n".join(wrong))
+    proposed = finer_view({name: seen.side} if seen else {}, view_of(content))
+    if proposed:
+        print(f"note: {proposed}")
     before = product_digests(paths)
     with all_or_nothing(paths) as change:
         put_product(name, line, paths.params)

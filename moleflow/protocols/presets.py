@@ -56,19 +56,20 @@ LITE0: Preset = {
     "top_k": 3,
 }
 FAST: Preset = {**LITE0, "img_size": 160, "grid": 20}
-# Twice the view, and the layer of stride 32 beside those of the default. Gaussians per position would take 31 MB an
-# expert, and judge products that lie freely worse; centers would take 3 MB (docs/quality.md, Resolution).
+FINE: Preset = {**LITE0, "img_size": 320, "grid": 40}
+LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim": 192}
+# Twice the view, a larger backbone, and its layer of stride 32. Gaussians per position would take 34 MB an expert and
+# judge products that lie freely worse; by lite0, centers ranked images worse (docs/quality.md, Resolution).
 ACCURATE: Preset = {
-    **LITE0,
+    **LITE2,
     "layers": [1, 2, 3, 4],
     "img_size": 448,
-    "embed_dim": 496,
+    "embed_dim": 544,
     "grid": 56,
     "memory_center": "none",
     "gaussian_rank": 0,
     "score": "memory_relative",
 }
-LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim": 192}
 VIT_S: Preset = {
     **LITE0,
     "backbone": "vit_small_patch14_dinov2.lvd142m",
@@ -181,6 +182,7 @@ V8: Preset = {
 PRESETS = {
     "lite0": LITE0,
     "fast": FAST,
+    "fine": FINE,
     "accurate": ACCURATE,
     "lite2": LITE2,
     "vit_s": VIT_S,
@@ -205,8 +207,11 @@ _PACKAGED, _WRN, _VIT = "packaged weights", "weights from the hub, 276 MB", "wei
 ABOUT = {
     "lite0": About("the default", _HERE, _PACKAGED),
     "fast": About("the default's view at 160 pixels", f"{_HERE}, Resolution", _PACKAGED),
+    "fine": About("the default's view at 320 pixels", f"{_HERE}, Resolution", f"{_PACKAGED}; 1.6 times the time"),
     "accurate": About(
-        "the default's view at 448 pixels, with stride 32", f"{_HERE}, Resolution", f"{_PACKAGED}; four times the time"
+        "lite2 at 448 pixels, with stride 32",
+        f"{_HERE}, Resolution",
+        f"{_PACKAGED} (pip install -e .[backbones]); five times the time",
     ),
     "lite2": About("a larger EfficientNet-lite", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),
     "vit_s": About("a ViT-S/14", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),

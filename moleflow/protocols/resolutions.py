@@ -6,10 +6,11 @@ from moleflow.protocols.presets import PRESETS
 
 # Image pixels for one that the backbone sees: more blur small defects, fewer show nothing new.
 FINER, COARSER = 1.4, 0.75
+TIMES = {"fine": "1.6", "accurate": "5"}  # what presets with finer views take, of the default's time (docs/quality.md)
 
 
-def proposal(sides: Mapping[str, int], view: int) -> str | None:
-    """What to change where the backbone sees much less of the images than there is, or more.
+def finer_view(sides: Mapping[str, int], view: int) -> str | None:
+    """What to change where the backbone sees much less of a product's images than there is.
 
     Args:
         sides: median of the smaller side of every product's images, in pixels.
@@ -18,23 +19,35 @@ def proposal(sides: Mapping[str, int], view: int) -> str | None:
     Returns:
         A sentence; None if the view suits the images, or there are none.
     """
-    if not sides:
+    largest = max(sides, key=lambda name: sides[name], default=None)
+    if largest is None or sides[largest] < FINER * view:
         return None
-    largest, smallest = max(sides, key=lambda name: sides[name]), min(sides, key=lambda name: sides[name])
-    if sides[largest] >= FINER * view:
-        accurate = int(PRESETS["accurate"]["img_size"])
-        advice = (
-            f"`moleflow preset accurate` sees {accurate}, at about four times the seconds and bytes"
-            if view < accurate
-            else "A larger img_size with its grid shows more, at several times the seconds and bytes; so does tiles: 2"
-        )
-        return (
-            f"of {largest}'s {sides[largest]} pixels a side the backbone sees {view}: a defect of 10 pixels is "
-            f"{10 * view / sides[largest]:.1f} there. {advice}. All products are seen alike"
-        )
-    if sides[largest] <= COARSER * view:
-        return (
-            f"no product has more than {sides[largest]} pixels a side ({smallest} has {sides[smallest]}), of which the "
-            f"backbone sees {view}: a smaller img_size with its grid is faster and shows as much"
-        )
-    return None
+    finer = [
+        f"`moleflow preset {name}` sees {PRESETS[name]['img_size']} in {times} times the default's time"
+        for name, times in TIMES.items()
+        if view < int(PRESETS[name]["img_size"])
+    ]
+    coarse = "A larger img_size with its grid shows more, at several times the seconds and bytes; so does tiles: 2"
+    return (
+        f"of {largest}'s {sides[largest]} pixels a side the backbone sees {view}: a defect of 10 pixels is "
+        f"{10 * view / sides[largest]:.1f} there. {', '.join(finer) or coarse}. All products are seen alike"
+    )
+
+
+def coarser_view(sides: Mapping[str, int], view: int) -> str | None:
+    """What to change where the backbone sees more pixels than any product's images have.
+
+    Args:
+        sides: median of the smaller side of every product's images, in pixels.
+        view: side of what the backbone sees of an image, in pixels.
+
+    Returns:
+        A sentence; None if the view suits the images, or there are none.
+    """
+    if not sides or max(sides.values()) > COARSER * view:
+        return None
+    smallest = min(sides, key=lambda name: sides[name])
+    return (
+        f"no product has more than {max(sides.values())} pixels a side ({smallest} has {sides[smallest]}), of which "
+        f"the backbone sees {view}: a smaller img_size with its grid is faster and shows as much"
+    )

@@ -19,22 +19,23 @@ from moleflow.protocols.presets import PRESETS
 from moleflow.report.tables import Table, cell
 
 LITE0, LITE2, VIT_S = PRESETS["lite0"], PRESETS["lite2"], PRESETS["vit_s"]
-OF_SIZE = ("img_size", "grid", "memory_center", "gaussian_rank", "score")
-AS_ACCURATE = {key: PRESETS["accurate"][key] for key in OF_SIZE}
-FOUR_LAYERS = {key: PRESETS["accurate"][key] for key in ("layers", "embed_dim")}
+FINE, ACCURATE = PRESETS["fine"], PRESETS["accurate"]
+BY_LITE0 = {"backbone": LITE0["backbone"], "embed_dim": 496}
+WITHOUT_GAUSSIANS = {"gaussian_rank": 0, "score": "memory_relative"}
 ROWS: dict[str, dict[str, Any]] = {
     "fast": PRESETS["fast"],
     "default": LITE0,
-    "accurate": PRESETS["accurate"],
-    "accurate, centers": PRESETS["accurate"] | {"memory_center": "position"},
-    "default, 224 px": LITE0 | {"img_size": 224},
-    "default, 40×40": LITE0 | {"grid": 40},
-    "default, 448 px, 56×56": LITE0 | {"img_size": 448, "grid": 56},
-    "default, 2×2 tiles, 56×56": LITE0 | {"img_size": 224, "tiles": 2, "grid": 56},
-    "default, stride 32": LITE0 | FOUR_LAYERS,
-    "default, no Gaussians": LITE0 | {"gaussian_rank": 0, "score": "memory_relative"},
+    "fine": FINE,
+    "accurate": ACCURATE,
+    "accurate by lite0": ACCURATE | BY_LITE0,
+    "accurate by lite0, centers": ACCURATE | BY_LITE0 | {"memory_center": "position"},
+    "320 px on 28×28": LITE0 | {"img_size": 320},
+    "fine, no Gaussians": FINE | WITHOUT_GAUSSIANS,
+    "448 px on 56×56": LITE0 | {"img_size": 448, "grid": 56},
+    "2×2 tiles on 56×56": LITE0 | {"tiles": 2, "grid": 56},
+    "stride 32": LITE0 | {"layers": [1, 2, 3, 4], "embed_dim": 496},
+    "no Gaussians": LITE0 | WITHOUT_GAUSSIANS,
     "lite2": LITE2,
-    "lite2, accurate": LITE2 | AS_ACCURATE | {"layers": [1, 2, 3, 4], "embed_dim": 544},
     "vit_s": VIT_S,
     "vit_s, no neighborhood": VIT_S | {"neighborhood": 1},
     "vit_s, no neighborhood, not whitened": VIT_S | {"neighborhood": 1, "standardize": "product"},

@@ -110,7 +110,7 @@ def all_cores():
 
 
 KNOWN = {f"{products} products known": (products, PARAMS) for products in (5, 15, 100)}
-KNOWN |= {f"15 products known, {name}": (15, PARAMS | PRESETS[name]) for name in ("fast", "accurate")}
+KNOWN |= {f"15 products known, {name}": (15, PARAMS | PRESETS[name]) for name in ("fast", "fine", "accurate")}
 
 
 @pytest.fixture(scope="module", params=KNOWN)
