@@ -207,11 +207,11 @@ _PACKAGED, _WRN, _VIT = "packaged weights", "weights from the hub, 276 MB", "wei
 ABOUT = {
     "lite0": About("the default", _HERE, _PACKAGED),
     "fast": About("the default's view at 160 pixels", f"{_HERE}, Resolution", _PACKAGED),
-    "fine": About("the default's view at 320 pixels", f"{_HERE}, Resolution", f"{_PACKAGED}; 1.6 times the time"),
+    "fine": About("the default's view at 320 pixels", f"{_HERE}, Resolution", f"{_PACKAGED}; 1.9 times the time"),
     "accurate": About(
         "lite2 at 448 pixels, with stride 32",
         f"{_HERE}, Resolution",
-        f"{_PACKAGED} (pip install -e .[backbones]); five times the time",
+        f"{_PACKAGED} (pip install -e .[backbones]); four times the time",
     ),
     "lite2": About("a larger EfficientNet-lite", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),
     "vit_s": About("a ViT-S/14", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),

@@ -6,7 +6,7 @@ from moleflow.protocols.presets import PRESETS
 
 # Image pixels for one that the backbone sees: more blur small defects, fewer show nothing new.
 FINER, COARSER = 1.4, 0.75
-TIMES = {"fine": "1.6", "accurate": "5"}  # what presets with finer views take, of the default's time (docs/quality.md)
+TIMES = {"fine": "1.9", "accurate": "4"}  # what presets with finer views take, of the default's time (docs/quality.md)
 
 
 def finer_view(sides: Mapping[str, int], view: int) -> str | None:
