@@ -70,6 +70,8 @@ ACCURATE: Preset = {
     "gaussian_rank": 0,
     "score": "memory_relative",
 }
+# What presets with finer views take, of the default's time (docs/quality.md, Resolution).
+TIMES = {"fine": 1.9, "accurate": 4}
 VIT_S: Preset = {
     **LITE0,
     "backbone": "vit_small_patch14_dinov2.lvd142m",
@@ -207,11 +209,13 @@ _PACKAGED, _WRN, _VIT = "packaged weights", "weights from the hub, 276 MB", "wei
 ABOUT = {
     "lite0": About("the default", _HERE, _PACKAGED),
     "fast": About("the default's view at 160 pixels", f"{_HERE}, Resolution", _PACKAGED),
-    "fine": About("the default's view at 320 pixels", f"{_HERE}, Resolution", f"{_PACKAGED}; 1.9 times the time"),
+    "fine": About(
+        "the default's view at 320 pixels", f"{_HERE}, Resolution", f"{_PACKAGED}; {TIMES['fine']} times the time"
+    ),
     "accurate": About(
         "lite2 at 448 pixels, with stride 32",
         f"{_HERE}, Resolution",
-        f"{_PACKAGED} (pip install -e .[backbones]); four times the time",
+        f"{_PACKAGED} (pip install -e .[backbones]); {TIMES['accurate']} times the time",
     ),
     "lite2": About("a larger EfficientNet-lite", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),
     "vit_s": About("a ViT-S/14", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),

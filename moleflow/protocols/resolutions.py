@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-from moleflow.protocols.presets import PRESETS
+from moleflow.protocols.presets import PRESETS, TIMES
 
 # Image pixels for one that the backbone sees: more blur small defects, fewer show nothing new.
 FINER, COARSER = 1.4, 0.75
-TIMES = {"fine": "1.9", "accurate": "4"}  # what presets with finer views take, of the default's time (docs/quality.md)
 
 
 def finer_view(sides: Mapping[str, int], view: int) -> str | None:

@@ -14,6 +14,7 @@ def test_large_images_ask_for_a_finer_view():
     said = finer_view({"bolt": 300, "nut": 896}, 224)
     for part in ("nut's 896 pixels", "2.5", "moleflow preset fine", "moleflow preset accurate"):
         assert part in said
+    assert finer_view({"bolt": 314}, 224) is not None
     assert "preset fine" not in finer_view({"bolt": 300, "nut": 896}, 320)
     assert "tiles: 2" in finer_view({"bolt": 300, "nut": 896}, 448)
     assert finer_view({"bolt": 300, "nut": 896}, 2 * 448) is None
