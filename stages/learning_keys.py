@@ -12,8 +12,9 @@ from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.position_gaussians import announce_covariances
 from moleflow.features.prototype import Prototype
+from moleflow.features.relative_likelihood import RelativeLikelihood
 from moleflow.flow.density import Density
-from moleflow.flow.relative import RelativeLikelihood
+from moleflow.flow.relative import relative_likelihood
 from moleflow.learning.tasks import EXPERT_GROUPS
 from moleflow.learning.training import Recipe
 
@@ -101,7 +102,7 @@ def relatives(
         References by product; none without a memory bank.
     """
     found = {
-        product: RelativeLikelihood.of(density, expert, features[product], kept, recipe.dtype)
+        product: relative_likelihood(density, expert, features[product], kept, recipe.dtype)
         for product, kept in normal.items()
     }
     return {product: relative for product, relative in found.items() if relative}

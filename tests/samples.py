@@ -97,7 +97,9 @@ TOP3 = {
     "aggregation": "top_k", "top_k": 3, "image_level": 0.0, "alarm_for": "session", "eval_size": 16, "map_sigma": 1.0,
 }  # fmt: skip
 TOP = {**TOP3, "aggregation": "max"}
-STATISTICS = ("nll", "latent", "neg_log_det", "memory0", "memory1", "gaussian", "relative", "nll_free")
+STATISTICS = (
+    "nll", "latent", "neg_log_det", "memory0", "memory1", "gaussian", "relative_gaussian", "relative", "nll_free",
+)  # fmt: skip
 
 
 def random_statistics(count: int, seed: int, shift: dict[str, float] | None = None) -> Statistics:
@@ -190,7 +192,7 @@ def save_mask(path: Path, value: int = 255, mode: str = "L") -> None:
     Image.fromarray(pixels).convert(mode).save(path)
 
 
-NORMAL = ("memory0", "gaussian", "relative", "latent")
+NORMAL = ("memory0", "gaussian", "relative_gaussian", "relative", "latent")
 
 
 def normal_record(telling, statistics=NORMAL):

@@ -1,6 +1,7 @@
 """What is kept of a product's normal patches beside the flow, and how far others are from them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,10 +11,11 @@ from torch import Tensor
 from moleflow.config.registry import choose
 from moleflow.features.centers import CENTERS
 from moleflow.features.folds import fold_numbers
-from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
+from moleflow.features.image_features import StandardizedFeatures
 from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.features.orientations import Judged, least_over_turns, over_turns
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
+from moleflow.features.relative_likelihood import RelativeLikelihood
 from moleflow.files.feature_store import READ_AT_ONCE
 
 FOLDS = 5  # of the training images, whose Gaussians must not have seen them; a memory bank leaves out a single image
@@ -28,15 +30,17 @@ class NormalPatches:
     Attributes:
         memory: without layers if `memory_size` was 0.
         gaussians: None if `gaussian_rank` was 0.
+        relative: how unlikely training patches are by Gaussians of other images; None if there are no two of both.
     """
 
     memory: MemoryBank
     gaussians: PositionGaussians | None
+    relative: RelativeLikelihood | None = None
 
     @classmethod
     def of(
         cls,
-        features: ImageFeatures,
+        features: StandardizedFeatures,
         layers: list[int],
         *,
         memory_size: int,
@@ -46,7 +50,7 @@ class NormalPatches:
         """Learns from a product's training images.
 
         Args:
-            features: their standardized patch features, (N, H, W, C).
+            features: standardized patch features of these and of their rotated copies, (N, H, W, C).
             layers: channels of each layer, C in sum.
             memory_size: patches to keep of each layer; 0 for none.
             memory_center: name in `CENTERS`, of what the memory bank takes off patches.
@@ -60,8 +64,14 @@ class NormalPatches:
         """
         centers = choose(CENTERS, memory_center, "memory_center")
         memory = memorize(features, layers, size=memory_size, center=centers(features) if memory_size else None)
-        gaussians = PositionGaussians.of(PositionMoments.of(features), gaussian_rank) if gaussian_rank else None
-        return cls(memory, gaussians)
+        if not gaussian_rank:
+            return cls(memory, None)
+        moments = PositionMoments.of(features)
+        normal = cls(memory, PositionGaussians.of(moments, gaussian_rank))
+        if not memory_size:
+            return normal
+        judged = normal._judged_by_others(features, moments)
+        return replace(normal, relative=RelativeLikelihood.of(judged, len(memory.patches[-1]), features.device))
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Distances:
         """How far patches are from the normal ones.
@@ -71,7 +81,8 @@ class NormalPatches:
 
         Returns:
             memory0, memory1, ...: to the nearest kept patch of each layer; gaussian: to the mean of the position, in
-            its standard deviations; (N, H, W) each.
+            its standard deviations; relative_gaussian: how unlikely they are for their kind by the Gaussian of the
+            position; (N, H, W) each.
         """
         return self.search(features)[0]
 
@@ -90,7 +101,9 @@ class NormalPatches:
         """
         found, nearest = self._remembered(features, orientations)
         if self.gaussians:
-            found |= _placed(self.gaussians, features, orientations)
+            found["gaussian"], nll = _placed(self.gaussians, features, orientations)
+            if self.relative:
+                found["relative_gaussian"] = self.relative(nll, nearest)
         return found, nearest
 
     def left_out_distances(self, features: StandardizedFeatures, orientations: int = 1) -> Distances:
@@ -107,23 +120,32 @@ class NormalPatches:
             Of the images, without rotated copies, what `search` returns.
         """
         originals = features.originals
-        count = len(np.unique(originals))  # the copies come after all of them
-        folds = fold_numbers(count, min(FOLDS, count))
+        count = len(np.unique(originals))
         every = PositionMoments.of(features) if self.gaussians else None
         left_out: Distances = {}
-        for fold in np.unique(folds):
-            held = np.flatnonzero(folds == fold)
-            copies = np.flatnonzero(np.isin(originals, held))
-            gaussians = every and self._gaussians_without(PositionMoments.of(features.take(copies)), every)
-            for rows in np.array_split(held, -(-len(held) // READ_AT_ONCE)):
-                patches = features[rows]
-                found = self._memory_without_own(patches, rows, originals, orientations)
+        for rows in _folds(originals):
+            gaussians = every and self._gaussians_without(features.take(rows), every)
+            held = rows[rows < count]  # the copies come after all of them
+            for part in np.array_split(held, -(-len(held) // READ_AT_ONCE)):
+                patches = features[part]
+                found = self._memory_without_own(patches, part, originals, orientations)
                 if gaussians:
-                    found |= _placed(gaussians, patches, orientations)
+                    found["gaussian"], _ = _placed(gaussians, patches, orientations)
                 for name, distances in found.items():
                     whole = left_out.setdefault(name, distances.new_empty(count, *distances.shape[1:]))
-                    whole[torch.from_numpy(rows).to(whole.device)] = distances
+                    whole[torch.from_numpy(part).to(whole.device)] = distances
         return left_out
+
+    def _judged_by_others(
+        self, features: StandardizedFeatures, every: PositionMoments
+    ) -> Iterator[tuple[Float[Tensor, "N H W"], Int64[Tensor, "N H W"]]]:
+        """Of some training images and copies at a time the nll by Gaussians of the other folds, and the nearest kept
+        patches."""
+        for rows in _folds(features.originals):
+            gaussians = self._gaussians_without(features.take(rows), every)
+            for part in np.array_split(rows, -(-len(rows) // READ_AT_ONCE)):
+                patches = features[part]
+                yield gaussians.nll(gaussians.distances(patches)), self.memory.search(patches)[1]
 
     def _remembered(
         self,
@@ -156,9 +178,10 @@ class NormalPatches:
             images.append(self._remembered(own, orientations, unused)[0])
         return {name: torch.cat([found[name] for found in images]) for name in images[0]}
 
-    def _gaussians_without(self, held: PositionMoments, every: PositionMoments) -> PositionGaussians:
+    def _gaussians_without(self, held: StandardizedFeatures, every: PositionMoments) -> PositionGaussians:
+        """Gaussians of the images that are not held out; of all if there are no others."""
         rank = self.gaussians.directions.shape[3] if self.gaussians else 0
-        return PositionGaussians.of(every.without(held), rank)
+        return PositionGaussians.of(every.without(PositionMoments.of(held)) if len(held) < every.count else every, rank)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything, by name, to be written to a file."""
@@ -168,6 +191,8 @@ class NormalPatches:
             tensors["center"] = self.memory.center
         if self.gaussians:
             tensors |= {f"gaussian/{name}": tensor for name, tensor in vars(self.gaussians).items()}
+        if self.relative:
+            tensors |= {f"relative/{name}": tensor for name, tensor in vars(self.relative).items()}
         return tensors
 
     @classmethod
@@ -182,13 +207,35 @@ class NormalPatches:
         """
         layers = sum(name.startswith("memory/") for name in tensors)
         patches, images = ([tensors[f"{kind}/{layer}"] for layer in range(layers)] for kind in ("memory", "image"))
-        gaussians = {name.removeprefix("gaussian/"): tensor for name, tensor in tensors.items() if "gaussian" in name}
-        memory = MemoryBank(patches, images, tensors.get("center"))
-        return cls(memory, PositionGaussians(**gaussians) if gaussians else None)
+        gaussians, relative = (
+            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            for prefix in ("gaussian/", "relative/")
+        )
+        return cls(
+            MemoryBank(patches, images, tensors.get("center")),
+            PositionGaussians(**gaussians) if gaussians else None,
+            RelativeLikelihood(**relative) if relative else None,
+        )
 
 
-def _placed(gaussians: PositionGaussians, features: Float[Tensor, "N H W C"], orientations: int) -> Distances:
-    return least_over_turns(lambda turned: {"gaussian": gaussians.distances(turned)}, features, orientations)
+def _folds(originals: np.ndarray) -> list[np.ndarray]:
+    """Rows of the training images in every fold, and of their copies: none of them may judge another."""
+    count = len(np.unique(originals))
+    folds = fold_numbers(count, min(FOLDS, count))
+    return [np.flatnonzero(folds[originals] == fold) for fold in np.unique(folds)]
+
+
+def _placed(
+    gaussians: PositionGaussians, features: Float[Tensor, "N H W C"], orientations: int
+) -> tuple[Float[Tensor, "N H W"], Float[Tensor, "N H W"]]:
+    """Distances to the Gaussians, and the nll by them."""
+
+    def judge(turned: Tensor) -> Judged:
+        distances = gaussians.distances(turned)
+        return {"distances": distances, "nll": gaussians.nll(distances)}
+
+    found = least_over_turns(judge, features, orientations)
+    return found["distances"], found["nll"]
 
 
 def _named(layers: list[Float[Tensor, "N H W"]]) -> Distances:

@@ -1,5 +1,6 @@
 """One Gaussian for every position of a patch: how a product's normal patches vary at their place."""
 
+import math
 import sys
 
 import torch
@@ -118,7 +119,11 @@ class PositionGaussians:
     """
 
     def __init__(
-        self, mean: Float[Tensor, "H W C"], scale: Float[Tensor, "H W"], directions: Float[Tensor, "H W C R"]
+        self,
+        mean: Float[Tensor, "H W C"],
+        scale: Float[Tensor, "H W"],
+        directions: Float[Tensor, "H W C R"],
+        log_volume: Float[Tensor, "H W"],
     ) -> None:
         """Keeps what describes the Gaussians.
 
@@ -126,8 +131,9 @@ class PositionGaussians:
             mean: μ of every position, (H, W, C).
             scale: a, (H, W).
             directions: W, (H, W, C, R).
+            log_volume: half of the covariance's log-determinant, (H, W), in nats.
         """
-        self.mean, self.scale, self.directions = mean, scale, directions
+        self.mean, self.scale, self.directions, self.log_volume = mean, scale, directions, log_volume
 
     @classmethod
     def of(cls, moments: PositionMoments, rank: int) -> "PositionGaussians":
@@ -138,11 +144,11 @@ class PositionGaussians:
             rank: R, directions kept of every covariance; all if there are fewer channels.
 
         Returns:
-            The Gaussians; their tensors are fp16, scale apart.
+            The Gaussians; mean and directions are fp16.
         """
         height, width, channels = moments.total.shape
         rank = min(rank, channels - 1)
-        scale = moments.total.new_empty(height, width)
+        scale, log_volume = (moments.total.new_empty(height, width) for _ in range(2))
         directions = moments.total.new_empty(height, width, channels, rank, dtype=torch.float16)
         for row in range(height):
             covariance = moments.covariance(row).to(in_double(scale.device))  # mps finds no eigenvectors
@@ -151,7 +157,8 @@ class PositionGaussians:
             scale[row] = 1 / ((whole - variances.sum(1)).clamp_min(0) / (channels - rank) + RIDGE)
             less = scale[row][:, None] - 1 / (variances + RIDGE)
             directions[row] = (vectors * less.clamp_min(0).sqrt()[:, None]).half()
-        return cls(moments.mean.half(), scale, directions)
+            log_volume[row] = 0.5 * ((variances + RIDGE).log().sum(1) - (channels - rank) * scale[row].log())
+        return cls(moments.mean.half(), scale, directions, log_volume)
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
         """Distance of every patch to the mean of its position, in standard deviations.
@@ -167,6 +174,17 @@ class PositionGaussians:
         along = torch.bmm(offset, self.directions.flatten(0, 1).float()).square().sum(2)
         squared = self.scale.flatten()[:, None] * offset.square().sum(2) - along
         return squared.clamp_min(0).sqrt().T.reshape(features.shape[:3])
+
+    def nll(self, distances: Float[Tensor, "N H W"]) -> Float[Tensor, "N H W"]:
+        """Negative log-likelihood of patches.
+
+        Args:
+            distances: of the patches, see `distances`, (N, H, W).
+
+        Returns:
+            ½d² + ½·log|Σ| + (C/2)·log 2π, (N, H, W), in nats.
+        """
+        return 0.5 * distances.square() + self.log_volume + 0.5 * self.mean.shape[-1] * math.log(2 * math.pi)
 
 
 def _widest(covariances: Float[Tensor, "B C C"], rank: int) -> tuple[Float[Tensor, "B R"], Float[Tensor, "B C R"]]:

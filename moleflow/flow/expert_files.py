@@ -8,10 +8,10 @@ from torch import Tensor
 
 from moleflow.config.registry import Settings
 from moleflow.features.normal_patches import NormalPatches
+from moleflow.features.relative_likelihood import RelativeLikelihood
 from moleflow.files.artifacts import ArtifactError, digest
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.flow.density import Density, base_state, expert_names
-from moleflow.flow.relative import RelativeLikelihood
 
 
 def save_base(path: Path, density: Density, arguments: dict[str, Any]) -> None:

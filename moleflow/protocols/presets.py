@@ -38,7 +38,7 @@ LITE0: Preset = {
     "memory_size": 2000,
     "memory_center": "position",
     "gaussian_rank": 10,
-    "score": "combined",
+    "score": "probe",
     "image_level": 25.0,
     "context": ["mixer"],
     "couplings": 6,
@@ -68,7 +68,6 @@ ACCURATE: Preset = {
     "grid": 56,
     "memory_center": "none",
     "gaussian_rank": 0,
-    "score": "memory_relative",
 }
 # What presets with finer views take, of the default's time (docs/quality.md, Resolution).
 TIMES = {"fine": 1.9, "accurate": 4}

@@ -21,7 +21,7 @@ from moleflow.scoring.aggregation import aggregate, levels
 from moleflow.scoring.consistency import consistent
 from moleflow.scoring.fusion import comparable_scores, summed, surprises
 from moleflow.scoring.maps import anomaly_maps
-from moleflow.scoring.scores import Parts, Score, statistics_of
+from moleflow.scoring.scores import Parts, Score, kind_of, statistics_of
 
 MAPPED_AT_ONCE = 64  # images
 
@@ -149,8 +149,7 @@ class Scorer:
     @property
     def score(self) -> Score:
         """The kinds of statistic that it uses."""
-        image, drawn = (tuple(kind[0].rstrip("0123456789") for kind in kinds) for kinds in (self.image, self.map))
-        return Score(image, drawn)
+        return Score(*(tuple(kind_of(names) for names in kinds) for kinds in (self.image, self.map)))
 
     def image_scores(self, statistics: Arrays) -> np.ndarray:
         """Image scores by one expert.

@@ -60,15 +60,20 @@ SCORES: dict[str, Score] = {
     "relative": Score.of("relative"),
     "distances": Score(image=("memory", "gaussian"), map=("memory", "latent")),
     "combined": Score(image=("memory", "gaussian", "relative"), map=("memory", "latent")),
+    "combined_relative": Score(image=("memory", "gaussians", "relative"), map=("memory", "latent")),
     "memory_relative": Score(image=("memory", "relative"), map=("memory", "latent")),
     "hybrid": Score.of("nll", "latent", "memory"),
     "dual": Score.of("nll", "nll_free"),
 }
-BY_PROBE = "probe"  # `score: probe`: each product's own probe chooses among these
-CANDIDATES = ("memory", "distances", "combined")
+MEMBERS = {
+    "gaussians": ("gaussian", "relative_gaussian")
+}  # kinds of more than one name, which are averaged as layers are
+BY_PROBE = "probe"  # `score: probe`: each product's own probe chooses among these, the first unless another is better
+CANDIDATES = ("combined_relative", "memory_relative", "distances", "memory")
 NEEDS = {  # keys that a kind needs, see `way_out`
     "memory": "memory_size",
     "gaussian": "gaussian_rank",
+    "gaussians": "gaussian_rank",
     "relative": "memory_size",
     "nll_free": "branches",
 }
@@ -124,8 +129,26 @@ def statistics_of(kinds: tuple[str, ...], found: Collection[str]) -> Parts:
     Raises:
         ScoreError: there is no statistic of one of the kinds.
     """
-    parts = tuple(tuple(sorted(name for name in found if name.rstrip("0123456789") == kind)) for kind in kinds)
+    members = {kind: MEMBERS.get(kind, (kind,)) for kind in kinds}
+    parts = tuple(tuple(sorted(name for name in found if _stem(name) in members[kind])) for kind in kinds)
     for kind, names in zip(kinds, parts, strict=True):
         if not names:
             raise ScoreError(f"there is no {kind} statistic to score by; {way_out(NEEDS.get(kind, kind))}")
     return parts
+
+
+def kind_of(names: Collection[str]) -> str:
+    """The kind that statistics make up.
+
+    Args:
+        names: of the statistics.
+
+    Returns:
+        The kind.
+    """
+    stems = {_stem(name) for name in names}
+    return next((kind for kind, members in MEMBERS.items() if stems == set(members)), min(stems))
+
+
+def _stem(name: str) -> str:
+    return name.rstrip("0123456789")

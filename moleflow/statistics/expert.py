@@ -11,11 +11,11 @@ from moleflow.features.image_features import ImageFeatures, StandardizedFeatures
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.orientations import least_over_turns
 from moleflow.features.prototype import Prototype
+from moleflow.features.relative_likelihood import RelativeLikelihood
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, require_finite
 from moleflow.flow.density import Density, for_inference
 from moleflow.flow.expert_files import load_expert
-from moleflow.flow.relative import RelativeLikelihood
 
 THROUGH_AT_ONCE = 32  # images
 

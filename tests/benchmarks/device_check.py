@@ -29,7 +29,7 @@ from moleflow.features.patches import patch_features  # noqa: E402
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments  # noqa: E402
 from moleflow.files.artifacts import write_json  # noqa: E402
 from moleflow.flow.density import Density, expert_state  # noqa: E402
-from moleflow.flow.relative import RelativeLikelihood  # noqa: E402
+from moleflow.flow.relative import relative_likelihood  # noqa: E402
 from moleflow.learning.training import Recipe, make_optimizer, train, training_step  # noqa: E402
 from moleflow.report.tables import Table  # noqa: E402
 from moleflow.scoring.maps import brought_to_pixels  # noqa: E402
@@ -96,7 +96,7 @@ def computed(size: Size, device: torch.device) -> dict[str, Tensor]:
     )
     normal = NormalPatches.from_tensors({name: tensor.to(device) for name, tensor in kept.tensors().items()})
     fresh = density_of(channels, device).eval()
-    relative = RelativeLikelihood.of(fresh, {}, features, normal, torch.float32)
+    relative = relative_likelihood(fresh, {}, features, normal, torch.float32)
     found = patch_statistics(fresh, normal, relative, features, log_det=0.0, dtype=torch.float32)
     own = NormalPatches(
         memorize(features, [channels], size=200), PositionGaussians.of(PositionMoments.of(features), 10)
@@ -264,7 +264,7 @@ def product(size: Size, device: torch.device, precision: str, best: dict[str, fl
     memorizing = time.perf_counter() - start
     start = time.perf_counter()
     normal = NormalPatches(bank, PositionGaussians.of(PositionMoments.of(features), 10))
-    relative = RelativeLikelihood.of(trained, {}, features, normal, recipe.dtype)
+    relative = relative_likelihood(trained, {}, features, normal, recipe.dtype)
     wait(device)
     fitting = time.perf_counter() - start
     judging = seconds(judged, device, 1)

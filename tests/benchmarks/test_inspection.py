@@ -21,7 +21,7 @@ from moleflow.files.feature_store import Origin, open_split, write_split
 from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
-from moleflow.flow.relative import RelativeLikelihood
+from moleflow.flow.relative import relative_likelihood
 from moleflow.images.reading import image_pixels
 from moleflow.inspector import Inspector
 from moleflow.protocols.presets import PRESETS
@@ -62,7 +62,7 @@ def write_artifacts(root, products, params):
     arguments = {"channels": prototype.modeled(params["flow_layers"]), "settings": params, "first": False, "seed": 0}
     density = Density(**arguments)
     save_base(paths.base, density, arguments)
-    relative = RelativeLikelihood.of(density, expert_state(density), normal, patches, torch.float32)
+    relative = relative_likelihood(density, expert_state(density), normal, patches, torch.float32)
     log_det = prototype.log_det(density.channels)
     found = patch_statistics(density.eval(), patches, relative, normal[:], log_det=log_det, dtype=torch.float32)
     calibration = {name: values.numpy() for name, values in found.items()}

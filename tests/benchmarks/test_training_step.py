@@ -19,7 +19,7 @@ from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.flow.coupling_contexts.scale import ScaleContext
 from moleflow.flow.density import Density, expert_state
-from moleflow.flow.relative import RelativeLikelihood
+from moleflow.flow.relative import relative_likelihood
 from moleflow.flow.subnets import zero_mlp
 from moleflow.learning.losses import tail_aware_loss
 from moleflow.learning.training import Recipe, train
@@ -196,7 +196,7 @@ def test_product(benchmark, way):
         normal = NormalPatches(
             memorize(features, [384], size=2000), PositionGaussians.of(PositionMoments.of(features), 10)
         )
-        relative = RelativeLikelihood.of(density, expert, features, normal, torch.bfloat16)
+        relative = relative_likelihood(density, expert, features, normal, torch.bfloat16)
         batches = [
             patch_statistics(density.eval(), normal, relative, batch, log_det=0.0, dtype=torch.bfloat16)
             for batch in features[:75].split(32)

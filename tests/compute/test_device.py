@@ -22,7 +22,7 @@ from moleflow.features.memory_bank import MemoryBank, memorize
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.flow.density import Density, base_parameters, expert_state
-from moleflow.flow.relative import RelativeLikelihood
+from moleflow.flow.relative import relative_likelihood
 from moleflow.flow.reports import columns, watching
 from moleflow.learning.training import Recipe, make_optimizer, training_step
 from moleflow.scoring.maps import brought_to_pixels
@@ -99,7 +99,7 @@ def test_statistics_are_computed_on_one_device():
     bank = MemoryBank([torch.randn(20, 3).half().to(META), torch.randn(20, 5).half().to(META)])
     with OneDevice():
         normal = NormalPatches(bank, PositionGaussians.of(PositionMoments.of(features), 3))
-        relative = RelativeLikelihood.of(density, {}, features, normal, torch.float32)
+        relative = relative_likelihood(density, {}, features, normal, torch.float32)
         found = patch_statistics(density.eval(), normal, relative, features, log_det=1.0, dtype=torch.float32)
         maps = brought_to_pixels(found["nll"], size=16, sigma=2.0)
     assert {each.device for each in (*found.values(), maps)} == {META}

@@ -49,6 +49,15 @@ def test_of_full_rank_it_is_the_mahalanobis_distance(features):
     torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
 
 
+def test_the_likelihood_is_that_of_the_gaussian_of_each_position(features):
+    gaussians = PositionGaussians.of(PositionMoments.of(features), 5)
+    found = gaussians.nll(gaussians.distances(features))
+    wide = covariances(features) + RIDGE * torch.eye(6)
+    of_each = torch.distributions.MultivariateNormal(features.mean(0).flatten(0, 1), wide)
+    expected = -of_each.log_prob(features.flatten(1, 2)).reshape(found.shape)
+    torch.testing.assert_close(found, expected, rtol=2e-2, atol=5e-2)
+
+
 def test_of_low_rank_it_still_knows_the_widest_directions(features):
     """Far along the widest direction of a position is near; as far across it is not."""
     gaussians = PositionGaussians.of(PositionMoments.of(features), 2)

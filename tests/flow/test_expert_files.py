@@ -4,11 +4,11 @@ import pytest
 import torch
 from samples import CPU, SETTINGS, density_arguments, normal_patches
 
+from moleflow.features.relative_likelihood import RelativeLikelihood
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.tensor_file import load_tensors, save_tensors
 from moleflow.flow.density import base_state, expert_state
 from moleflow.flow.expert_files import load_base, load_expert, save_base, save_expert
-from moleflow.flow.relative import RelativeLikelihood
 
 RELATIVE = RelativeLikelihood(torch.arange(4.0), torch.ones(4))
 

@@ -8,8 +8,9 @@ from torch import nn
 
 from moleflow.features.memory_bank import MemoryBank
 from moleflow.features.normal_patches import NormalPatches
+from moleflow.features.relative_likelihood import LEANING
 from moleflow.flow.density import Density, Likelihood
-from moleflow.flow.relative import LEANING, RelativeLikelihood
+from moleflow.flow.relative import relative_likelihood
 
 
 class Read(Density):
@@ -35,7 +36,7 @@ def made():
 
 
 def of(features, normal):
-    return RelativeLikelihood.of(Read(), {}, features, normal, torch.float32)
+    return relative_likelihood(Read(), {}, features, normal, torch.float32)
 
 
 def test_references_are_those_of_the_patches_alike(made):

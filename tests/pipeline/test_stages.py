@@ -37,8 +37,8 @@ def test_metrics_are_made(done):
     assert done.metrics("baselines")["pca"]["summary"]["image_auroc"] > 0.8
     probe = done.metrics("probe")
     of_one_branch = [name for name in SCORES if name != "dual"]
-    assert list(probe["nut"]["candidates"]) == [*of_one_branch, "pca"]
-    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["combined"]["probe_image_auroc"]
+    assert list(probe["nut"]["candidates"]) == [*of_one_branch, "probe", "pca"]
+    assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["probe"]["probe_image_auroc"]
     assert (done.root / "metrics/report/index.html").is_file()
 
 
@@ -88,7 +88,8 @@ def test_a_product_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert
     costs = copy.costs()
     # Normal patches, Gaussians and centers are each product's own, the flow's tensors are shared.
     positions, rank = SMALL["grid"] ** 2, copy.params()["gaussian_rank"]
-    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 2) + 1) + 2 * SMALL["memory_size"]
+    # 4 numbers of every kept patch: what the flow and the Gaussians say of its like
+    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 2) + 2) + 4 * SMALL["memory_size"]
     shared = (parameters - remembered) // 2
     assert costs["nut"]["parameters"] == costs["washer"]["parameters"] == shared + remembered
     assert costs["bolt"]["parameters"] == parameters

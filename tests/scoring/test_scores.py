@@ -67,3 +67,19 @@ def test_the_layers_of_a_memory_weigh_together_as_much_as_the_gaussians():
     by_gaussian = scorer.image_scores(judged | {"gaussian": judged["gaussian"] + normal["gaussian"].std()})
     assert by_layer - before == pytest.approx(0.5, abs=1e-3)
     assert by_gaussian - before == pytest.approx(1.0, abs=1e-3)
+
+
+def test_both_readings_of_the_gaussians_weigh_together_as_much_as_the_flow():
+    normal = random_statistics(200, 0)
+    scorer = scorer_of(SCORES["combined_relative"], normal)
+    judged = {name: np.full((1, 4, 4), values.mean()) for name, values in normal.items()}
+    before = scorer.image_scores(judged)
+    by = {name: scorer.image_scores(judged | {name: judged[name] + normal[name].std()}) - before for name in normal}
+    assert by["gaussian"] == pytest.approx(0.5, abs=1e-3)
+    assert by["relative_gaussian"] == pytest.approx(0.5, abs=1e-3)
+    assert by["relative"] == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_a_scorer_knows_the_score_that_it_was_made_of(name):
+    assert scorer_of(SCORES[name], random_statistics(9, 0)).score == SCORES[name]

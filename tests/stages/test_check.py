@@ -67,8 +67,11 @@ def test_the_default_is_right():
             "dsm_weight: must be a number from 0 to 1, or two of them, the first and the last",
         ),
         ({"dsm_sigma": [1.0, 0.1]}, "dsm_sigma: must be the smallest noise, then the largest, not [1.0, 0.1]"),
-        ({"memory_size": 0}, "score: combined reads what memory_size: 0 leaves out; set memory_size above 0"),
-        ({"gaussian_rank": 0}, "score: combined reads what gaussian_rank: 0 leaves out; set gaussian_rank above 0"),
+        ({"memory_size": 0}, "score: probe reads what memory_size: 0 leaves out; set memory_size above 0"),
+        (
+            {"gaussian_rank": 0, "score": "combined_relative"},
+            "score: combined_relative reads what gaussian_rank: 0 leaves out; set gaussian_rank above 0",
+        ),
         ({"alarm_for": "ever"}, "alarm_for: 'ever' is unknown; choose one of session, shifted"),
         ({"backbone": "resnet51"}, "backbone: timm has no model 'resnet51'"),
         ({"backbone": "resnet18.a1_in1k"}, "backbone_weights: no package carries resnet18.a1_in1k, only "),

@@ -13,7 +13,7 @@ from moleflow.files.paths import Paths
 from moleflow.flow.density import Density, expert_state
 from moleflow.flow.expert_files import save_base, save_expert
 from moleflow.flow.lora import LoRALinear
-from moleflow.flow.relative import RelativeLikelihood
+from moleflow.flow.relative import relative_likelihood
 from moleflow.scoring.scores import SCORES
 from moleflow.statistics.expert import Expert, patch_statistics
 
@@ -53,7 +53,7 @@ def load(make_split, states, tmp_path):
         ]
         density = Density(**ARGUMENTS)
         relatives = [
-            {"bolt": RelativeLikelihood.of(density, state, normal, kept["bolt"], torch.float32)}
+            {"bolt": relative_likelihood(density, state, normal, kept["bolt"], torch.float32)}
             for state, kept in zip(states, normal_patches, strict=True)
         ]
         path, links = paths.experts / "t0/bolt.safetensors", {"base": paths.base, "features": {"bolt": "f"}}
