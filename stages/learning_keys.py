@@ -89,7 +89,7 @@ def relatives(
     normal: dict[str, NormalPatches],
     recipe: Recipe,
 ) -> dict[str, RelativeLikelihood]:
-    """How unlikely the normal patches of the products are that share an expert; see `RelativeLikelihood.of`.
+    """How unlikely the normal patches of the products are that share an expert; see `relative_likelihood`.
 
     Args:
         density: base and expert, as training left it.

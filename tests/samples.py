@@ -18,6 +18,7 @@ from moleflow.features.neighbors import left_out_distances
 from moleflow.features.normal_patches import NormalPatches
 from moleflow.features.position_gaussians import PositionGaussians, PositionMoments
 from moleflow.features.prototype import Prototype, build_prototype
+from moleflow.features.relative_likelihood import RelativeLikelihood
 from moleflow.files.feature_store import Origin, Split
 from moleflow.files.record_file import Record, Statistics
 from moleflow.routing.rejection import OwnImages
@@ -83,7 +84,9 @@ def normal_patches() -> list[NormalPatches]:
     """Of two folds: one with Gaussians and two layers, one of a single patch."""
     features = torch.randn(6, 2, 2, 8, generator=torch.Generator().manual_seed(0)).half()
     with_gaussians = NormalPatches(
-        memorize(features, [5, 3], size=4), PositionGaussians.of(PositionMoments.of(features), 2)
+        memorize(features, [5, 3], size=4),
+        PositionGaussians.of(PositionMoments.of(features), 2),
+        RelativeLikelihood(torch.arange(4.0), torch.ones(4)),
     )
     return [with_gaussians, NormalPatches(memorize(features, [8], size=1), None)]
 

@@ -15,6 +15,7 @@ from moleflow.files.probe_names import kinds_of
 from moleflow.files.record_file import Statistics
 from moleflow.scoring.maps import Smoothing, anomaly_maps
 from moleflow.scoring.scorer import Predictions, Scorer
+from moleflow.scoring.scores import BY_PROBE
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def probe_of(images: list[str], masks: np.ndarray, size: int) -> Probe:
     return Probe(kinds_of(images), (scaled >= 0.5).numpy())
 
 
-def probe_metrics(scorer: Scorer, statistics: Statistics, probe: Probe, sigma: Smoothing) -> dict[str, Any]:
+def probe_metrics(
+    scorer: Scorer, statistics: Statistics, probe: Probe, sigma: Smoothing, *, held_out: int
+) -> dict[str, Any]:
     """How well defects of each kind are told from normal images, perturbed or not, and located in their images.
 
     Args:
@@ -53,6 +56,7 @@ def probe_metrics(scorer: Scorer, statistics: Statistics, probe: Probe, sigma: S
         statistics: its statistics of the probe images, (M, H, W) each.
         probe: kinds and masks.
         sigma: smoothing of the anomaly maps, see `Smoothing`.
+        held_out: how many calibration images there are: training images count in no candidate.
 
     Returns:
         probe_image_auroc and probe_pixel_ap, means over the kinds, and "kinds": both per kind. image_auroc is the mean
@@ -61,8 +65,7 @@ def probe_metrics(scorer: Scorer, statistics: Statistics, probe: Probe, sigma: S
     scores = scorer.image_scores(statistics)
     patches = scorer.patch_scores(statistics)
     maps = anomaly_maps(patches, size=probe.masks.shape[-1], sigma=sigma)
-    changed = scorer.normal.session > 0
-    normals = [scorer.normal.score[rows] for rows in (~changed, changed) if rows.any()]
+    normals = scorer.normal.sessions(held_out)
     kinds: dict[str, Metrics] = {}
     for kind in dict.fromkeys(probe.kinds.tolist()):
         rows = probe.kinds == kind
@@ -103,7 +106,8 @@ def agreement(candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """How well the probe ranks a product's candidates against the test metrics.
 
     Args:
-        candidates: by candidate the metrics of `probe_metrics` and `true_metrics`.
+        candidates: by candidate the metrics of `probe_metrics` and `true_metrics`; `probe` is another once more, and
+            does not count.
 
     Returns:
         For image_auroc and pixel_ap: spearman, the rank correlation; chosen, the candidate that the
@@ -115,6 +119,7 @@ def agreement(candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
         pairs = {
             candidate: (metrics[f"probe_{metric}"], metrics[f"test_{metric}"])
             for candidate, metrics in candidates.items()
+            if candidate != BY_PROBE
         }
         pairs = {candidate: both for candidate, both in pairs.items() if None not in both}
         if len(pairs) < 2:

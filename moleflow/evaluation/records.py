@@ -285,14 +285,14 @@ class Records:
         for baseline in baselines:
             candidates[baseline] = Score.of("distance"), read_record(self.paths.baselines.of(baseline), name)
         labels, masks = self._truth(name)
-        metrics = {}
+        held_out, metrics = len(statistics.group("calibration")["fold"]), {}
         for candidate, (kinds, record) in candidates.items():
             try:
                 scorer = Scorer.of(kinds, settings, record, region=used.region, pixels=False)
             except ScoreError:  # there is no memory bank, or there are no Gaussians
                 continue
             metrics[candidate] = {
-                **probe_metrics(scorer, record.group("probe"), probe, sigma),
+                **probe_metrics(scorer, record.group("probe"), probe, sigma, held_out=held_out),
                 **true_metrics(scorer(record.group("test")), labels, masks, sigma),
             }
         return metrics

@@ -30,7 +30,7 @@ class NormalPatches:
     Attributes:
         memory: without layers if `memory_size` was 0.
         gaussians: None if `gaussian_rank` was 0.
-        relative: how unlikely training patches are by Gaussians of other images; None if there are no two of both.
+        relative: how unlikely training patches are by Gaussians of other images; None unless there are both.
     """
 
     memory: MemoryBank
@@ -190,7 +190,7 @@ class NormalPatches:
         if self.memory.center is not None:
             tensors["center"] = self.memory.center
         if self.gaussians:
-            tensors |= {f"gaussian/{name}": tensor for name, tensor in vars(self.gaussians).items()}
+            tensors |= {f"gaussian/{name}": tensor for name, tensor in self.gaussians.tensors().items()}
         if self.relative:
             tensors |= {f"relative/{name}": tensor for name, tensor in vars(self.relative).items()}
         return tensors

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -123,7 +124,6 @@ class PositionGaussians:
         mean: Float[Tensor, "H W C"],
         scale: Float[Tensor, "H W"],
         directions: Float[Tensor, "H W C R"],
-        log_volume: Float[Tensor, "H W"],
     ) -> None:
         """Keeps what describes the Gaussians.
 
@@ -131,9 +131,8 @@ class PositionGaussians:
             mean: μ of every position, (H, W, C).
             scale: a, (H, W).
             directions: W, (H, W, C, R).
-            log_volume: half of the covariance's log-determinant, (H, W), in nats.
         """
-        self.mean, self.scale, self.directions, self.log_volume = mean, scale, directions, log_volume
+        self.mean, self.scale, self.directions = mean, scale, directions
 
     @classmethod
     def of(cls, moments: PositionMoments, rank: int) -> "PositionGaussians":
@@ -148,7 +147,7 @@ class PositionGaussians:
         """
         height, width, channels = moments.total.shape
         rank = min(rank, channels - 1)
-        scale, log_volume = (moments.total.new_empty(height, width) for _ in range(2))
+        scale = moments.total.new_empty(height, width)
         directions = moments.total.new_empty(height, width, channels, rank, dtype=torch.float16)
         for row in range(height):
             covariance = moments.covariance(row).to(in_double(scale.device))  # mps finds no eigenvectors
@@ -157,8 +156,11 @@ class PositionGaussians:
             scale[row] = 1 / ((whole - variances.sum(1)).clamp_min(0) / (channels - rank) + RIDGE)
             less = scale[row][:, None] - 1 / (variances + RIDGE)
             directions[row] = (vectors * less.clamp_min(0).sqrt()[:, None]).half()
-            log_volume[row] = 0.5 * ((variances + RIDGE).log().sum(1) - (channels - rank) * scale[row].log())
-        return cls(moments.mean.half(), scale, directions, log_volume)
+        return cls(moments.mean.half(), scale, directions)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a file holds of them, by name of the argument."""
+        return {"mean": self.mean, "scale": self.scale, "directions": self.directions}
 
     def distances(self, features: Float[Tensor, "N H W C"]) -> Float[Tensor, "N H W"]:
         """Distance of every patch to the mean of its position, in standard deviations.
@@ -174,6 +176,13 @@ class PositionGaussians:
         along = torch.bmm(offset, self.directions.flatten(0, 1).float()).square().sum(2)
         squared = self.scale.flatten()[:, None] * offset.square().sum(2) - along
         return squared.clamp_min(0).sqrt().T.reshape(features.shape[:3])
+
+    @cached_property
+    def log_volume(self) -> Float[Tensor, "H W"]:
+        """Half of the covariances' log-determinants, (H, W), in nats: 1/(λ_k + 0.1) is a − ‖W_k‖²."""
+        widest = self.scale[..., None] - self.directions.float().square().sum(2)
+        narrow = widest.clamp_min(1e-6).log().sum(2)
+        return -0.5 * (narrow + (self.directions.shape[2] - self.directions.shape[3]) * self.scale.log())
 
     def nll(self, distances: Float[Tensor, "N H W"]) -> Float[Tensor, "N H W"]:
         """Negative log-likelihood of patches.

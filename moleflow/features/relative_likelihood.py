@@ -31,15 +31,15 @@ class RelativeLikelihood:
     @classmethod
     def of(
         cls,
-        batches: Iterable[tuple[Float[Tensor, "N H W"], Int64[Tensor, "N H W"]]],
+        batches: Iterable[tuple[Tensor, Tensor]],
         kept: int,
         device: torch.device,
     ) -> "RelativeLikelihood":
         """Learns from the images that an expert learned from.
 
         Args:
-            batches: of some images at a time the nll of their patches, in nats, and the number of the kept patch of the
-                deepest layer that is nearest to each.
+            batches: of some images at a time the nll of their patches, (n, H, W), in nats, and the number of the kept
+                patch of the deepest layer that is nearest to each, (n, H, W).
             kept: M, how many patches are kept of that layer.
             device: where everything lies.
 

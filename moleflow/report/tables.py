@@ -224,7 +224,7 @@ def agreement_table(probe: dict[str, Any]) -> Table:
             if choice["chosen"] is not None:
                 numbers = [cell(choice["spearman"]), choice["chosen"], choice["best"], cell(choice["cost"])]
                 rows.append([product, title(metric), *numbers])
-    header = ["product", "metric", "rank correlation", "chosen by the probe", "best on the test", "cost of the choice"]
+    header = ["product", "metric", "rank correlation", "first by the probe", "best on the test", "cost of the choice"]
     return Table(header, rows)
 
 

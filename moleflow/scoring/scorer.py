@@ -64,6 +64,18 @@ class NormalImages:
     session: np.ndarray
     source: np.ndarray
 
+    def sessions(self, held_out: int) -> list[np.ndarray]:
+        """Scores of the calibration images, which every score is known of, and of those after harmless changes.
+
+        Args:
+            held_out: how many calibration images there are; training images are numbered after them.
+
+        Returns:
+            Scores by session, the unchanged ones first; changed ones together, if there are any.
+        """
+        changed = self.session > 0
+        return [self.score[rows] for rows in (~changed & (self.source < held_out), changed) if rows.any()]
+
 
 @dataclass(frozen=True)
 class Scorer:

@@ -132,7 +132,7 @@ def statistics_of(kinds: tuple[str, ...], found: Collection[str]) -> Parts:
     members = {kind: MEMBERS.get(kind, (kind,)) for kind in kinds}
     parts = tuple(tuple(sorted(name for name in found if _stem(name) in members[kind])) for kind in kinds)
     for kind, names in zip(kinds, parts, strict=True):
-        if not names:
+        if not set(members[kind]) <= {_stem(name) for name in names}:
             raise ScoreError(f"there is no {kind} statistic to score by; {way_out(NEEDS.get(kind, kind))}")
     return parts
 

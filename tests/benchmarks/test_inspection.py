@@ -66,7 +66,8 @@ def write_artifacts(root, products, params):
     log_det = prototype.log_det(density.channels)
     found = patch_statistics(density.eval(), patches, relative, normal[:], log_det=log_det, dtype=torch.float32)
     calibration = {name: values.numpy() for name, values in found.items()}
-    scorer = scorer_of(SCORES[params["score"]], calibration, settings=PARAMS_OF_SCORES)
+    score = SCORES["combined_relative" if params["gaussian_rank"] else "memory_relative"]
+    scorer = scorer_of(score, calibration, settings=PARAMS_OF_SCORES)
     names = [f"p{number:03d}" for number in range(products)]
     for number, name in enumerate(names):
         images = prototype.images + 10 * number

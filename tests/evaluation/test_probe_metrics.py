@@ -23,7 +23,7 @@ def test_probe_tells_kinds_apart_and_needs_no_label():
     masks[:, 8:12, 8:12] = True
     probe = probe_of(["loud/0"] * 4 + ["silent/0"] * 4, masks, 16)
     assert probe.masks.shape == (8, 16, 16)
-    found = probe_metrics(by_nll(normal), {"nll": judged}, probe, 0.0)
+    found = probe_metrics(by_nll(normal), {"nll": judged}, probe, 0.0, held_out=1000)
     assert found["kinds"]["loud"]["image_auroc"] == 1
     assert found["kinds"]["silent"]["image_auroc"] < 0.7
     assert found["kinds"]["loud"]["pixel_ap"] > 0.9 > 0.1 > found["kinds"]["silent"]["pixel_ap"]
@@ -39,7 +39,7 @@ def test_defects_have_to_be_told_from_changed_normals_too():
     judged = rng.normal(size=(8, 8, 8))
     judged[:, 2, 2] += 9
     probe = Probe(np.array(["loud"] * 8), np.zeros((8, 16, 16), bool))
-    found = probe_metrics(by_nll(normal, changed), {"nll": judged}, probe, 0.0)
+    found = probe_metrics(by_nll(normal, changed), {"nll": judged}, probe, 0.0, held_out=1000)
     assert 0.6 < found["probe_image_auroc"] < 0.9
 
 
@@ -48,8 +48,8 @@ def test_order_of_probe_images_changes_nothing():
     judged, kinds = rng.normal(size=(6, 4, 4)), np.array(["a", "b"] * 3)
     masks, order = rng.random((6, 8, 8)) < 0.2, rng.permutation(6)
     scorer = by_nll(rng.normal(size=(9, 4, 4)))
-    straight = probe_metrics(scorer, {"nll": judged}, Probe(kinds, masks), 1.0)
-    permuted = probe_metrics(scorer, {"nll": judged[order]}, Probe(kinds[order], masks[order]), 1.0)
+    straight = probe_metrics(scorer, {"nll": judged}, Probe(kinds, masks), 1.0, held_out=1000)
+    permuted = probe_metrics(scorer, {"nll": judged[order]}, Probe(kinds[order], masks[order]), 1.0, held_out=1000)
     assert permuted["probe_pixel_ap"] == pytest.approx(straight["probe_pixel_ap"])
     assert permuted["probe_image_auroc"] == pytest.approx(straight["probe_image_auroc"])
 

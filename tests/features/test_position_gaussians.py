@@ -49,11 +49,16 @@ def test_of_full_rank_it_is_the_mahalanobis_distance(features):
     torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2)
 
 
-def test_the_likelihood_is_that_of_the_gaussian_of_each_position(features):
-    gaussians = PositionGaussians.of(PositionMoments.of(features), 5)
+@pytest.mark.parametrize("rank", [2, 5])
+def test_the_likelihood_is_that_of_the_gaussian_of_each_position(features, rank):
+    gaussians = PositionGaussians.of(PositionMoments.of(features), rank)
     found = gaussians.nll(gaussians.distances(features))
-    wide = covariances(features) + RIDGE * torch.eye(6)
-    of_each = torch.distributions.MultivariateNormal(features.mean(0).flatten(0, 1), wide)
+    wide = []
+    for covariance in covariances(features):
+        variances, directions = torch.linalg.eigh(covariance)
+        variances[: 6 - rank] = variances[: 6 - rank].mean()
+        wide.append(directions @ (variances + RIDGE).diag() @ directions.T)
+    of_each = torch.distributions.MultivariateNormal(features.mean(0).flatten(0, 1), torch.stack(wide))
     expected = -of_each.log_prob(features.flatten(1, 2)).reshape(found.shape)
     torch.testing.assert_close(found, expected, rtol=2e-2, atol=5e-2)
 

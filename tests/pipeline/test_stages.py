@@ -89,7 +89,7 @@ def test_a_product_scores_the_same_in_a_task_of_two_as_alone_and_a_shared_expert
     # Normal patches, Gaussians and centers are each product's own, the flow's tensors are shared.
     positions, rank = SMALL["grid"] ** 2, copy.params()["gaussian_rank"]
     # 4 numbers of every kept patch: what the flow and the Gaussians say of its like
-    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 2) + 2) + 4 * SMALL["memory_size"]
+    remembered = SMALL["memory_size"] * (40 + 112) + positions * (152 * (rank + 2) + 1) + 4 * SMALL["memory_size"]
     shared = (parameters - remembered) // 2
     assert costs["nut"]["parameters"] == costs["washer"]["parameters"] == shared + remembered
     assert costs["bolt"]["parameters"] == parameters

@@ -145,4 +145,4 @@ def test_a_recalibration_judges_in_the_orientations_of_the_statistics(varied):
     varied.edit(recalibrations={"nut": str(folder)}, alarm_rate=0.5)
     varied.run("check", "score", "recalibrate")
     first, again = (load_scorer(path)[0].unchanged_scores for path in (paths.scorers.of("nut"), paths.scorer_of("nut")))
-    np.testing.assert_allclose(again, first, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(again, first[: len(again)], rtol=1e-3, atol=1e-3)  # training images come after them

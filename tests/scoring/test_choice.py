@@ -5,7 +5,7 @@ import pytest
 from samples import NORMAL, normal_record
 
 from moleflow.config.registry import ChoiceError
-from moleflow.scoring.choice import AHEAD, chosen_score, told_apart
+from moleflow.scoring.choice import CLEARLY, Told, chosen_score
 from moleflow.scoring.scorer import Scorer
 from moleflow.scoring.scores import CANDIDATES, MEMBERS, SCORES, Score, ScoreError
 
@@ -36,21 +36,58 @@ def test_the_probe_takes_what_tells_painted_defects_best(best):
     assert chosen == Score(SCORES[best].image, SCORES["combined"].map)
 
 
+def of_noise(seed):
+    """Painted defects that distances tell, and likelihoods now more, now less."""
+    rng, made = np.random.default_rng(seed), normal_record(NORMAL)
+    for name in NORMAL:
+        useful = 0.5 if name in ("memory0", "gaussian") else rng.uniform(-0.2, 0.5)
+        made.arrays[f"probe/{name}"] = rng.normal(size=(40, 4, 4)) + useful
+    return made
+
+
 def test_a_candidate_that_is_better_by_chance_is_not_taken():
-    """The first one stays unless another is ahead by more than chance."""
-    first, stayed = CANDIDATES[0], []
+    first, by_chance = CANDIDATES[0], 0
     for seed in range(30):
-        rng, made = np.random.default_rng(seed), normal_record(NORMAL)
-        for name in NORMAL:
-            useful = 0.5 if name in ("memory0", "gaussian") else rng.uniform(-0.2, 0.5)
-            made.arrays[f"probe/{name}"] = rng.normal(size=(40, 4, 4)) + useful
-        told = {name: told_apart(Scorer.of(SCORES[name], SETTINGS, made, pixels=False), made) for name in CANDIDATES}
-        best = max(told, key=lambda name: told[name])
-        ahead = told[best] - told[first]
-        expected = best if ahead > AHEAD else first
+        made = of_noise(seed)
+        told = {name: Told.by(Scorer.of(SCORES[name], SETTINGS, made, pixels=False), made) for name in CANDIDATES}
+        clear = [
+            name
+            for name in CANDIDATES[1:]
+            if told[name].auroc > told[first].auroc + CLEARLY * told[name].error_beside(told[first])
+        ]
+        expected = max(clear, key=lambda name: told[name].auroc, default=first)
         assert chosen_score("probe", SETTINGS, made, None).image == SCORES[expected].image
-        stayed.append(expected == first and ahead > 0)
-    assert 0 < sum(stayed) < 30
+        by_chance += not clear and max(each.auroc for each in told.values()) > told[first].auroc
+    assert by_chance
+
+
+def test_the_standard_error_is_that_of_other_images_of_the_same_kind():
+    """Of two scores that draw the same images, over many draws."""
+    rng, ahead, errors = np.random.default_rng(0), [], []
+    for _ in range(300):
+        common, told = [rng.normal(size=30), 1 + rng.normal(size=50)], []
+        for _ in range(2):
+            normal, painted = (each + 0.7 * rng.normal(size=len(each)) for each in common)
+            above = painted[:, None] > normal
+            told.append(Told(above.mean(1), [above.mean(0)]))
+        one, other = told
+        ahead.append(one.auroc - other.auroc)
+        errors.append(one.error_beside(other))
+    assert np.mean(errors) == pytest.approx(np.std(ahead), rel=0.1)
+
+
+def test_training_images_count_in_no_comparison():
+    """Some scores know them, as if left out; others do not."""
+    made = of_noise(0)
+    for name in ("memory0", "gaussian"):
+        made.arrays[f"left_out/{name}"] = made.arrays[f"left_out/{name}"] + 5.0
+    scorer = Scorer.of(SCORES["distances"], SETTINGS, made, pixels=False)
+    assert [len(each) for each in Told.by(scorer, made).normal] == [30, 10]
+
+
+def test_a_single_normal_image_says_nothing_of_chance():
+    one, other = Told(np.full(5, 0.9), [np.array([0.9])]), Told(np.full(5, 0.1), [np.array([0.1])])
+    assert one.error_beside(other) == np.inf
 
 
 def test_without_gaussians_it_chooses_among_the_rest():

@@ -32,6 +32,8 @@ def test_a_score_looks_at_the_memory_of_every_layer_there_is():
 
 def test_there_is_no_scorer_without_a_statistic_that_its_score_reads():
     arrays = {"calibration/memory0": np.zeros((3, 4, 4)), "calibration/fold": np.zeros(3, int)}
+    with pytest.raises(ScoreError, match="there is no gaussians statistic to score by; set gaussian_rank above 0"):
+        statistics_of(SCORES["combined_relative"].image, ["memory0", "gaussian", "relative"])
     with pytest.raises(ScoreError, match="there is no gaussian statistic to score by; set gaussian_rank above 0"):
         Scorer.of(SCORES["distances"], TOP3, Record(arrays, {}))
     assert needed(SCORES["distances"]) == ["gaussian_rank", "memory_size"]
