@@ -20,13 +20,13 @@ def test_a_name_is_what_it_says():
         chosen_score("loudest", SETTINGS, normal_record(()), None)
 
 
-def painted(made, best, by=1.0):
-    """Painted defects that the kinds of one candidate tell by so much, and that hide from all others."""
+def painted(made, best):
+    """Painted defects that the kinds of one candidate tell, and that hide from all others."""
     rng = np.random.default_rng(1)
     used = {member for kind in SCORES[best].image for member in MEMBERS.get(kind, (kind,))}
     for name in NORMAL:
         quiet = rng.normal(size=(40, 4, 4))
-        made.arrays[f"probe/{name}"] = quiet + by if name.rstrip("0") in used else quiet - 3.0
+        made.arrays[f"probe/{name}"] = quiet + 1.0 if name.rstrip("0") in used else quiet - 3.0
     return made
 
 
@@ -61,15 +61,16 @@ def test_a_candidate_that_is_better_by_chance_is_not_taken():
     assert by_chance
 
 
-def test_the_standard_error_is_that_of_other_images_of_the_same_kind():
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_the_standard_error_is_that_of_other_images_of_the_same_kind(sessions):
     """Of two scores that draw the same images, over many draws."""
     rng, ahead, errors = np.random.default_rng(0), [], []
-    for _ in range(300):
-        common, told = [rng.normal(size=30), 1 + rng.normal(size=50)], []
+    for _ in range(3000):
+        common, told = [1 + rng.normal(size=50), *(rng.normal(size=30) for _ in range(sessions))], []
         for _ in range(2):
-            normal, painted = (each + 0.7 * rng.normal(size=len(each)) for each in common)
-            above = painted[:, None] > normal
-            told.append(Told(above.mean(1), [above.mean(0)]))
+            painted, *normal = (each + 0.7 * rng.normal(size=len(each)) for each in common)
+            above = [painted[:, None] > each for each in normal]
+            told.append(Told(np.mean([each.mean(1) for each in above], axis=0), [each.mean(0) for each in above]))
         one, other = told
         ahead.append(one.auroc - other.auroc)
         errors.append(one.error_beside(other))
