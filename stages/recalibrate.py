@@ -18,7 +18,7 @@ from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, read_record
 from moleflow.images.index_table import read_index
-from moleflow.images.listing import list_images
+from moleflow.images.listing import Listed, left_out
 from moleflow.images.orienting import oriented
 from moleflow.images.reading import image_pixels
 from moleflow.scoring.scorer import load_scorer
@@ -53,13 +53,17 @@ def main(name: str) -> None:
     paths = Paths(Path())
     params = paths.product_params(name, "recalibrate")
     config, asked = load_params(RecalibrateConfig, params), read_json(params, "dvc repro check")
-    images = list_images(Path(asked["folder"]))
+    listed = Listed.of(Path(asked["folder"]))
+    images, notes = listed.images, left_out([listed])
     needed = images_needed(config.alarm_rate)
     if len(images) < needed:
-        raise RecalibrationError(
+        few = (
             f"recalibrations.{name}: {asked['folder']} holds {len(images)} images, an alarm_rate of "
             f"{config.alarm_rate:g} needs {needed}"
         )
+        raise RecalibrationError("; ".join([few, *notes]))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
     digests = [digest(path) for path in images]
     _refuse_known(f"recalibrations.{name}", images, digests, read_index(paths.index.of(name)))
     scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))

@@ -11,6 +11,8 @@ import pandas as pd
 from moleflow.config.errors import MoleflowError
 from moleflow.images.listing import is_hidden, list_images
 
+SEPARATORS = (b",", b";", b"\t")  # of a table; spreadsheets write semicolons where a comma is the decimal sign
+
 
 class DatasetError(MoleflowError):
     """A data set is not as its layout expects; the message names the file and the way out."""
@@ -54,7 +56,7 @@ def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -
     """Reads a csv file of a data set, all values as text without surrounding blanks.
 
     Args:
-        path: the file.
+        path: the file; its header says by which of `SEPARATORS` its values are separated.
         columns: those that it must have.
         optional: those that it may have.
 
@@ -62,16 +64,21 @@ def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -
         The table with all its columns.
 
     Raises:
-        DatasetError: it is not comma-separated UTF-8 text, or lacks a column, or has it twice.
+        DatasetError: it is no UTF-8 text so separated, or lacks a column, or has it twice.
     """
     try:
+        with path.open("rb") as file:
+            separator = max(SEPARATORS, key=file.readline().count).decode()
+        as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
         with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # of lines that are too long
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, index_col=False)
+            table = pd.read_csv(path, sep=separator, **as_text)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); change its permissions") from error
     except (ValueError, pd.errors.ParserWarning) as error:  # of pandas' parser and of the decoder alike
         reason = str(error).splitlines()[0]
-        raise DatasetError(f"{path} is not comma-separated UTF-8 text ({reason}); save it as that") from error
+        raise DatasetError(
+            f"{path} is no UTF-8 text separated by commas, semicolons or tabs ({reason}); save it as that"
+        ) from error
     lacking = [column for column in columns if column not in table]
     if lacking:
         has = ", ".join(table.columns)

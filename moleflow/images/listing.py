@@ -1,6 +1,7 @@
 """Which files of a folder are images."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,6 +96,24 @@ class Listed:
         for path in files:
             (listed.images if path.suffix.lower() in image_suffixes() else listed.others).append(path)
         return listed
+
+
+def left_out(parts: Sequence[Listed]) -> list[str]:
+    """Says what lies in folders beside the images, and is left out.
+
+    Args:
+        parts: what was listed.
+
+    Returns:
+        A sentence on other files and one on links to folders, without a full stop; none where there are no such.
+    """
+    others, links = ([path for part in parts for path in getattr(part, kind)] for kind in ("others", "links"))
+    notes = (
+        [f"files left out, as their suffix is no image's: {len(others)}; the first is {others[0]}"] if others else []
+    )
+    if links:
+        notes.append(f"links to folders left out: {len(links)}; the first is {links[0]}; name it to have its images")
+    return notes
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -138,6 +138,14 @@ def test_labels_may_come_from_a_csv(tmp_path):
     assert (test["mask"] != "").tolist() == [False, False, True, True, True]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"], ids=["semicolons", "tabs"])
+def test_a_spreadsheets_csv_is_read_as_well(tmp_path, separator):
+    file = with_labels(tmp_path / "bolt") / "labels.csv"
+    expected = index(tmp_path / "bolt", "folder")
+    file.write_text(file.read_text().replace(",", separator), encoding="utf-8-sig", newline="\r\n")
+    assert index(tmp_path / "bolt", "folder").equals(expected)
+
+
 @pytest.mark.parametrize(
     ("layout", "said"),
     [

@@ -179,11 +179,14 @@ def test_a_product_with_labeled_images_is_not_retired(project, image):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"image;source;digest\nnormal/a.png;a.png;0\n", "lacks the column image; it has image;source;digest"),
-        (b"", "is not comma-separated UTF-8 text"),
-        ("image,source,digest\nnormal/a.png,näher.png,0\n".encode("cp1252"), "is not comma-separated UTF-8 text"),
+        (b"image|source|digest\nnormal/a.png|a.png|0\n", r"lacks the column image; it has image\|source\|digest"),
+        (b"", "is no UTF-8 text separated by commas, semicolons or tabs"),
+        (
+            "image,source,digest\nnormal/a.png,näher.png,0\n".encode("cp1252"),
+            "is no UTF-8 text separated by commas, semicolons or tabs",
+        ),
     ],
-    ids=["semicolons", "empty", "cp1252"],
+    ids=["bars", "empty", "cp1252"],
 )
 def test_a_table_that_cannot_be_read_is_refused_and_nothing_is_labeled(project, image, content, said):
     folder = project.root / "data/feedback/bolt"

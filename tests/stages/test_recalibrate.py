@@ -30,7 +30,7 @@ def folder(project, tmp_path):
 
 
 @pytest.mark.parametrize("calibration", ["split", "cross"])
-def test_new_images_set_new_thresholds_and_change_no_score(project, folder, tmp_path_factory, calibration):
+def test_new_images_set_new_thresholds_and_change_no_score(project, folder, tmp_path_factory, capsys, calibration):
     """Bolt is of the first task, which never crosses; nut is of a later one."""
     product = "bolt" if calibration == "split" else "nut"
     copy = project.copy(tmp_path_factory.mktemp(calibration))
@@ -41,7 +41,13 @@ def test_new_images_set_new_thresholds_and_change_no_score(project, folder, tmp_
     kept = {path: path.read_bytes() for path in (paths.scorers.of(product), paths.scores.of(product), paths.base)}
     before = json.loads((paths.metrics / "classes.json").read_text())
     set_recalibration(product, str(folder), paths.params)
+    (folder / "camera.txt").touch()
+    capsys.readouterr()
     copy.run("check", "recalibrate", "evaluate", "report")
+    assert (
+        f"note: files left out, as their suffix is no image's: 1; the first is {folder}/camera.txt"
+        in capsys.readouterr().err
+    )
     assert {path: path.read_bytes() for path in kept} == kept
 
     old, new = (load_scorer(path)[0] for path in (paths.scorers.of(product), paths.scorer_of(product)))
@@ -84,8 +90,11 @@ def test_what_cannot_be_is_refused(project, folder, tmp_path_factory, capsys):
             copy.run("check")
     for path in sorted(folder.glob("*.png"))[3:]:
         path.unlink()
+    (folder / "camera.txt").touch()
     copy.edit(recalibrations={"bolt": str(folder)})
-    with pytest.raises(SystemExit, match=r"holds 3 images, an alarm_rate of 0\.2 needs 4"):
+    with pytest.raises(
+        SystemExit, match=r"holds 3 images, an alarm_rate of 0\.2 needs 4; files left out, .*camera\.txt"
+    ):
         copy.run("check", "recalibrate")
     with pytest.raises(ParamsError, match="lists no product screw"):
         set_recalibration("screw", str(folder), paths.params)
