@@ -26,9 +26,14 @@ def of_default(candidates: dict[str, Any]) -> dict[str, Any]:
     return {"probe": candidates["combined"]} | candidates
 
 
+def over_seeds(values: list[float | None]) -> str:
+    """Mean ± standard deviation; what no seed changes stands without ±."""
+    return spread(values).removesuffix(" ± 0.000")
+
+
 def table(columns: dict[str, Callable[[str], list[float | None]]], names: list[str]) -> str:
     """A line per product and one of their means; a column gives a product's values, one per seed."""
-    rows = [[name, *(spread(values(name)) for values in columns.values())] for name in names]
+    rows = [[name, *(over_seeds(values(name)) for values in columns.values())] for name in names]
     means = []
     for values in columns.values():
         found = [value for name in names for value in values(name) if value is not None]
@@ -54,15 +59,15 @@ def detection(probes: list[dict[str, Any]], original: Classes, metric: str) -> s
         row = [product]
         for method, candidate in METHODS.items():
             values = [of_default(probe[product]["candidates"])[candidate][f"test_{metric}"] for probe in probes]
-            row.append(spread(values))
+            row.append(over_seeds(values))
             if None not in values and product not in APART:
                 for seed, value in enumerate(values):
                     means[method][seed].append(value)
         value = original.get(product, {}).get(f"{metric}_own_expert")
         alone += [value] if value is not None and product not in APART else []
-        rows.append([*row, spread([value])])
-    last = [spread([float(np.mean(seed)) for seed in values]) for values in means.values()]
-    rows.append([f"mean without {' and '.join(APART)}", *last, spread([float(np.mean(alone)) if alone else None])])
+        rows.append([*row, over_seeds([value])])
+    last = [over_seeds([float(np.mean(seed)) for seed in values]) for values in means.values()]
+    rows.append([f"mean without {' and '.join(APART)}", *last, over_seeds([float(np.mean(alone)) if alone else None])])
     return Table(["product", *METHODS, "original"], rows).markdown()
 
 
