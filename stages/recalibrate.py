@@ -11,13 +11,17 @@ from moleflow.backbones.extraction import extract
 from moleflow.calibration.conformal import images_needed
 from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError, told_plainly
-from moleflow.config.params import OpenFraction, load_params
+from moleflow.config.params import Above, OpenFraction, load_params
+from moleflow.datasets.index import examined, without_white
+from moleflow.datasets.picture import Picture
+from moleflow.datasets.sample import normal_samples
 from moleflow.features.prototype import Prototype, load_prototype
 from moleflow.files.artifacts import digest, made_by, read_json, require_made_by
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, read_record
-from moleflow.images.index_table import read_index
+from moleflow.files.split_names import FEEDBACK
+from moleflow.images.index_table import read_index, white_of
 from moleflow.images.listing import Listed, left_out
 from moleflow.images.orienting import oriented
 from moleflow.images.reading import image_pixels
@@ -36,6 +40,7 @@ class RecalibrateConfig(BackboneConfig):
 
     alarm_rate: OpenFraction
     alarm_for: str
+    max_megapixels: Above
 
 
 @told_plainly
@@ -46,8 +51,8 @@ def main(name: str) -> None:
         name: the product.
 
     Raises:
-        RecalibrationError: there are too few images for the product's alarm rate, one is there twice, or some are
-            of its training or test images.
+        RecalibrationError: there are too few images for the product's alarm rate, one is there twice or cannot be
+            read, or some are of its training or test images, or labeled as defective.
         ArtifactError: its statistics are of another base, expert or prototype.
     """
     paths = Paths(Path())
@@ -64,8 +69,10 @@ def main(name: str) -> None:
         raise RecalibrationError("; ".join([few, *notes]))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
+    table = read_index(paths.index.of(name))
+    pictures = examined(name, normal_samples(images, FEEDBACK), [FEEDBACK] * len(images), config.max_megapixels)
+    _refuse_wrong(f"recalibrations.{name}", without_white(pictures, white_of(table)), table)
     digests = [digest(path) for path in images]
-    _refuse_known(f"recalibrations.{name}", images, digests, read_index(paths.index.of(name)))
     scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))
     with measured(paths.costs, "recalibrate", name, [scores, scorers]):
         record, (scorer, attributes) = read_record(paths.statistics.of(name)), load_scorer(paths.scorers.of(name))
@@ -80,18 +87,27 @@ def main(name: str) -> None:
         save_scores(scores, scorers, scorer.recalibrated(found), record, promise, digests)
 
 
-def _refuse_known(key: str, images: list[Path], digests: list[str], table: pd.DataFrame) -> None:
-    """Refuses images that would set a wrong threshold, or would make the test's false alarms those that set it."""
-    splits = dict(zip(table.digest, table.split, strict=True))
-    first: dict[str, Path] = {}
-    for path, found in zip(images, digests, strict=True):
-        if first.setdefault(found, path) is not path:
-            raise RecalibrationError(f"{key}: {path} is the same file as {first[found]}; leave it out")
-    used = [path for found, path in first.items() if splits.get(found) in ("train", "test")]
+def _refuse_wrong(key: str, pictures: list[Picture], table: pd.DataFrame) -> None:
+    """Refuses images that would set a wrong threshold, or would make the test's false alarms those that set it.
+
+    Images are compared by their pixels: a copy that was saved again is the same image.
+    """
+    known = {row.content: row for row in table.itertuples() if row.content}
+    first: dict[str, Picture] = {}
+    for picture in pictures:
+        path, row = picture.sample.path, known.get(picture.content)
+        if picture.unreadable:
+            raise RecalibrationError(f"{key}: {picture.unreadable}")
+        if first.setdefault(picture.content, picture) is not picture:
+            twin = first[picture.content].sample.path
+            raise RecalibrationError(f"{key}: {path} is the same picture as {twin}; leave it out")
+        if row is not None and row.label:
+            raise RecalibrationError(f"{key}: {path} is labeled as defective, {row.defect} ({row.path}); leave it out")
+    used = [path for content, path in first.items() if content in known and known[content].split in ("train", "test")]
     if used:
         raise RecalibrationError(
-            f"{key}: {len(used)} of {len(images)} images are of the product's own training or test images, first "
-            f"{used[0]}; give normal images that the expert did not learn from and the test does not count"
+            f"{key}: {len(used)} of {len(pictures)} images are of the product's own training or test images, first "
+            f"{used[0].sample.path}; give normal images that the expert did not learn from and the test does not count"
         )
 
 

@@ -1,13 +1,16 @@
 """Changes of what params.yaml lists, by `dvc repro`: all or nothing, with proof that no other artifact moved."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+
+from filelock import FileLock, Timeout
 
 from moleflow.config.errors import MoleflowError
 from moleflow.files.artifacts import written_whole
@@ -20,7 +23,7 @@ Digests = dict[str, str]
 
 
 class ChangeError(MoleflowError):
-    """A change failed, and was undone."""
+    """A change failed, and was undone, or cannot begin."""
 
 
 class Change:
@@ -59,19 +62,60 @@ def all_or_nothing(paths: Paths) -> Iterator[Change]:
         The change, which runs the stages.
 
     Raises:
-        ChangeError: `dvc repro` failed.
+        ChangeError: `dvc repro` failed; or another change, or DVC, is at work here.
     """
-    saved, change = _Saved((paths.params, paths.root / "dvc.lock", paths.metrics, paths.check)), Change()
+    with _alone(paths.root / ".dvc"):
+        saved, change = _Saved((paths.params, paths.root / "dvc.lock", paths.metrics, paths.check)), Change()
+        try:
+            yield change
+        except BaseException:
+            with _failure_told(saved, paths):
+                saved.restore()
+                if change.started:
+                    _undo(paths)
+                saved.drop()
+            raise
+        saved.drop()
+
+
+@contextmanager
+def _alone(dvc: Path) -> Iterator[None]:
+    """Refuses to begin while others change the same files: to undo one change would be to undo theirs."""
+    if not dvc.is_dir():  # no DVC repository, as `dvc repro` will say
+        yield
+        return
+    at_work = _stages_at_work(dvc / "tmp/rwlock")
+    if at_work:
+        raise ChangeError(f"DVC is at work here ({at_work[0]}); run this again once it has ended")
+    (dvc / "tmp").mkdir(exist_ok=True)
     try:
-        yield change
-    except BaseException:
-        with _failure_told(saved, paths):
-            saved.restore()
-            if change.started:
-                _undo(paths)
-            saved.drop()
-        raise
-    saved.drop()
+        held = FileLock(dvc / "tmp/moleflow.lock").acquire(timeout=0)
+    except Timeout as error:
+        raise ChangeError("another change of products is under way here; run this again once it has ended") from error
+    with held:
+        yield
+
+
+def _stages_at_work(rwlock: Path) -> list[str]:
+    """Commands of DVC that run a stage now, by the file in which DVC notes what they read and write."""
+    try:
+        noted = json.loads(rwlock.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # nothing ran yet, or DVC is just writing it
+        return []
+    holders = [
+        *noted.get("write", {}).values(),
+        *(each for readers in noted.get("read", {}).values() for each in readers),
+    ]
+    return [f"process {holder['pid']}: {holder['cmd']}" for holder in holders if _runs(holder["pid"])]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        with suppress(PermissionError):  # another user's
+            os.kill(pid, 0)
+    except ProcessLookupError:  # it was killed, and could not take its note away
+        return False
+    return True
 
 
 class _Saved:
@@ -118,7 +162,7 @@ def _undo(paths: Paths) -> None:
         order = read_order(paths.order)
         tidy(paths, order, paths.index, paths.overviews, paths.features, paths.probes, paths.statistics)
         tidy(paths, order, paths.tasks, paths.experts, paths.curves, paths.scores, paths.scorers)
-    rest = "; some outputs are not in DVC's cache, and the next `dvc repro` makes them again" if failed else ""
+    rest = "; `dvc checkout` did not bring back all outputs, the next `dvc repro` makes them again" if failed else ""
     print(f"undone: params.yaml, dvc.lock, metrics/ and data/ are as before{rest}", file=sys.stderr)
 
 
@@ -138,8 +182,13 @@ def path_to_list(folder: Path) -> str:
 
     Returns:
         Its path, below the working folder a relative one.
+
+    Raises:
+        ChangeError: it is the working folder itself, as an empty argument would be.
     """
     whole, here = Path(os.path.abspath(folder.expanduser())), Path(os.path.abspath("."))
+    if whole == here:
+        raise ChangeError(f"{here} is the repository itself; name the folder that holds the images")
     return (whole.relative_to(here) if whole.is_relative_to(here) else whole).as_posix()
 
 

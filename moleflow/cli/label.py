@@ -9,13 +9,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from moleflow.calibration.conformal import images_needed
 from moleflow.config.errors import MoleflowError
 from moleflow.config.params import Above, Config, OpenFraction, load_params
 from moleflow.config.products import load_products
 from moleflow.config.registry import choose
-from moleflow.datasets.feedback import LABELS, feedback_samples
+from moleflow.datasets.feedback import LABELS, TRACKED, feedback_samples
 from moleflow.datasets.index import without_white
 from moleflow.datasets.mistakes import wrong_names
 from moleflow.datasets.picture import Picture, examine
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         ParamsError: a key is missing or wrong.
         ArtifactError: the product has no index yet, which tells its images from others.
         LabelError: the kind is no name of a folder; an image cannot be read, has a name that no table can hold, is one
-            of the product's own, or is labeled already; or nothing can be written.
+            of the product's own, or is labeled already; what was labeled before is not here; or nothing can be written.
         DatasetError: the table of what was labeled before cannot be read.
     """
     paths, product = Paths(Path()), arguments.product
@@ -76,6 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.normal and (not KIND.fullmatch(kind) or kind.casefold() == "good"):
         raise LabelError(f"--defective {kind!r} is no kind of defect; take letters, digits, spaces, _ and -, not good")
     table, folder = read_index(paths.index.of(product)), paths.feedback / product
+    if folder.with_name(product + TRACKED).exists() and not folder.exists():
+        raise LabelError(f"{folder} is not here; `dvc pull {folder}{TRACKED}` fetches what was labeled before, first")
     images, limit = asked_images(arguments.images, sys.stdin), settings.max_megapixels
     given = [examine(Sample(path, FEEDBACK, 0, kind, None), FEEDBACK, max_megapixels=limit) for path in images]
     _refuse_wrong(without_white(given, white_of(table)), feedback_samples(folder), table)
@@ -98,14 +101,14 @@ def _name(path: Path, digest: str) -> str:
 
 
 def _refuse_wrong(given: list[Picture], labeled: list[Sample], table: pd.DataFrame) -> None:
-    """Refuses images that cannot be read, or are known already: by their file, or by the pixels of a labeled one."""
+    """Refuses images that cannot be read, or whose pixels are known already."""
     wrong = [str(picture.unreadable) for picture in given if picture.unreadable]
     wrong += map(str, wrong_names(picture.sample.path for picture in given if not picture.unreadable))
-    own = {row.digest: f"{row.path} ({row.split})" for row in table.itertuples() if row.split != FEEDBACK}
+    own = {row.content: f"{row.path} ({row.split})" for row in table.itertuples() if row.split != FEEDBACK}
     known = {examine(sample, FEEDBACK, max_megapixels=float("inf")).content: sample.path for sample in labeled}
     for picture in (picture for picture in given if not picture.unreadable):
         path = picture.sample.path
-        image, twin = own.get(digest(path)), known.setdefault(picture.content, path)
+        image, twin = own.get(picture.content), known.setdefault(picture.content, path)
         if path.suffix.lower() not in image_suffixes():
             wrong.append(f"{path}: {path.suffix or 'no suffix'} is not the suffix of an image; rename the file")
         elif image:
@@ -132,15 +135,17 @@ def _all_or_none(copies: dict[Path, Path], folders: list[Path]) -> Iterator[None
             with suppress(OSError):  # it holds what was labeled before
                 made.rmdir()
         if isinstance(error, OSError):
-            raise LabelError(f"nothing was labeled: {error.filename} cannot be written ({error.strerror})") from error
+            name = error.filename2 or error.filename  # of a copy the second one
+            raise LabelError(f"nothing was labeled: {name} cannot be written ({error.strerror})") from error
         raise
 
 
 def _write_labels(folder: Path, copies: dict[Path, Path], digests: dict[Path, str]) -> None:
     """Adds where the images come from to the product's table, and takes out those that were removed."""
-    file = folder / LABELS
     rows = [(copy.relative_to(folder).as_posix(), str(path), digests[path]) for copy, path in copies.items()]
     added = pd.DataFrame(rows, columns=["image", "source", "digest"])
-    before = read_table(file, list(added)) if file.is_file() else added[:0]
-    before = before[[(folder / image).is_file() for image in before["image"]]]
-    write_text(file, pd.concat([before, added]).sort_values("image").to_csv(index=False))
+    file = folder / LABELS
+    with FileLock(folder.parent.with_name(".labels.lock")):  # somebody else may label at once
+        before = read_table(file, list(added), None) if file.is_file() else added[:0]
+        before = before[[(folder / image).is_file() for image in before["image"]]]
+        write_text(file, pd.concat([before, added]).sort_values("image").to_csv(index=False))

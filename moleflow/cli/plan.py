@@ -1,6 +1,10 @@
 """What `dvc repro` will run, according to DVC itself."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 from moleflow.config.errors import MoleflowError
+from moleflow.files.artifacts import written_whole
 from moleflow.files.paths import Paths
 
 
@@ -8,20 +12,34 @@ class PlanError(MoleflowError):
     """DVC cannot say what will run."""
 
 
-def print_plan(paths: Paths) -> None:
-    """Brings data/check up to date and prints what `dvc repro` will run.
+@contextmanager
+def planned(paths: Paths) -> Iterator[None]:
+    """Brings data/check up to date with a change of params.yaml, and prints what `dvc repro` will run.
 
     Args:
         paths: the repository's paths.
+
+    Yields:
+        Nothing; params.yaml is changed in the `with` block, and is as it was if something fails.
 
     Raises:
         ParamsError: params.yaml is wrong.
         PlanError: the folder lies in no DVC repository.
     """
-    refresh_check(paths)
-    planned = planned_stages()
-    print("\n`dvc repro` will run" + (":" if planned else " nothing."))
-    for kind, parts in planned.items():
+    before = paths.params.read_bytes() if paths.params.is_file() else None
+    try:
+        yield
+        refresh_check(paths)
+        stages = planned_stages()
+    except MoleflowError:
+        if before is not None:
+            with written_whole(paths.params) as partial:
+                partial.write_bytes(before)
+            with suppress(MoleflowError):  # it was wrong before, too
+                refresh_check(paths)
+        raise
+    print("\n`dvc repro` will run" + (":" if stages else " nothing."))
+    for kind, parts in stages.items():
         print(f"  {kind:<10} {', '.join(parts)}".rstrip())
 
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from moleflow.inspector import Inspector
 
 NORMAL, ALARM, UNJUDGED, FAILED = range(4)  # exit status
-EPILOG = """exit status: 0 if all images are normal; 1 if one raises an alarm; 2 if one shows no known product
-or cannot be judged, whatever the others; 3 if the command itself failed"""
+EPILOG = """exit status: 0 if all images are normal; 1 if one raises an alarm; 2 if one shows no known product,
+cannot be judged or drawn, whatever the others; 3 if the command itself failed"""
 
 
 class PredictError(MoleflowError):
@@ -72,6 +72,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     kind = _kind(arguments.out)
 
     from moleflow.files.artifacts import require_writable
+    from moleflow.images.decoding import ImageError
     from moleflow.inspections.judged import judged
     from moleflow.inspections.pictures import planned_files
     from moleflow.inspections.rows import FORMATS, row
@@ -88,15 +89,19 @@ def _predict(arguments: argparse.Namespace) -> int:
         max_megapixels=arguments.max_megapixels,
     )
     save = _saver(arguments, inspector, files)
-    rows = []
+    rows, unsaved = [], False
     try:
         for each in judged(inspector, images, product=arguments.product):
             rows.append(row(each))
-            save(each)
+            try:
+                save(each)
+            except ImageError as error:  # its file went since it was judged, as a line takes its images away
+                print(f"warning: no map or mask of {error}", file=sys.stderr)
+                unsaved = True
     finally:  # whatever happens to an image, what was said of those before it is not lost
         if rows:  # or else a table without a row would replace the one of another day
             _tell(FORMATS[kind](rows), arguments.out)
-    if any(each["alarm"] is None for each in rows):
+    if unsaved or any(each["alarm"] is None for each in rows):
         return UNJUDGED
     return ALARM if any(each["alarm"] for each in rows) else NORMAL
 

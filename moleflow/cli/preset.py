@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from moleflow.cli.plan import print_plan
+from moleflow.cli.plan import planned
 from moleflow.config.registry import choose
 from moleflow.files.params_file import write_params
 from moleflow.files.paths import Paths
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     paths = Paths(Path())
     changes = choose(PRESETS, arguments.preset, "preset")
-    write_params(changes, paths.params)
-    for key, value in changes.items():
-        print(f"{key}: {value}")
-    print_plan(paths)
+    with planned(paths):
+        write_params(changes, paths.params)
+        for key, value in changes.items():
+            print(f"{key}: {value}")

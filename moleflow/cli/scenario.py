@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from moleflow.cli.plan import print_plan
+from moleflow.cli.plan import planned
 from moleflow.config.products import ProductClass
 from moleflow.config.registry import choose
 from moleflow.files.params_file import write_products
@@ -57,14 +57,16 @@ def run(arguments: argparse.Namespace) -> None:
             paths,
             DATASETS[arguments.dataset],
         )
-    for name in write_products(products, paths.params):
-        print(f"warning: {name} goes, and with it its line in recalibrations", file=sys.stderr)
-    missing = [product.path for product in products.values() if not (paths.root / product.path).is_dir()]
-    if missing and arguments.root is not None:
-        print(f"warning: {missing[0]} does not exist; --root is the folder that holds the products", file=sys.stderr)
-    for task in dict.fromkeys(product.task for product in products.values()):
-        print(f"{task}  {', '.join(name for name, product in products.items() if product.task == task)}")
-    print_plan(paths)
+    with planned(paths):
+        for name in write_products(products, paths.params):
+            print(f"warning: {name} goes, and with it its line in recalibrations", file=sys.stderr)
+        missing = [product.path for product in products.values() if not (paths.root / product.path).is_dir()]
+        if missing and arguments.root is not None:
+            print(
+                f"warning: {missing[0]} does not exist; --root is the folder that holds the products", file=sys.stderr
+            )
+        for task in dict.fromkeys(product.task for product in products.values()):
+            print(f"{task}  {', '.join(name for name, product in products.items() if product.task == task)}")
 
 
 def _known() -> list[list[str]]:

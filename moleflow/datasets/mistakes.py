@@ -7,6 +7,7 @@ from pathlib import Path
 from moleflow.config.errors import MoleflowError
 from moleflow.datasets.picture import Picture
 from moleflow.datasets.sample import DatasetError, Sample
+from moleflow.images.listing import is_hidden
 
 MASK_TOLERANCE = 0.01  # of a side, a pixel at least, by which a mask's size may differ from its image's; it is resized
 MIN_NORMAL = 5
@@ -31,7 +32,7 @@ def linked_folders(root: Path) -> list[MoleflowError]:
 
 
 def links_to_folders(root: Path) -> list[Path]:
-    """Lists the links to folders below a folder.
+    """Lists the links to folders below a folder, hidden ones apart.
 
     Args:
         root: the folder, which need not exist and may be a link.
@@ -39,7 +40,8 @@ def links_to_folders(root: Path) -> list[Path]:
     Returns:
         Their paths, sorted.
     """
-    return [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_dir()] if root.is_dir() else []
+    found = [path for path in sorted(root.rglob("*")) if path.is_symlink() and path.is_dir()] if root.is_dir() else []
+    return [path for path in found if not any(is_hidden(Path(part)) for part in path.relative_to(root).parts)]
 
 
 def wrong_numbers(root: Path, normal: list[Sample], test: list[Sample]) -> list[MoleflowError]:

@@ -52,19 +52,19 @@ def permissions_told() -> Iterator[None]:
         raise DatasetError(f"{error.filename} cannot be read ({error.strerror}); change its permissions") from error
 
 
-def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+def read_table(path: Path, columns: list[str], optional: tuple[str, ...] | None = ()) -> pd.DataFrame:
     """Reads a csv file of a data set, all values as text without surrounding blanks.
 
     Args:
         path: the file; its header says by which of `SEPARATORS` its values are separated.
         columns: those that it must have.
-        optional: those that it may have.
+        optional: those that it may have; None for any.
 
     Returns:
-        The table with all its columns.
+        The table with all its columns, without those that have neither name nor values.
 
     Raises:
-        DatasetError: it is no UTF-8 text so separated, or lacks a column, or has it twice.
+        DatasetError: it is no UTF-8 text so separated, or lacks a column, or has it twice, or has an unknown one.
     """
     try:
         with path.open("rb") as file:
@@ -79,14 +79,23 @@ def read_table(path: Path, columns: list[str], optional: tuple[str, ...] = ()) -
         raise DatasetError(
             f"{path} is no UTF-8 text separated by commas, semicolons or tabs ({reason}); save it as that"
         ) from error
-    lacking = [column for column in columns if column not in table]
+    table = table.rename(columns=str.strip)
+    known, names = [*columns, *(optional or ())], list(table.columns)
+    twice = [name for name in known if names.count(name) > 1 or f"{name}.1" in names]  # pandas numbers the second one
+    if twice:
+        raise DatasetError(f"{path} has two columns {twice[0]}; remove or rename one")
+    table = table.fillna("").apply(lambda column: column.str.strip())
+    table = table[[name for name in names if not name.startswith("Unnamed: ") or table[name].any()]]
+    lacking = [name for name in columns if name not in table]
     if lacking:
         has = ", ".join(table.columns)
         raise DatasetError(f"{path} lacks the column {lacking[0]}; it has {has}; expected are {', '.join(columns)}")
-    twice = [name for name in (*columns, *optional) if f"{name}.1" in table]  # pandas numbers the second one
-    if twice:
-        raise DatasetError(f"{path} has two columns {twice[0]}; remove or rename one")
-    return table.fillna("").apply(lambda column: column.str.strip())
+    unknown = [name for name in table if name not in known] if optional is not None else []
+    if unknown:
+        raise DatasetError(
+            f"{path} has the unknown column {unknown[0]}; known are {', '.join(known)}; rename or remove it"
+        )
+    return table
 
 
 @permissions_told()
@@ -101,11 +110,12 @@ def list_folders(root: Path, normal: str | None = None) -> list[Path]:
         The folders, sorted by name.
 
     Raises:
-        DatasetError: a name differs from that of the normal images in its case only, or a folder cannot be read.
+        DatasetError: a name differs from that of the normal images in its case only, or is good, which is no kind of
+            defect; or a folder cannot be read.
     """
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not is_hidden(path))
     for folder in folders:
-        if folder.name != normal and folder.name.casefold() == normal:
+        if normal and folder.name != normal and folder.name.casefold() in (normal, "good"):
             raise DatasetError(f"{folder} would count as a defect; rename it to {normal}")
     return folders
 
@@ -136,10 +146,16 @@ def defective_samples(images: Path, masks: Path, defect: str) -> list[Sample]:
         One sample per image.
 
     Raises:
-        DatasetError: a mask has no image, or several.
+        DatasetError: a mask has no image, or several, or an image has several masks.
     """
-    by_name = {_name_below(masks, path).removesuffix("_mask"): path for path in list_images(masks)}
     names = {path: _name_below(images, path) for path in list_images(images)}
+    by_name: dict[str, Path] = {}
+    for path in list_images(masks):
+        own = _name_below(masks, path)
+        name = own if own in names.values() else own.removesuffix("_mask")
+        if name in by_name:
+            raise DatasetError(f"{by_name[name]} and {path} are masks of the same image; remove or rename one")
+        by_name[name] = path
     stray = sorted(set(by_name) - set(names.values()))
     if stray:
         named = ", ".join(str(by_name[name]) for name in stray)

@@ -1,5 +1,6 @@
 """From a file to the values of its pixels, all bits of them, turned as a viewer shows them."""
 
+import math
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,7 @@ def decode(source: ImageSource, *, max_megapixels: float | None = None) -> np.nd
     Args:
         source: path of a file, or an image that is decoded already: Pillow's, or an array (H, W), (H, W, 1), (H, W, 3)
             or (H, W, 4) of integers or floating point.
-        max_megapixels: larger files are refused before they are decoded; None for any size.
+        max_megapixels: larger images are refused, files before they are decoded; None for any size.
 
     Returns:
         (H, W, 3): uint8 for images of up to 8 bits a value, whose white is 255; any other integers or floating point
@@ -58,7 +59,10 @@ def decode(source: ImageSource, *, max_megapixels: float | None = None) -> np.nd
     if isinstance(source, str | Path):
         return _of_file(Path(source), max_megapixels, _values)
     try:
-        return _of_array(source) if isinstance(source, np.ndarray) else _of_image(source)
+        if isinstance(source, np.ndarray):
+            _require_small(math.prod(source.shape[:2]), max_megapixels)
+            return _of_array(source)
+        return _of_image(source, max_megapixels)
     except (*BROKEN, AttributeError, AssertionError) as error:  # the last two if Pillow's image is closed
         raise ImageError(f"not a readable image ({str(error) or 'it is closed'}); replace it") from error
 
@@ -104,16 +108,18 @@ def frames(path: Path) -> int:
         raise ImageError(f"{path}: not a readable image ({reason}); replace the file or remove it") from error
 
 
-def load(image: Image.Image) -> None:
+def load(image: Image.Image, max_megapixels: float | None = None) -> None:
     """Decodes an image of Pillow's that is still a file: several threads must not do so at once.
 
     Args:
         image: the image.
+        max_megapixels: larger ones are refused before; None for any size.
 
     Raises:
-        ImageError: Pillow would cut its values to 8 bits.
+        ImageError: it is too large, or Pillow would cut its values to 8 bits.
         OSError, ValueError, ...: as Pillow raises them for files that it cannot read.
     """
+    _require_small(image.width * image.height, max_megapixels)
     if _is_cut(image):
         raise ImageError("Pillow keeps 8 of the 16 bits of its colors; give the path of the file, or an array")
     name = getattr(image, "filename", "")
@@ -197,9 +203,9 @@ def _is_noisy(image: Image.Image) -> bool | None:
     return None if image.format in ("WEBP", "AVIF", "JPEG2000") else False
 
 
-def _of_image(image: Image.Image) -> np.ndarray:
+def _of_image(image: Image.Image, limit: float | None = None) -> np.ndarray:
     """Values of an image of Pillow's, read from a file by it or made by a program."""
-    load(image)
+    load(image, limit)
     turn, form = _turn_of(image), image.format
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         values = np.asarray(image)
@@ -226,7 +232,7 @@ def _deep_bands(path: Path, image: Any, limit: float | None) -> np.ndarray | Non
     """
     if image is None or (image.format == "TIFF" and np.max(image.tag_v2.get(BITS, 1)) > 8):
         return _of_tiff(path, limit)
-    if image.format == "JPEG2000" and image.mode in COLOR:
+    if image.format == "JPEG2000" and image.mode in ("I;16", *COLOR):  # Pillow scales gray of 12 bits up
         import imagecodecs
 
         bands = imagecodecs.jpeg2k_decode(path.read_bytes())

@@ -89,7 +89,7 @@ class GivenImages:
         self.turns = np.zeros(len(images))
         for name, image in zip(self.names, images, strict=True):
             if isinstance(image, Image):
-                _load(name, image)
+                _load(name, image, max_megapixels)
             elif not isinstance(image, str | Path | np.ndarray):
                 kind = type(image).__name__
                 raise ImageError(f"{name}: {kind} is no image; give a path, an image of Pillow or an array")
@@ -118,10 +118,10 @@ class GivenImages:
         return rotated(upright, self.turns[number])
 
 
-def _load(name: str, image: Image) -> None:
+def _load(name: str, image: Image, max_megapixels: float) -> None:
     """Decodes an image of Pillow's that is still a file: several threads must not do so at once."""
     with suppress(*BROKEN, AttributeError, AssertionError):  # told when it is read
         try:
-            load(image)
+            load(image, max_megapixels)
         except ImageError as error:
             raise ImageError(f"{name}: {error}") from error

@@ -15,7 +15,7 @@ def read_index(path: Path) -> pd.DataFrame:
 
     Returns:
         One row per image: path, split (train, calibration, test or feedback), label, defect, mask, white, digest,
-        mask_digest.
+        mask_digest, content; the last is empty in tables of earlier versions.
 
     Raises:
         ArtifactError: it does not exist.
@@ -23,7 +23,7 @@ def read_index(path: Path) -> pd.DataFrame:
     require_file(path)
     table = pd.read_csv(path, keep_default_na=False)
     table["white"] = pd.to_numeric(table["white"])  # empty for none
-    return table
+    return table if "content" in table else table.assign(content="")
 
 
 def white_of(table: pd.DataFrame) -> float | None:

@@ -58,6 +58,10 @@ def _parts(name: str, lines: Iterable[str]) -> list[Listed]:
 
 
 def _named(name: str, *, patterns: bool) -> list[Listed]:
+    if not name:
+        raise AskedError(
+            "an image has an empty name, as of a variable that is not set; name files, folders or patterns"
+        )
     path = Path(name)
     if os.path.isdir(path):
         parts = [Listed.of(path)]

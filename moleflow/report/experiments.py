@@ -5,6 +5,8 @@ from collections import defaultdict
 from typing import Any
 
 import dvc.api
+from dvc.exceptions import DvcException
+from dvc.scm import SCMError
 
 from moleflow.config.errors import MoleflowError
 from moleflow.report.comparison import REPEATED, Experiment, spread
@@ -66,11 +68,17 @@ def read_experiments(rev: str) -> tuple[list[dict[str, Any]], list[str]]:
 
     Returns:
         Per experiment its parameters and metrics by name; and which of the names are parameters.
+
+    Raises:
+        ExperimentsError: there is no such commit, or no repository.
     """
     unfinished = ("Queued", "Running", "Failed")  # DVC shows the metrics of the commit for them
-    shown = [row for row in dvc.api.exp_show(revs=rev) if row["typ"].startswith("branch")]
+    try:
+        shown = [row for row in dvc.api.exp_show(revs=rev) if row["typ"].startswith("branch")]
+        params = dvc.api.params_show()
+    except (DvcException, SCMError) as error:
+        raise ExperimentsError(f"{rev}: {error}; name a commit, branch or tag of this repository by --rev") from error
     rows = [plainly_named(row) for row in shown if row["State"] not in unfinished]
-    params = dvc.api.params_show()
     sections = tuple(f"{key}." for key, value in params.items() if isinstance(value, dict))
     keys = dict.fromkeys(key for row in rows for key in row if key in params or key.startswith(sections))
     return rows, list(keys)

@@ -1,9 +1,14 @@
 """Changes of what params.yaml lists: what fails leaves all as it was, and says what went wrong first."""
 
+import json
+import os
+import subprocess
+
 import pytest
 from projects import Project
 
 from moleflow.cli import change
+from moleflow.cli.plan import PlanError
 from moleflow.config.params import ParamsError
 from moleflow.files.params_file import write_params
 from moleflow.files.paths import Paths
@@ -36,6 +41,8 @@ def restored(project):
 def test_a_name_or_folder_that_is_none_is_refused_before_anything_runs(project, ran, restored, capsys):
     with pytest.raises(ParamsError, match="lists no product screw"):
         project.moleflow("recalibrate", "screw", "data/raw/small/bolt/test/good")
+    with pytest.raises(change.ChangeError, match="is the repository itself; name the folder that holds the images"):
+        project.moleflow("recalibrate", "bolt", "")
     with pytest.raises(ParamsError, match="data/raw/none is no folder; name one with normal images of bolt"):
         project.moleflow("recalibrate", "bolt", "data/raw/none")
     assert ran == []
@@ -80,3 +87,43 @@ def test_what_cannot_be_put_back_is_kept_and_named(project, ran, monkeypatch, tm
     said = capsys.readouterr().err
     assert "No space left on device" in said
     assert str(folder) in said
+
+
+def test_a_second_change_is_refused_while_another_is_under_way(project, ran):
+    (project.root / ".dvc").mkdir()
+    paths = Paths(project.root)
+    before = paths.params.read_bytes()
+    with change.all_or_nothing(paths):
+        with pytest.raises(change.ChangeError, match="another change of products is under way here"):
+            project.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
+        assert paths.params.read_bytes() == before
+    assert ran == []
+
+
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_no_change_begins_while_dvc_is_at_work(project, ran, kind):
+    (project.root / ".dvc/tmp").mkdir(parents=True)
+    rwlock = project.root / ".dvc/tmp/rwlock"
+
+    def note(pid):
+        holder = {"pid": pid, "cmd": "dvc repro"}
+        rwlock.write_text(json.dumps({"read": {}, "write": {}, kind: {"data": [holder] if kind == "read" else holder}}))
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    note(gone.pid)
+    with change.all_or_nothing(Paths(project.root)):
+        pass
+    note(os.getpid())
+    with pytest.raises(change.ChangeError, match=rf"DVC is at work here \(process {os.getpid()}: dvc repro\)"):
+        project.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
+    assert ran == []
+
+
+@pytest.mark.parametrize(
+    "command", [("scenario", "mvtec", "1-1", "--root", "/d"), ("preset", "fast")], ids=["scenario", "preset"]
+)
+def test_params_stay_as_they_were_where_nothing_can_be_planned(project, restored, command):
+    """Here since this folder is no DVC repository."""
+    with pytest.raises(PlanError):
+        project.moleflow(*command)

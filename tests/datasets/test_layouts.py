@@ -231,3 +231,76 @@ def test_image_listed_twice_is_refused(tmp_path):
     path.write_text(path.read_text() + "test/000.png,1,\n")
     with pytest.raises(DatasetError, match=r"test/000\.png is listed more than once"):
         index(tmp_path / "bolt", "folder")
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("image,label,Mask,defect", "unknown column Mask; known are image, label, mask, defect"),
+        ("image,label,mask ,defect_type", "unknown column defect_type"),
+        ("image,label,mask,mask ", "two columns mask"),
+    ],
+)
+def test_no_column_is_left_out_in_silence(tmp_path, header, said):
+    path = with_labels(tmp_path / "bolt") / "labels.csv"
+    path.write_text(path.read_text().replace("image,label,mask,defect", header))
+    with pytest.raises(DatasetError, match=said):
+        index(tmp_path / "bolt", "folder")
+
+
+def test_blanks_in_a_header_and_empty_columns_without_a_name_do_not_matter(tmp_path):
+    path = with_labels(tmp_path / "bolt") / "labels.csv"
+    expected = index(tmp_path / "bolt", "folder")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([" image ,label , mask,defect,", *(f"{line}," for line in lines[1:])]))
+    assert index(tmp_path / "bolt", "folder").equals(expected)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ng,masks/3.png,crack", "ng,masks/3.png,good", r"labeled 'ng', defective, with the defect 'good'"),
+        ("masks/3.png", "masks/2.png", r"masks/2\.png is the mask of .*002\.png and of .*003\.png"),
+        ("masks/3.png", "test/000.png", r"the mask of .*003\.png, .*000\.png, is listed as an image"),
+    ],
+)
+def test_labels_that_contradict_each_other_are_refused(tmp_path, old, new, said):
+    path = with_labels(tmp_path / "bolt") / "labels.csv"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(DatasetError, match=said):
+        index(tmp_path / "bolt", "folder")
+
+
+def test_an_accent_may_be_written_in_two_ways_and_a_path_may_make_detours(tmp_path):
+    path = with_labels(tmp_path / "bolt") / "labels.csv"
+    expected = index(tmp_path / "bolt", "folder")
+    (tmp_path / "bolt/test/000.png").rename(tmp_path / "bolt/test/e\u0301.png")
+    path.write_text(path.read_text().replace("test/000.png", "./test/\u00e9.png"), encoding="utf-8")
+    (tmp_path / "other").mkdir()
+    table = index(tmp_path / "other/../bolt", "folder")
+    assert sorted(table.content) == sorted(expected.content)
+
+
+def test_a_mask_belongs_to_the_image_of_its_name_first(tmp_path):
+    root = tree_mvtec(tmp_path / "bolt")
+    save_image(root / "test/crack/000_mask.png", seed=70)
+    save_mask(root / "ground_truth/crack/000.png", 200)
+    table = index(root, "mvtec").set_index("path")
+    masks = {Path(path).name: Path(mask).name for path, mask in table["mask"].items() if "crack" in path}
+    assert masks["000.png"] == "000.png"
+    assert masks["000_mask.png"] == "000_mask.png"
+    (root / "test/crack/000_mask.png").unlink()
+    with pytest.raises(DatasetError, match=r"000\.png and .*000_mask\.png are masks of the same image"):
+        index(root, "mvtec")
+
+
+def test_good_is_no_kind_of_defect(tmp_path):
+    root = tree_btad(tmp_path / "bolt")
+    save_image(root / "test/good/000.png", seed=71)
+    with pytest.raises(DatasetError, match=r"test/good would count as a defect; rename it to ok"):
+        index(root, "btad")
+
+
+def test_a_hidden_link_to_a_folder_does_not_matter(tmp_path):
+    (tree_mvtec(tmp_path / "bolt") / ".cache").symlink_to(tmp_path)
+    assert len(index(tmp_path / "bolt", "mvtec")) == 15

@@ -301,3 +301,17 @@ def test_one_unreadable_file_can_be_set_aside(tree):
     assert row in found.overview.notes[0]
     assert found.table.set_index("path").loc[(tree / "test/dent/1.png").as_posix(), "mask"] == ""
     assert found.overview.facts["left out"] == "1 images"
+
+
+def test_12_bits_of_gray_and_color_are_read_on_one_scale(tmp_path):
+    values = np.random.default_rng(0).integers(0, 4096, SHAPE, np.uint16)
+    for name, pixels in (("gray.jp2", values), ("color.jp2", np.repeat(values[..., None], 3, axis=2))):
+        (tmp_path / name).write_bytes(imagecodecs.jpeg2k_encode(pixels, bitspersample=12, level=0, reversible=True))
+        np.testing.assert_array_equal(decode(tmp_path / name)[..., 0], values)
+
+
+@pytest.mark.parametrize("image", [np.zeros((30, 40), np.uint8), np.zeros((30, 40, 3)), Image.new("L", (40, 30))])
+def test_images_that_are_no_files_may_be_too_large_as_well(image):
+    assert decode(image, max_megapixels=0.0012).shape == (30, 40, 3)
+    with pytest.raises(ImageError, match=r"0\.0 megapixels, more than max_megapixels"):
+        decode(image, max_megapixels=0.0011)

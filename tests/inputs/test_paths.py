@@ -1,6 +1,7 @@
 """2 and 15. Keys that are no text, and paths that a shell or YAML would read otherwise."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_02_moleflow_quotes_what_it_writes(params):
 def test_15_a_scenario_writes_absolute_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
-    monkeypatch.setattr("moleflow.cli.scenario.print_plan", lambda paths: None)
+    monkeypatch.setattr("moleflow.cli.scenario.planned", lambda paths: nullcontext())
     monkeypatch.setattr("sys.argv", ["moleflow", "scenario", "mvtec", "14-1", "--root", "my mvtec"])
     main()
     assert read_params(Path("params.yaml"))["classes"]["bottle"]["path"] == str(tmp_path / "my mvtec/bottle")

@@ -16,6 +16,7 @@ from moleflow.datasets.sample import DatasetError
 from moleflow.files.artifacts import ArtifactError
 from moleflow.files.paths import Paths
 from moleflow.images.index_table import read_index
+from moleflow.inspections.asked import AskedError
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,10 @@ def _wrong(name, project, image, tmp_path):
         made = tmp_path / "twin.bmp"
         Image.open(image).save(made)
         return made, f"is the same picture as {image}"
+    if name == "own again":
+        made = tmp_path / "again.bmp"
+        Image.open(project.root / "data/raw/small/bolt/train/good/0.png").save(made)
+        return made, r"again\.bmp is the product's own data/raw/.*\(train\)"
     if name == "own":
         return project.root / "data/raw/small/bolt/train/good/0.png", r"is the product's own data/raw/.*\(train\)"
     if name == "deep":
@@ -97,7 +102,7 @@ def _wrong(name, project, image, tmp_path):
     return made, f"{name}.png"
 
 
-@pytest.mark.parametrize("name", ["twin", "own", "deep", "unnamed", "broken", "missing"])
+@pytest.mark.parametrize("name", ["twin", "own", "own again", "deep", "unnamed", "broken", "missing"])
 def test_one_wrong_image_and_nothing_is_labeled(project, image, tmp_path, name):
     wrong, said = _wrong(name, project, image, tmp_path)
     with pytest.raises(LabelError, match=rf"nothing was labeled:\n.*{said}"):
@@ -218,3 +223,16 @@ def test_a_missing_key_is_named(project, key, command):
     YAML().dump({**params, "later_tasks": ["t1"]}, project.root / "params.yaml")
     with pytest.raises(ParamsError, match=f"{key}: the key is missing"):
         project.moleflow(*command)
+
+
+def test_nothing_is_labeled_beside_images_that_dvc_has_not_fetched(project, image):
+    (project.root / "data/feedback").mkdir(exist_ok=True)
+    (project.root / "data/feedback/bolt.dvc").write_text("outs: []")
+    with pytest.raises(LabelError, match=r"data/feedback/bolt is not here; `dvc pull data/feedback/bolt\.dvc` fetches"):
+        project.moleflow("label", image, "--product", "bolt", "--normal")
+    assert listed(project) == ["bolt.dvc"]
+
+
+def test_an_empty_name_is_no_folder(project):
+    with pytest.raises(AskedError, match="an image has an empty name"):
+        project.moleflow("label", "", "--product", "bolt", "--normal")

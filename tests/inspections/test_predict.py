@@ -154,6 +154,24 @@ def test_what_was_said_is_not_lost_if_a_picture_fails(raw, tmp_path, monkeypatch
     assert "0.png cannot be written ([Errno 28] No space left on device); make room" in capsys.readouterr().err
 
 
+def test_an_image_that_goes_while_it_is_judged_takes_no_other_with_it(raw, tmp_path, monkeypatch, capsys):
+    photos = shutil.copytree(raw / "bolt/test/good", tmp_path / "photos")
+    names = sorted(path.name for path in photos.iterdir())
+    inspect = Inspector.inspect
+
+    def and_remove(*arguments, **options):
+        found = inspect(*arguments, **options)
+        (photos / names[1]).unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(Inspector, "inspect", and_remove)
+    out, masks = tmp_path / "p.csv", tmp_path / "masks"
+    assert predict(monkeypatch, photos, "--product", "bolt", "--masks", masks, "--out", out) == 2
+    assert len(rows_of(out)) == len(names)
+    assert sorted(path.name for path in masks.iterdir()) == [name for name in names if name != names[1]]
+    assert f"warning: no map or mask of {photos / names[1]}" in capsys.readouterr().err
+
+
 def full(*_):
     raise OSError(28, "No space left on device")
 

@@ -1,6 +1,7 @@
 """Published protocols: what they write, that comments stay, and what is refused."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,7 @@ def test_the_dev_set_holds_the_demo_and_what_is_below_a_root(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", "params.yaml")
     (tmp_path / "images/mvtec_screw_320").mkdir(parents=True)
-    monkeypatch.setattr("moleflow.cli.scenario.print_plan", lambda paths: None)
+    monkeypatch.setattr("moleflow.cli.scenario.planned", lambda paths: nullcontext())
     monkeypatch.setattr("sys.argv", ["moleflow", "scenario", "dev", "1-1", "--root", "images"])
     main()
     assert list(load_products(tmp_path / "params.yaml").classes) == [*DEMO, "screw"]

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from projects import Project, darker
 
 from moleflow.config.params import ParamsError
@@ -100,13 +101,38 @@ def test_what_cannot_be_is_refused(project, folder, tmp_path_factory, capsys):
         set_recalibration("screw", str(folder), paths.params)
     own = copy.root / "data/raw/small/bolt"
     for split in ("train", "test"):
-        copy.edit(recalibrations={"bolt": str(own / split / "good")})
-        with pytest.raises(SystemExit, match="the product's own training or test images"):
-            copy.run("check", "recalibrate")
+        saved_again = folder.with_name(split)
+        saved_again.mkdir()
+        for path in (own / split / "good").glob("*.png"):
+            Image.open(path).save(saved_again / f"{path.stem}.bmp")
+        for given in (own / split / "good", saved_again):
+            copy.edit(recalibrations={"bolt": str(given)})
+            with pytest.raises(SystemExit, match="the product's own training or test images"):
+                copy.run("check", "recalibrate")
+    defect = next((own / "test/hole").glob("*.png"))
+    with Image.open(defect) as image:
+        image.point(lambda value: value * 0.9).save(folder / "defect.png")
+    copy.edit(recalibrations={})
+    copy.moleflow("label", folder / "defect.png", "--product", "bolt", "--defective", "hole")
+    copy.run("check", "index")
+    for number in range(3, 9):
+        shutil.copy(own / f"train/good/{number}.png", folder / f"{number}.png")
+    copy.edit(recalibrations={"bolt": str(folder)})
+    with pytest.raises(
+        SystemExit, match=r"defect\.png is labeled as defective, hole \(data/feedback/bolt/defective/hole"
+    ):
+        copy.run("check", "recalibrate")
+    for path in [folder / "defect.png", *(folder / f"{number}.png" for number in range(3, 9))]:
+        path.unlink()
+    copy.edit(max_megapixels=0.001, recalibrations={"bolt": str(darker(project, folder / "large", 0.8, 6))})
+    with pytest.raises(SystemExit, match=r"0\.0 megapixels, more than max_megapixels"):
+        copy.run("check", "recalibrate")
+    shutil.rmtree(folder / "large")
+    copy.edit(max_megapixels=200)
     for number in range(3):
         shutil.copy(folder / "0.png", folder / f"again {number}.png")
     copy.edit(recalibrations={"bolt": str(folder)})
-    with pytest.raises(SystemExit, match=r"again 0\.png is the same file as .*0\.png"):
+    with pytest.raises(SystemExit, match=r"again 0\.png is the same picture as .*0\.png"):
         copy.run("check", "recalibrate")
     assert not paths.recalibrations.exists() or not list(paths.recalibrations.glob("bolt*"))
     copy.edit(recalibrations={"washer": str(folder)})

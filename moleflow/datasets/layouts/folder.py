@@ -7,6 +7,7 @@
 
 import os
 from pathlib import Path
+from unicodedata import normalize
 
 from moleflow.datasets.sample import (
     DatasetError,
@@ -83,7 +84,23 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
         )
     masks, defects = (table[name] if name in table else [""] * len(table) for name in ("mask", "defect"))
     rows = zip(table.image, table.label, masks, defects, strict=True)
-    return [_labeled(root, *row, labels) for row in rows]
+    samples = [_labeled(root, *row, labels) for row in rows]
+    _require_masks_of_their_own(labels, samples)
+    return samples
+
+
+def _require_masks_of_their_own(labels: Path, samples: list[Sample]) -> None:
+    """Refuses a mask of two images, and one that is itself an image."""
+    images = {sample.path for sample in samples}
+    masked: dict[Path | None, Sample] = {}
+    for sample in (sample for sample in samples if sample.mask):
+        if sample.mask in images:
+            raise DatasetError(
+                f"{labels}: the mask of {sample.path}, {sample.mask}, is listed as an image; correct one"
+            )
+        other = masked.setdefault(sample.mask, sample)
+        if other is not sample:
+            raise DatasetError(f"{labels}: {sample.mask} is the mask of {other.path} and of {sample.path}; correct one")
 
 
 def _require_matched(root: Path, labels: Path, images: list[str], example: Path) -> None:
@@ -101,6 +118,10 @@ def _labeled(root: Path, image: str, label: str, mask: str, defect: str, labels:
     if mask and _below(root, mask).is_dir():
         raise DatasetError(f"{labels}: the mask {mask!r} of {image} is a folder; write the file of its mask")
     if label.casefold() in DEFECTIVE:
+        if defect.casefold() in ("good", "normal", "ok"):  # not a number, which may be a kind's
+            raise DatasetError(
+                f"{labels}: {image} is labeled {label!r}, defective, with the defect {defect!r}; correct one"
+            )
         return Sample(_below(root, image), "test", 1, defect or "defect", _below(root, mask) if mask else None)
     if defect and defect.casefold() not in NORMAL:
         raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the defect {defect!r}; correct one")
@@ -121,5 +142,9 @@ def _marks(mask: Path) -> bool:
 
 
 def _below(root: Path, name: str) -> Path:
-    """A path in a csv, without detours."""
-    return Path(os.path.normpath(root / name))
+    """A path in a csv, without detours; an accent may be a character of its own in a file's name and not in the csv."""
+    inside = os.path.normpath(name)
+    if inside.startswith(".."):  # refused later, by where it leads
+        return Path(os.path.normpath(root / name))
+    paths = [root / each for each in (inside, normalize("NFC", inside), normalize("NFD", inside))]
+    return next((path for path in paths if path.exists()), paths[0])
