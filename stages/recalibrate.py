@@ -1,6 +1,8 @@
 """recalibrate: thresholds and p-values of a product by new normal images; nothing is learned."""
 
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +14,14 @@ from moleflow.calibration.conformal import images_needed
 from moleflow.compute.precision import PRECISIONS
 from moleflow.config.errors import MoleflowError, told_plainly
 from moleflow.config.params import Above, OpenFraction, load_params
-from moleflow.datasets.index import examined, without_white
-from moleflow.datasets.picture import Picture
-from moleflow.datasets.sample import normal_samples
 from moleflow.features.prototype import Prototype, load_prototype
 from moleflow.files.artifacts import digest, made_by, read_json, require_made_by
 from moleflow.files.costs import measured
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Statistics, read_record
-from moleflow.files.split_names import FEEDBACK
-from moleflow.images.index_table import read_index, white_of
+from moleflow.images.content import content_of
+from moleflow.images.decoding import decode
+from moleflow.images.index_table import read_index
 from moleflow.images.listing import Listed, left_out
 from moleflow.images.orienting import oriented
 from moleflow.images.reading import image_pixels
@@ -51,8 +51,9 @@ def main(name: str) -> None:
         name: the product.
 
     Raises:
-        RecalibrationError: there are too few images for the product's alarm rate, one is there twice or cannot be
-            read, or some are of its training or test images, or labeled as defective.
+        RecalibrationError: there are too few images for the product's alarm rate, one is there twice, or some are
+            of its training or test images, or labeled as defective.
+        ImageError: one cannot be read.
         ArtifactError: its statistics are of another base, expert or prototype.
     """
     paths = Paths(Path())
@@ -69,9 +70,10 @@ def main(name: str) -> None:
         raise RecalibrationError("; ".join([few, *notes]))
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    table = read_index(paths.index.of(name))
-    pictures = examined(name, normal_samples(images, FEEDBACK), [FEEDBACK] * len(images), config.max_megapixels)
-    _refuse_wrong(f"recalibrations.{name}", without_white(pictures, white_of(table)), table)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        contents = pool.map(lambda path: content_of(decode(path, max_megapixels=config.max_megapixels)), images)
+        pictures = dict(zip(images, contents, strict=True))
+    _refuse_known(f"recalibrations.{name}", pictures, read_index(paths.index.of(name)))
     digests = [digest(path) for path in images]
     scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))
     with measured(paths.costs, "recalibrate", name, [scores, scorers]):
@@ -87,27 +89,24 @@ def main(name: str) -> None:
         save_scores(scores, scorers, scorer.recalibrated(found), record, promise, digests)
 
 
-def _refuse_wrong(key: str, pictures: list[Picture], table: pd.DataFrame) -> None:
+def _refuse_known(key: str, pictures: dict[Path, str], table: pd.DataFrame) -> None:
     """Refuses images that would set a wrong threshold, or would make the test's false alarms those that set it.
 
     Images are compared by their pixels: a copy that was saved again is the same image.
     """
     known = {row.content: row for row in table.itertuples() if row.content}
-    first: dict[str, Picture] = {}
-    for picture in pictures:
-        path, row = picture.sample.path, known.get(picture.content)
-        if picture.unreadable:
-            raise RecalibrationError(f"{key}: {picture.unreadable}")
-        if first.setdefault(picture.content, picture) is not picture:
-            twin = first[picture.content].sample.path
-            raise RecalibrationError(f"{key}: {path} is the same picture as {twin}; leave it out")
-        if row is not None and row.label:
+    first: dict[str, Path] = {}
+    for path, content in pictures.items():
+        if first.setdefault(content, path) is not path:
+            raise RecalibrationError(f"{key}: {path} is the same picture as {first[content]}; leave it out")
+        if content in known and known[content].label:
+            row = known[content]
             raise RecalibrationError(f"{key}: {path} is labeled as defective, {row.defect} ({row.path}); leave it out")
     used = [path for content, path in first.items() if content in known and known[content].split in ("train", "test")]
     if used:
         raise RecalibrationError(
             f"{key}: {len(used)} of {len(pictures)} images are of the product's own training or test images, first "
-            f"{used[0].sample.path}; give normal images that the expert did not learn from and the test does not count"
+            f"{used[0]}; give normal images that the expert did not learn from and the test does not count"
         )
 
 

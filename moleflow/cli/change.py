@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
-from filelock import FileLock, Timeout
-
 from moleflow.config.errors import MoleflowError
 from moleflow.files.artifacts import written_whole
 from moleflow.files.committed import lock_stages
+from moleflow.files.locks import locked
 from moleflow.files.order import read_order
 from moleflow.files.paths import Paths
 from moleflow.files.tidying import tidy
@@ -88,11 +87,8 @@ def _alone(dvc: Path) -> Iterator[None]:
     if at_work:
         raise ChangeError(f"DVC is at work here ({at_work[0]}); run this again once it has ended")
     (dvc / "tmp").mkdir(exist_ok=True)
-    try:
-        held = FileLock(dvc / "tmp/moleflow.lock").acquire(timeout=0)
-    except Timeout as error:
-        raise ChangeError("another change of products is under way here; run this again once it has ended") from error
-    with held:
+    busy = ChangeError("another change of products is under way here; run this again once it has ended")
+    with locked(dvc / "tmp/moleflow.lock", otherwise=busy):
         yield
 
 

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments: folder and layout.
 
     Raises:
-        ParamsError: params.yaml cannot be read, or a folder is given without its layout.
+        ParamsError: params.yaml cannot be read, or a folder is given without its layout or the other way round.
         MoleflowError: all that is wrong.
     """
     from stages.check import listed_products, region_mistakes
@@ -46,9 +46,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     paths = Paths(Path())
     content = read_params(paths.params)
+    if (arguments.folder is None) != (arguments.layout is None):
+        raise ParamsError("a folder and its layout go together, as in: moleflow check /data/bottle --layout mvtec")
     if arguments.folder is not None:
-        if arguments.layout is None:
-            raise ParamsError("a folder needs its layout, as in: moleflow check /data/bottle --layout mvtec")
         given = {"task": content.get("first_task"), "layout": arguments.layout, "path": arguments.folder}
         content |= {"classes": {"folder": given}, "later_tasks": [], "recalibrations": {}}
     later = arguments.folder is not None  # a new product would come after those that are listed

@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pandas as pd
-from filelock import FileLock
 
 from moleflow.calibration.conformal import images_needed
 from moleflow.config.errors import MoleflowError
@@ -22,6 +21,7 @@ from moleflow.datasets.mistakes import wrong_names
 from moleflow.datasets.picture import Picture, examine
 from moleflow.datasets.sample import Sample, read_table
 from moleflow.files.artifacts import digest, write_text
+from moleflow.files.locks import locked
 from moleflow.files.paths import Paths
 from moleflow.files.split_names import FEEDBACK
 from moleflow.images.index_table import read_index, white_of
@@ -145,7 +145,7 @@ def _write_labels(folder: Path, copies: dict[Path, Path], digests: dict[Path, st
     rows = [(copy.relative_to(folder).as_posix(), str(path), digests[path]) for copy, path in copies.items()]
     added = pd.DataFrame(rows, columns=["image", "source", "digest"])
     file = folder / LABELS
-    with FileLock(folder.parent.with_name(".labels.lock")):  # somebody else may label at once
+    with locked(folder.parent.with_name(".labels.lock")):  # somebody else may label at once
         before = read_table(file, list(added), None) if file.is_file() else added[:0]
         before = before[[(folder / image).is_file() for image in before["image"]]]
         write_text(file, pd.concat([before, added]).sort_values("image").to_csv(index=False))

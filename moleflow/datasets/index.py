@@ -95,13 +95,13 @@ def build_index(
     found = _Findings(linked_folders(root) + wrong_numbers(root, normal, test) + wrong_paths(root, samples))
     found.mistakes += wrong_names(sample.path for sample in labels)
     splits = _splits(normal, calibration_fraction) + ["test"] * len(test)
-    pictures = examined(root.name, normal + test, splits, max_megapixels)
+    pictures = _examined(root.name, normal + test, splits, max_megapixels)
     white = find_white((each.largest for each in pictures if each.split != "test" and each.deep), bit_depth)
     readable = found.sieve(choose(UNREADABLE, unreadable, "unreadable")(without_white(pictures, white)))
     found.mistakes += wrong_masks(readable) + all_alike(root, readable) + contradictions(readable)
     used = found.sieve(choose(DUPLICATES, duplicates, "duplicates")(readable))
     used = found.sieve(contaminated(used, contamination))
-    labeled = without_white(examined(root.name, labels, [FEEDBACK] * len(labels), max_megapixels), white)
+    labeled = without_white(_examined(root.name, labels, [FEEDBACK] * len(labels), max_megapixels), white)
     found.mistakes += wrong_feedback(labeled, used)
     found.mistakes += too_few(root, used, pictures, len(normal), calibration_fraction)
     _refuse(root, found.mistakes)
@@ -137,18 +137,8 @@ def _refuse(root: Path, mistakes: list[MoleflowError]) -> None:
         raise DatasetError(f"{root} has {len(mistakes)} mistakes:\n" + "\n".join(f"  {each}" for each in mistakes))
 
 
-def examined(product: str, samples: list[Sample], splits: list[str], max_megapixels: float) -> list[Picture]:
-    """Reads the files of samples, on all cores, with progress.
-
-    Args:
-        product: its name, for the progress.
-        samples: the images.
-        splits: their splits.
-        max_megapixels: larger files are unreadable.
-
-    Returns:
-        What was seen, in their order.
-    """
+def _examined(product: str, samples: list[Sample], splits: list[str], max_megapixels: float) -> list[Picture]:
+    """Reads all files, on all cores."""
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         tqdm(total=len(samples), desc=f"read {product}", unit="image", leave=False) as bar,

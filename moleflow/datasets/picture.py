@@ -1,12 +1,12 @@
 """An image of a product and its mask, read once."""
 
-import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from moleflow.config.errors import MoleflowError
 from moleflow.datasets.sample import Sample
+from moleflow.images.content import content_of
 from moleflow.images.decoding import ImageError, decode, frames
 from moleflow.images.reading import read_mask
 
@@ -80,7 +80,7 @@ def examine(sample: Sample, split: str, *, max_megapixels: float) -> Picture:
     return Picture(
         sample,
         split,
-        _content(values),
+        content_of(values),
         (values.shape[1], values.shape[0]),
         values.dtype.name,
         *bounds,
@@ -89,10 +89,3 @@ def examine(sample: Sample, split: str, *, max_megapixels: float) -> Picture:
         marked=marked,
         mask_unreadable=mask_unreadable,
     )
-
-
-def _content(values: np.ndarray) -> str:
-    """SHA-256 of an image's shape, type and values, which are not copied for it."""
-    content = hashlib.sha256(f"{values.shape} {values.dtype}".encode())
-    content.update(np.ascontiguousarray(values).data)
-    return content.hexdigest()

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from moleflow.files.artifacts import read_json, write_json
+from moleflow.files.locks import locked
 from moleflow.files.order import PER_PRODUCT
 
 Cost = dict[str, float]
@@ -73,7 +72,7 @@ def summarize_costs(
 def _opened(path: Path) -> Iterator[dict[str, Any]]:
     """Yields the file's content and writes it back in the end, under a lock: two runs of DVC may need it at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(".costs.lock")):
+    with locked(path.with_name(".costs.lock")):
         costs: dict[str, Any] = {"total": {}, "products": {}, "stages": {}}
         costs |= read_json(path) if path.is_file() else {}
         yield costs

@@ -69,10 +69,11 @@ def test_a_folder_that_is_not_listed_can_be_checked(project, tmp_path, monkeypat
     assert "values: 8 bits (28), 16 bits (1); the largest is 2999, and 4095 is white" in said
     with pytest.raises(SystemExit, match="layout: 'pcb' is unknown; choose one of mvtec, btad"):
         check(monkeypatch, str(tmp_path / "größe"), "--layout", "pcb")
-    with pytest.raises(
-        SystemExit, match="a folder needs its layout, as in: moleflow check /data/bottle --layout mvtec"
-    ):
-        check(monkeypatch, str(tmp_path / "größe"))
+    for one in ((str(tmp_path / "größe"),), ("--layout", "mvtec")):
+        with pytest.raises(
+            SystemExit, match="a folder and its layout go together, as in: moleflow check /data/bottle --layout mvtec"
+        ):
+            check(monkeypatch, *one)
     (tmp_path / "größe").rename(tmp_path / "my bottle.v2")  # no name of a product, but a folder may have it
     check(monkeypatch, str(tmp_path / "my bottle.v2"), "--layout", "mvtec")
     assert capsys.readouterr().out.startswith("my bottle.v2\n")

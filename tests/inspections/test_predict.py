@@ -154,6 +154,12 @@ def test_what_was_said_is_not_lost_if_a_picture_fails(raw, tmp_path, monkeypatch
     assert "0.png cannot be written ([Errno 28] No space left on device); make room" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("limit", ["nan", "-1", "0"])
+def test_a_limit_that_is_none_is_refused(raw, monkeypatch, capsys, limit):
+    assert predict(monkeypatch, raw / "bolt/test/good", "--max-megapixels", limit) == 3
+    assert f"{limit} is not above 0" in capsys.readouterr().err
+
+
 def test_an_image_that_goes_while_it_is_judged_takes_no_other_with_it(raw, tmp_path, monkeypatch, capsys):
     photos = shutil.copytree(raw / "bolt/test/good", tmp_path / "photos")
     names = sorted(path.name for path in photos.iterdir())

@@ -188,7 +188,7 @@ def test_stages_are_imported_by_stages_alone_and_by_two_commands():
         ("safetensors", {"files/tensor_file.py", "backbones/backbone.py"}),
         ("FrEIA", {"flow"}),
         ("ruamel", {"config/params.py", "files/params_file.py", "files/committed.py"}),
-        ("filelock", {"files/costs.py"}),
+        ("filelock", {"files/locks.py"}),
         ("dvc", {"report/experiments.py", "revisions.py", "cli/plan.py"}),
     ],
 )
