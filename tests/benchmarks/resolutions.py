@@ -65,12 +65,20 @@ PRICE = ("seconds", "extracting", "learning", "MB of features", "MB of prototype
 def price_of(costs: dict[str, Any]) -> list[str]:
     """The cells of `PRICE` by metrics/costs.json; a dash where stages came from the cache."""
     stages = costs["stages"]
+    extracted = costs["products"].keys() <= stages.get("extract", {}).keys()
     seconds = {stage: sum(line["seconds"] for line in lines.values()) for stage, lines in stages.items()}
     peak = max(line["peak_memory_bytes"] for lines in stages.values() for line in lines.values())
-    whole = sum(seconds.values()) if stages.keys() >= {"extract", "base"} else None
+    whole = sum(seconds.values()) if extracted and "base" in stages else None
     learning = seconds.get("base", 0) + seconds.get("train", 0) or None
-    cells = ["–" if each is None else f"{each:.0f}" for each in (whole, seconds.get("extract"), learning)]
-    return [*cells, bytes_of(costs, "extract"), bytes_of(costs, "prototype", "train"), f"{peak / MEGABYTE:.0f}"]
+    cells = [
+        "–" if each is None else f"{each:.0f}" for each in (whole, seconds["extract"] if extracted else None, learning)
+    ]
+    return [
+        *cells,
+        bytes_of(costs, "extract") if extracted else "–",
+        bytes_of(costs, "prototype", "train"),
+        f"{peak / MEGABYTE:.0f}",
+    ]
 
 
 def main() -> None:
