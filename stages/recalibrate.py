@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from moleflow.files.record_file import Statistics, read_record
 from moleflow.images.content import content_of
 from moleflow.images.decoding import decode
 from moleflow.images.index_table import read_index
-from moleflow.images.listing import Listed, left_out
+from moleflow.images.listing import Listed, beside_images
 from moleflow.images.orienting import oriented
 from moleflow.images.reading import image_pixels
 from moleflow.scoring.scorer import load_scorer
@@ -60,7 +61,7 @@ def main(name: str) -> None:
     params = paths.product_params(name, "recalibrate")
     config, asked = load_params(RecalibrateConfig, params), read_json(params, "dvc repro check")
     listed = Listed.of(Path(asked["folder"]))
-    images, notes = listed.images, left_out([listed])
+    images, notes = listed.images, beside_images([listed])
     needed = images_needed(config.alarm_rate)
     if len(images) < needed:
         few = (
@@ -73,8 +74,8 @@ def main(name: str) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         contents = pool.map(lambda path: content_of(decode(path, max_megapixels=config.max_megapixels)), images)
         pictures = dict(zip(images, contents, strict=True))
-    _refuse_known(f"recalibrations.{name}", pictures, read_index(paths.index.of(name)))
     digests = [digest(path) for path in images]
+    _refuse_known(f"recalibrations.{name}", pictures, digests, read_index(paths.index.of(name)))
     scores, scorers = (paths.recalibrations / path.name for path in (paths.scores.of(name), paths.scorers.of(name)))
     with measured(paths.costs, "recalibrate", name, [scores, scorers]):
         record, (scorer, attributes) = read_record(paths.statistics.of(name)), load_scorer(paths.scorers.of(name))
@@ -89,20 +90,25 @@ def main(name: str) -> None:
         save_scores(scores, scorers, scorer.recalibrated(found), record, promise, digests)
 
 
-def _refuse_known(key: str, pictures: dict[Path, str], table: pd.DataFrame) -> None:
+def _refuse_known(key: str, pictures: dict[Path, str], digests: list[str], table: pd.DataFrame) -> None:
     """Refuses images that would set a wrong threshold, or would make the test's false alarms those that set it.
 
-    Images are compared by their pixels: a copy that was saved again is the same image.
+    Images are compared by their pixels, since a copy that was saved again is the same image, and by their files, since
+    another decoder may have read those of the table.
     """
-    known = {row.content: row for row in table.itertuples() if row.content}
+    known = defaultdict(list)
+    for row in table.itertuples():
+        for each in {row.digest, row.content} - {""}:
+            known[each].append(row)
     first: dict[str, Path] = {}
-    for path, content in pictures.items():
+    used = []
+    for (path, content), found in zip(pictures.items(), digests, strict=True):
         if first.setdefault(content, path) is not path:
             raise RecalibrationError(f"{key}: {path} is the same picture as {first[content]}; leave it out")
-        if content in known and known[content].label:
-            row = known[content]
+        rows = known[content] + known[found]
+        for row in (row for row in rows if row.label):
             raise RecalibrationError(f"{key}: {path} is labeled as defective, {row.defect} ({row.path}); leave it out")
-    used = [path for content, path in first.items() if content in known and known[content].split in ("train", "test")]
+        used += [path] if any(row.split in ("train", "test") for row in rows) else []
     if used:
         raise RecalibrationError(
             f"{key}: {len(used)} of {len(pictures)} images are of the product's own training or test images, first "

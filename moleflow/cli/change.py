@@ -63,7 +63,7 @@ def all_or_nothing(paths: Paths) -> Iterator[Change]:
     Raises:
         ChangeError: `dvc repro` failed; or another change, or DVC, is at work here.
     """
-    with _alone(paths.root / ".dvc"):
+    with alone(paths.root):
         saved, change = _Saved((paths.params, paths.root / "dvc.lock", paths.metrics, paths.check)), Change()
         try:
             yield change
@@ -78,31 +78,50 @@ def all_or_nothing(paths: Paths) -> Iterator[Change]:
 
 
 @contextmanager
-def _alone(dvc: Path) -> Iterator[None]:
-    """Refuses to begin while others change the same files: to undo one change would be to undo theirs."""
-    if not dvc.is_dir():  # no DVC repository, as `dvc repro` will say
+def alone(root: Path) -> Iterator[None]:
+    """Refuses to begin while others change the same files: to undo one change would be to undo theirs.
+
+    Args:
+        root: the repository's folder.
+
+    Yields:
+        Nothing; other changes are refused during the `with` block.
+
+    Raises:
+        ChangeError: another change, or DVC, is at work here.
+    """
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.lock import LockError
+    from dvc.repo import Repo  # takes a second to import
+
+    try:
+        repo = Repo(os.fspath(root))
+    except NotDvcRepoError:  # as `dvc repro` will say
         yield
         return
-    at_work = _stages_at_work(dvc / "tmp/rwlock")
-    if at_work:
-        raise ChangeError(f"DVC is at work here ({at_work[0]}); run this again once it has ended")
-    (dvc / "tmp").mkdir(exist_ok=True)
-    busy = ChangeError("another change of products is under way here; run this again once it has ended")
-    with locked(dvc / "tmp/moleflow.lock", otherwise=busy):
+    folder, later = Path(str(repo.tmp_dir)), "run this again once it has ended"
+    with locked(folder / "moleflow.lock", otherwise=ChangeError(f"another change of products is under way; {later}")):
+        try:
+            with repo.lock:  # held between stages; during one, DVC notes what it reads and writes
+                at_work = _stages_at_work(folder / "rwlock")
+        except LockError as error:
+            raise ChangeError(f"DVC is at work here; {later}") from error
+        if at_work:
+            raise ChangeError(
+                f"DVC is at work here, {at_work[0]}; {later}, or remove {folder / 'rwlock'} if there is no such process"
+            )
         yield
 
 
 def _stages_at_work(rwlock: Path) -> list[str]:
-    """Commands of DVC that run a stage now, by the file in which DVC notes what they read and write."""
+    """Commands of DVC that run a stage now, by its file of what they read and write."""
     try:
         noted = json.loads(rwlock.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # nothing ran yet, or DVC is just writing it
+        readers = [each for found in noted.get("read", {}).values() for each in found]
+        holders = [(each["pid"], each["cmd"]) for each in (*readers, *noted.get("write", {}).values())]
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):  # there is none, or none that DVC would read
         return []
-    holders = [
-        *noted.get("write", {}).values(),
-        *(each for readers in noted.get("read", {}).values() for each in readers),
-    ]
-    return [f"process {holder['pid']}: {holder['cmd']}" for holder in holders if _runs(holder["pid"])]
+    return [f"process {pid}: {command}" for pid, command in holders if pid != os.getpid() and _runs(pid)]
 
 
 def _runs(pid: int) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -43,8 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     paths, name = Paths(Path()), arguments.name
     refresh_check(paths)  # refuses a wrong params.yaml
     content, line = read_params(paths.params), _line(name, arguments)
-    if name in content["classes"] or name in (content["first_task"], *content["later_tasks"]):
-        raise ParamsError(f"{name} is the name of a product or task already; choose another")
+    _require_free(name, content)
     own, feedback = content | line.overrides, paths.feedback / name
     seen, wrong = check_product(paths, name, line, own, feedback=feedback, whole=True, may_cross=True)
     if wrong:
@@ -54,10 +54,16 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"note: {proposed}")
     before = product_digests(paths)
     with all_or_nothing(paths) as change:
+        _require_free(name, read_params(paths.params))  # somebody else may have been faster
         put_product(name, line, paths.params)
         change.repro()
     print(f"\n{proof(before, product_digests(paths))}\n")
     card.run(argparse.Namespace(name=name))
+
+
+def _require_free(name: str, content: dict[str, Any]) -> None:
+    if name in content["classes"] or name in (content["first_task"], *content["later_tasks"]):
+        raise ParamsError(f"{name} is the name of a product or task already; choose another")
 
 
 def _line(name: str, arguments: argparse.Namespace) -> ProductClass:

@@ -81,12 +81,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise LabelError(f"{folder} is not here; `dvc pull {folder}{TRACKED}` fetches what was labeled before, first")
     images, limit = asked_images(arguments.images, sys.stdin), settings.max_megapixels
     given = [examine(Sample(path, FEEDBACK, 0, kind, None), FEEDBACK, max_megapixels=limit) for path in images]
-    _refuse_wrong(without_white(given, white_of(table)), feedback_samples(folder), table)
     target = folder / ("normal" if arguments.normal else f"defective/{kind}")
-    digests = {path: digest(path) for path in images}
-    copies = {target / _name(path, digests[path]): path for path in images}
-    with _all_or_none(copies, [target, target.parent, folder]):
-        _write_labels(folder, copies, digests)
+    with locked(paths.feedback.with_name(".labels.lock")):  # somebody else may label at once
+        _refuse_wrong(without_white(given, white_of(table)), feedback_samples(folder), table)
+        digests = {path: digest(path) for path in images}
+        copies = {target / _name(path, digests[path]): path for path in images}
+        with _all_or_none(copies, [target, target.parent, folder]):
+            _write_labels(folder, copies, digests)
     count = f"{len(copies)} image{'s' * (len(copies) != 1)}"
     print(f"{count} of {product} labeled {'normal' if arguments.normal else kind}, in {target}")
     print(f"`git add {folder}` or `dvc add {folder}` keeps them; `dvc repro` judges them and learns nothing anew.")
@@ -104,11 +105,12 @@ def _refuse_wrong(given: list[Picture], labeled: list[Sample], table: pd.DataFra
     """Refuses images that cannot be read, or whose pixels are known already."""
     wrong = [str(picture.unreadable) for picture in given if picture.unreadable]
     wrong += map(str, wrong_names(picture.sample.path for picture in given if not picture.unreadable))
-    own = {row.content: f"{row.path} ({row.split})" for row in table.itertuples() if row.split != FEEDBACK}
+    rows = [row for row in table.itertuples() if row.split != FEEDBACK]
+    own = {key: f"{row.path} ({row.split})" for row in rows for key in (row.digest, row.content) if key}
     known = {examine(sample, FEEDBACK, max_megapixels=float("inf")).content: sample.path for sample in labeled}
     for picture in (picture for picture in given if not picture.unreadable):
         path = picture.sample.path
-        image, twin = own.get(picture.content), known.setdefault(picture.content, path)
+        image, twin = own.get(digest(path)) or own.get(picture.content), known.setdefault(picture.content, path)
         if path.suffix.lower() not in image_suffixes():
             wrong.append(f"{path}: {path.suffix or 'no suffix'} is not the suffix of an image; rename the file")
         elif image:
@@ -145,7 +147,6 @@ def _write_labels(folder: Path, copies: dict[Path, Path], digests: dict[Path, st
     rows = [(copy.relative_to(folder).as_posix(), str(path), digests[path]) for copy, path in copies.items()]
     added = pd.DataFrame(rows, columns=["image", "source", "digest"])
     file = folder / LABELS
-    with locked(folder.parent.with_name(".labels.lock")):  # somebody else may label at once
-        before = read_table(file, list(added), None) if file.is_file() else added[:0]
-        before = before[[(folder / image).is_file() for image in before["image"]]]
-        write_text(file, pd.concat([before, added]).sort_values("image").to_csv(index=False))
+    before = read_table(file, list(added), None) if file.is_file() else added[:0]
+    before = before[[(folder / image).is_file() for image in before["image"]]]
+    write_text(file, pd.concat([before, added]).sort_values("image").to_csv(index=False))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from moleflow.cli.change import alone
 from moleflow.config.errors import MoleflowError
 from moleflow.files.artifacts import written_whole
 from moleflow.files.paths import Paths
@@ -24,20 +25,22 @@ def planned(paths: Paths) -> Iterator[None]:
 
     Raises:
         ParamsError: params.yaml is wrong.
-        PlanError: the folder lies in no DVC repository.
+        PlanError: DVC cannot say what will run, as in a folder that lies in no DVC repository.
+        ChangeError: another change, or DVC, is at work here.
     """
-    before = paths.params.read_bytes() if paths.params.is_file() else None
-    try:
-        yield
-        refresh_check(paths)
-        stages = planned_stages()
-    except MoleflowError:
-        if before is not None:
-            with written_whole(paths.params) as partial:
-                partial.write_bytes(before)
-            with suppress(MoleflowError):  # it was wrong before, too
-                refresh_check(paths)
-        raise
+    with alone(paths.root):
+        before = paths.params.read_bytes() if paths.params.is_file() else None
+        try:
+            yield
+            refresh_check(paths)
+            stages = planned_stages()
+        except BaseException:
+            if before is not None:
+                with written_whole(paths.params) as partial:
+                    partial.write_bytes(before)
+                with suppress(MoleflowError):  # it was wrong before, too
+                    refresh_check(paths)
+            raise
     print("\n`dvc repro` will run" + (":" if stages else " nothing."))
     for kind, parts in stages.items():
         print(f"  {kind:<10} {', '.join(parts)}".rstrip())
@@ -68,10 +71,10 @@ def planned_stages() -> dict[str, list[str]]:
         params.yaml; none for a stage that has no such parts.
 
     Raises:
-        PlanError: the folder lies in no DVC repository.
+        PlanError: the folder lies in no DVC repository, or others are at work there.
     """
     import networkx
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo  # takes a second to import
 
     planned: dict[str, list[str]] = {}
@@ -82,7 +85,10 @@ def planned_stages() -> dict[str, list[str]]:
             "this folder lies in no DVC repository, so nothing can run here; `dvc init` makes one"
         ) from error
     with opened as repo:
-        changed, graph = set(repo.status()), repo.index.graph
+        try:
+            changed, graph = set(repo.status()), repo.index.graph
+        except DvcException as error:  # such as its lock, which others hold
+            raise PlanError(f"DVC cannot say what will run: {error}") from error
         moved = {stage for stage in graph if stage.addressing in changed}
         moved |= {above for stage in moved if stage.name != "check" for above in networkx.ancestors(graph, stage)}
         for stage in repo.index.stages:

@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rev", help="a commit, branch or tag of the repository, whose artifacts DVC fetches")
     parser.add_argument("--weights", help="of the backbone: package, hub or a safetensors file; default: as it was")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ...")
-    parser.add_argument(
-        "--max-megapixels", type=_above_zero, default=200.0, help="judge no larger images; default: 200"
-    )
+    parser.add_argument("--max-megapixels", type=megapixels, default=200.0, help="judge no larger images; default: 200")
 
     def fail(message: str) -> NoReturn:
         parser.print_usage(sys.stderr)
@@ -50,7 +48,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.error = fail  # type: ignore[method-assign]  # argparse's own status for it is 2
 
 
-def _above_zero(text: str) -> float:
+def megapixels(text: str) -> float:
+    """The value of --max-megapixels.
+
+    Args:
+        text: as it was given.
+
+    Returns:
+        The number.
+
+    Raises:
+        argparse.ArgumentTypeError: it is not above 0.
+        ValueError: it is no number.
+    """
     value = float(text)
     if not value > 0:  # nor is "nan"
         raise argparse.ArgumentTypeError(f"{text} is not above 0")

@@ -91,6 +91,8 @@ def read_table(path: Path, columns: list[str], optional: tuple[str, ...] | None 
         has = ", ".join(table.columns)
         raise DatasetError(f"{path} lacks the column {lacking[0]}; it has {has}; expected are {', '.join(columns)}")
     unknown = [name for name in table if name not in known] if optional is not None else []
+    if unknown and unknown[0].startswith("Unnamed: "):
+        raise DatasetError(f"{path} has a column without a name; known are {', '.join(known)}; name or remove it")
     if unknown:
         raise DatasetError(
             f"{path} has the unknown column {unknown[0]}; known are {', '.join(known)}; rename or remove it"
@@ -150,9 +152,7 @@ def defective_samples(images: Path, masks: Path, defect: str) -> list[Sample]:
     """
     names = {path: _name_below(images, path) for path in list_images(images)}
     by_name: dict[str, Path] = {}
-    for path in list_images(masks):
-        own = _name_below(masks, path)
-        name = own if own in names.values() else own.removesuffix("_mask")
+    for path, name in _named_masks(masks, set(names.values())).items():
         if name in by_name:
             raise DatasetError(f"{by_name[name]} and {path} are masks of the same image; remove or rename one")
         by_name[name] = path
@@ -162,6 +162,17 @@ def defective_samples(images: Path, masks: Path, defect: str) -> list[Sample]:
         raise DatasetError(f"{named} is a mask without an image of defect {defect}; add the image or remove the mask")
     require_one_image_each(names, by_name)
     return [Sample(path, "test", 1, defect, by_name.get(name)) for path, name in names.items()]
+
+
+def _named_masks(folder: Path, images: set[str]) -> dict[Path, str]:
+    """The image that each mask names, as it is or without "_mask"; which of both, all masks together say."""
+    own = {path: _name_below(folder, path) for path in list_images(folder)}
+    cut = {path: name.removesuffix("_mask") for path, name in own.items()}
+    fitting = [each for each in (own, cut) if images.issuperset(each.values()) and len(set(each.values())) == len(each)]
+    if fitting == [own, cut] and own != cut:
+        path = next(path for path in own if own[path] != cut[path])
+        raise DatasetError(f"{path} may be the mask of {own[path]} or of {cut[path]}; rename that image")
+    return fitting[0] if fitting else {path: own[path] if own[path] in images else cut[path] for path in own}
 
 
 def require_one_image_each(names: dict[Path, str], masks: dict[str, Path]) -> None:

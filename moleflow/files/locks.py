@@ -7,6 +7,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from moleflow.config.errors import MoleflowError
+from moleflow.files.artifacts import ArtifactError
 
 
 @contextmanager
@@ -22,6 +23,7 @@ def locked(path: Path, otherwise: MoleflowError | None = None) -> Iterator[None]
 
     Raises:
         otherwise: another process holds it.
+        ArtifactError: the file cannot be written.
     """
     try:
         held = FileLock(path).acquire(timeout=-1 if otherwise is None else 0)
@@ -29,5 +31,7 @@ def locked(path: Path, otherwise: MoleflowError | None = None) -> Iterator[None]
         if otherwise is None:
             raise
         raise otherwise from error
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be written ({error.strerror}); change its permissions") from error
     with held:
         yield

@@ -98,7 +98,7 @@ class Listed:
         return listed
 
 
-def left_out(parts: Sequence[Listed]) -> list[str]:
+def beside_images(parts: Sequence[Listed]) -> list[str]:
     """Says what lies in folders beside the images, and is left out.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from moleflow.config.errors import MoleflowError
 from moleflow.images.decoding import ImageError, frames
-from moleflow.images.listing import Listed, left_out
+from moleflow.images.listing import Listed, beside_images
 
 STDIN = "-"
 PAGED = {".gif", ".tif", ".tiff"}  # suffixes of files that often hold several pictures; others are not opened to count
@@ -45,7 +45,7 @@ def asked_images(names: Iterable[str], lines: Iterable[str]) -> list[Path]:
     if not found:
         raise AskedError("no image is named; name files, folders or patterns, or - for names on the standard input")
     images = list({os.path.abspath(path): path for path in reversed(found)}.values())[::-1]
-    for note in left_out(parts) + _several_pictures(images):
+    for note in beside_images(parts) + _several_pictures(images):
         print(f"note: {note}", file=sys.stderr)
     return images
 
@@ -73,7 +73,7 @@ def _named(name: str, *, patterns: bool) -> list[Listed]:
         parts = [Listed.of(match) if os.path.isdir(match) else Listed([match], [], []) for match in matched]
         none = f"nothing matches {name}"
     if not any(part.images for part in parts):
-        raise AskedError("; ".join([none, *left_out(parts)]))
+        raise AskedError("; ".join([none, *beside_images(parts)]))
     return parts
 
 

@@ -27,7 +27,7 @@ def of_default(candidates: dict[str, Any]) -> dict[str, Any]:
 
 
 def over_seeds(values: list[float | None]) -> str:
-    """Mean ± standard deviation; what no seed changes stands without ±."""
+    """Mean ± standard deviation; what no seed changes in three digits stands without ±."""
     return spread(values).removesuffix(" ± 0.000")
 
 

@@ -3,8 +3,11 @@
 import json
 import os
 import subprocess
+import sys
+from unittest.mock import Mock
 
 import pytest
+from dvc.repo import Repo
 from projects import Project
 
 from moleflow.cli import change
@@ -89,41 +92,66 @@ def test_what_cannot_be_put_back_is_kept_and_named(project, ran, monkeypatch, tm
     assert str(folder) in said
 
 
-def test_a_second_change_is_refused_while_another_is_under_way(project, ran):
-    (project.root / ".dvc").mkdir()
-    paths = Paths(project.root)
+@pytest.fixture
+def repository(project):
+    Repo.init(str(project.root), no_scm=True).close()
+    return project
+
+
+def test_a_second_change_is_refused_while_another_is_under_way(repository, ran):
+    paths = Paths(repository.root)
     before = paths.params.read_bytes()
     with change.all_or_nothing(paths):
-        with pytest.raises(change.ChangeError, match="another change of products is under way here"):
-            project.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
+        for command in (("recalibrate", "bolt", "data/raw/small/bolt/test/good"), ("preset", "fast")):
+            with pytest.raises(change.ChangeError, match="another change of products is under way"):
+                repository.moleflow(*command)
         assert paths.params.read_bytes() == before
     assert ran == []
 
 
 @pytest.mark.parametrize("kind", ["read", "write"])
-def test_no_change_begins_while_dvc_is_at_work(project, ran, kind):
-    (project.root / ".dvc/tmp").mkdir(parents=True)
-    rwlock = project.root / ".dvc/tmp/rwlock"
+def test_no_change_begins_while_a_stage_runs(repository, ran, kind):
+    rwlock = repository.root / ".dvc/tmp/rwlock"
 
     def note(pid):
         holder = {"pid": pid, "cmd": "dvc repro"}
         rwlock.write_text(json.dumps({"read": {}, "write": {}, kind: {"data": [holder] if kind == "read" else holder}}))
 
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    note(gone.pid)
-    with change.all_or_nothing(Paths(project.root)):
+    running = subprocess.Popen(["sleep", "100"])
+    note(running.pid)
+    with pytest.raises(change.ChangeError, match=rf"DVC is at work here, process {running.pid}: dvc repro"):
+        repository.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
+    running.kill()
+    running.wait()
+    for noted in (running.pid, os.getpid()):  # one that was killed, whose number may be used again
+        note(noted)
+        with change.all_or_nothing(Paths(repository.root)):
+            pass
+    rwlock.write_text("[]")
+    with change.all_or_nothing(Paths(repository.root)):
         pass
-    note(os.getpid())
-    with pytest.raises(change.ChangeError, match=rf"DVC is at work here \(process {os.getpid()}: dvc repro\)"):
-        project.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
+    assert ran == []
+
+
+def test_no_change_begins_while_dvc_is_between_two_stages(repository, ran):
+    code = "from dvc.repo import Repo; repo = Repo('.'); repo.lock.lock(); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=repository.root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        with pytest.raises(change.ChangeError, match="DVC is at work here; run this again once it has ended"):
+            repository.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
+        other.communicate(b"\n")
     assert ran == []
 
 
 @pytest.mark.parametrize(
     "command", [("scenario", "mvtec", "1-1", "--root", "/d"), ("preset", "fast")], ids=["scenario", "preset"]
 )
-def test_params_stay_as_they_were_where_nothing_can_be_planned(project, restored, command):
-    """Here since this folder is no DVC repository."""
-    with pytest.raises(PlanError):
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_params_stay_as_they_were_where_nothing_can_be_planned(project, restored, monkeypatch, command, error):
+    """Without another error since this folder is no DVC repository."""
+    if error is not None:
+        monkeypatch.setattr("moleflow.cli.plan.planned_stages", Mock(side_effect=error))
+    with pytest.raises(error or PlanError):
         project.moleflow(*command)

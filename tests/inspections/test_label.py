@@ -225,6 +225,13 @@ def test_a_missing_key_is_named(project, key, command):
         project.moleflow(*command)
 
 
+def test_a_table_of_an_earlier_version_knows_files_alone(project):
+    table = Paths(project.root).index.of("bolt")
+    read_index(table).drop(columns="content").to_csv(table, index=False)
+    with pytest.raises(LabelError, match=r"is the product's own data/raw/.*\(train\)"):
+        project.moleflow("label", "data/raw/small/bolt/train/good/0.png", "--product", "bolt", "--normal")
+
+
 def test_nothing_is_labeled_beside_images_that_dvc_has_not_fetched(project, image):
     (project.root / "data/feedback").mkdir(exist_ok=True)
     (project.root / "data/feedback/bolt.dvc").write_text("outs: []")

@@ -189,7 +189,7 @@ def test_stages_are_imported_by_stages_alone_and_by_two_commands():
         ("FrEIA", {"flow"}),
         ("ruamel", {"config/params.py", "files/params_file.py", "files/committed.py"}),
         ("filelock", {"files/locks.py"}),
-        ("dvc", {"report/experiments.py", "revisions.py", "cli/plan.py"}),
+        ("dvc", {"report/experiments.py", "revisions.py", "cli/plan.py", "cli/change.py"}),
     ],
 )
 def test_a_package_behind_a_seam_is_imported_there_alone(package, homes):

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_a_commit_that_is_none_is_named(monkeypatch):
     monkeypatch.chdir(ROOT)
-    with pytest.raises(ExperimentsError, match=r"no such commit.*; name a commit, branch or tag"):
+    with pytest.raises(ExperimentsError, match=r"no such commit: .*[Uu]nknown.*; name a commit, branch or tag"):
         read_experiments("no such commit")
 
 

@@ -85,22 +85,10 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
     masks, defects = (table[name] if name in table else [""] * len(table) for name in ("mask", "defect"))
     rows = zip(table.image, table.label, masks, defects, strict=True)
     samples = [_labeled(root, *row, labels) for row in rows]
-    _require_masks_of_their_own(labels, samples)
-    return samples
-
-
-def _require_masks_of_their_own(labels: Path, samples: list[Sample]) -> None:
-    """Refuses a mask of two images, and one that is itself an image."""
     images = {sample.path for sample in samples}
-    masked: dict[Path | None, Sample] = {}
-    for sample in (sample for sample in samples if sample.mask):
-        if sample.mask in images:
-            raise DatasetError(
-                f"{labels}: the mask of {sample.path}, {sample.mask}, is listed as an image; correct one"
-            )
-        other = masked.setdefault(sample.mask, sample)
-        if other is not sample:
-            raise DatasetError(f"{labels}: {sample.mask} is the mask of {other.path} and of {sample.path}; correct one")
+    for sample in (sample for sample in samples if sample.mask in images):
+        raise DatasetError(f"{labels}: the mask of {sample.path}, {sample.mask}, is listed as an image; correct one")
+    return samples
 
 
 def _require_matched(root: Path, labels: Path, images: list[str], example: Path) -> None:
@@ -147,4 +135,4 @@ def _below(root: Path, name: str) -> Path:
     if inside.startswith(".."):  # refused later, by where it leads
         return Path(os.path.normpath(root / name))
     paths = [root / each for each in (inside, normalize("NFC", inside), normalize("NFD", inside))]
-    return next((path for path in paths if path.exists()), paths[0])
+    return next(filter(os.path.exists, paths), paths[0])

@@ -27,7 +27,7 @@ def scan_visa(root: Path) -> list[Sample]:
     path = root.parent / "split_csv" / "1cls.csv"
     if not path.is_file():
         raise DatasetError(f"{path} does not exist; layout visa expects split_csv/1cls.csv beside the product {root}")
-    table = read_table(path, COLUMNS)
+    table = read_table(path, COLUMNS, None)
     rows = table[table.object == root.name]
     if rows.empty:
         raise DatasetError(f"{path} has no object {root.name!r}; it has {', '.join(table.object.unique())}")
