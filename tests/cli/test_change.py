@@ -117,12 +117,10 @@ def test_no_change_begins_while_a_stage_runs(repository, ran, kind):
         holder = {"pid": pid, "cmd": "dvc repro"}
         rwlock.write_text(json.dumps({"read": {}, "write": {}, kind: {"data": [holder] if kind == "read" else holder}}))
 
-    running = subprocess.Popen(["sleep", "100"])
-    note(running.pid)
-    with pytest.raises(change.ChangeError, match=rf"DVC is at work here, process {running.pid}: dvc repro"):
-        repository.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
-    running.kill()
-    running.wait()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as running:  # until its input ends, with the block
+        note(running.pid)
+        with pytest.raises(change.ChangeError, match=rf"DVC is at work here, process {running.pid}: dvc repro"):
+            repository.moleflow("recalibrate", "bolt", "data/raw/small/bolt/test/good")
     for noted in (running.pid, os.getpid()):  # one that was killed, whose number may be used again
         note(noted)
         with change.all_or_nothing(Paths(repository.root)):
