@@ -95,12 +95,13 @@ def alone(root: Path) -> Iterator[None]:
     from dvc.repo import Repo  # takes a second to import
 
     try:
-        repo = Repo(os.fspath(root))
+        opened = Repo(os.fspath(root))
     except NotDvcRepoError:  # as `dvc repro` will say
         yield
         return
-    folder, later = Path(str(repo.tmp_dir)), "run this again once it has ended"
-    with locked(folder / "moleflow.lock", otherwise=ChangeError(f"another change of products is under way; {later}")):
+    folder, later = Path(str(opened.tmp_dir)), "run this again once it has ended"
+    another = ChangeError(f"another change of products is under way; {later}")
+    with opened as repo, locked(folder / "moleflow.lock", otherwise=another):
         try:
             with repo.lock:  # held between stages; during one, DVC notes what it reads and writes
                 at_work = _stages_at_work(folder / "rwlock")

@@ -1,10 +1,11 @@
 """What every layout returns for an image, and what the layouts share."""
 
-import warnings
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import normalize
 
 import pandas as pd
 
@@ -64,40 +65,61 @@ def read_table(path: Path, columns: list[str], optional: tuple[str, ...] | None 
         The table with all its columns, without those that have neither name nor values.
 
     Raises:
-        DatasetError: it is no UTF-8 text so separated, or lacks a column, or has it twice, or has an unknown one.
+        DatasetError: it is no UTF-8 text so separated, has a line that is longer than its header, or lacks a column, or
+            has it twice, or has an unknown one.
     """
     try:
         with path.open("rb") as file:
             separator = max(SEPARATORS, key=file.readline().count).decode()
-        as_text = {"dtype": str, "keep_default_na": False, "skipinitialspace": True, "index_col": False}
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):  # of lines that are too long
-            table = pd.read_csv(path, sep=separator, **as_text)
+        as_text = {"header": None, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
+        lines = pd.read_csv(path, sep=separator, **as_text)
     except OSError as error:
         raise DatasetError(f"{path} cannot be read ({error.strerror}); change its permissions") from error
-    except (ValueError, pd.errors.ParserWarning) as error:  # of pandas' parser and of the decoder alike
+    except ValueError as error:  # of pandas' parser and of the decoder alike
         reason = str(error).splitlines()[0]
         raise DatasetError(
             f"{path} is no UTF-8 text separated by commas, semicolons or tabs ({reason}); save it as that"
         ) from error
-    table = table.rename(columns=str.strip)
-    known, names = [*columns, *(optional or ())], list(table.columns)
-    twice = [name for name in known if names.count(name) > 1 or f"{name}.1" in names]  # pandas numbers the second one
+    lines = lines.fillna("").apply(lambda column: column.str.strip())
+    names, known = lines.iloc[0].to_list(), [*columns, *(optional or ())]
+    twice = [name for name in known if names.count(name) > 1]
     if twice:
         raise DatasetError(f"{path} has two columns {twice[0]}; remove or rename one")
-    table = table.fillna("").apply(lambda column: column.str.strip())
-    table = table[[name for name in names if not name.startswith("Unnamed: ") or table[name].any()]]
+    table = lines[1:].reset_index(drop=True).set_axis(names, axis=1)
+    table = table.loc[:, table.any() | (table.columns != "")]
     lacking = [name for name in columns if name not in table]
     if lacking:
         has = ", ".join(table.columns)
         raise DatasetError(f"{path} lacks the column {lacking[0]}; it has {has}; expected are {', '.join(columns)}")
     unknown = [name for name in table if name not in known] if optional is not None else []
-    if unknown and unknown[0].startswith("Unnamed: "):
+    if unknown and not unknown[0]:
         raise DatasetError(f"{path} has a column without a name; known are {', '.join(known)}; name or remove it")
     if unknown:
         raise DatasetError(
             f"{path} has the unknown column {unknown[0]}; known are {', '.join(known)}; rename or remove it"
         )
     return table
+
+
+def below(root: Path, name: str) -> Path:
+    """The file that a table names, whichever system wrote it.
+
+    Args:
+        root: the folder that the name is relative to.
+        name: it may have backslashes for slashes, and an accent as a character of its own where the file has not.
+
+    Returns:
+        Its path, without detours; as it is written, if there is no such file.
+    """
+    slashes = name.replace("\\", "/")
+    spelled = [name, slashes, normalize("NFC", slashes), normalize("NFD", slashes)]
+    paths = [_inside(root, os.path.normpath(each)) for each in spelled]
+    return next(filter(os.path.exists, paths), paths[0])
+
+
+def _inside(root: Path, path: str) -> Path:
+    """Of a path that leads out of the root too, so that what refuses it can say where it leads."""
+    return Path(os.path.normpath(root / path)) if path.startswith("..") else root / path
 
 
 @permissions_told()

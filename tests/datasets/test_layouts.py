@@ -146,6 +146,15 @@ def test_a_spreadsheets_csv_is_read_as_well(tmp_path, separator):
     assert index(tmp_path / "bolt", "folder").equals(expected)
 
 
+@pytest.mark.parametrize(("layout", "csv"), [("folder", "bolt/labels.csv"), ("visa", "split_csv/1cls.csv")])
+def test_a_csv_may_write_paths_with_backslashes(tmp_path, layout, csv):
+    (with_labels if layout == "folder" else tree_visa)(tmp_path / "bolt")
+    file, expected = tmp_path / csv, index(tmp_path / "bolt", layout)
+    assert "/" in file.read_text()
+    file.write_text(file.read_text().replace("/", "\\"))
+    assert index(tmp_path / "bolt", layout).equals(expected)
+
+
 @pytest.mark.parametrize(
     ("layout", "said"),
     [

@@ -187,9 +187,7 @@ def test_the_limit_holds_for_masks_in_folders_and_tiffs_unknown_to_pillow(tmp_pa
 
 def test_lines_of_a_csv_that_are_longer_than_its_header_are_refused(tmp_path):
     root = labeled(tmp_path / "bolt", ["ok,", "ng,"])
-    with pytest.raises(
-        DatasetError, match=r"labels\.csv is no UTF-8 text separated by commas, semicolons or tabs \(Length of header"
-    ):
+    with pytest.raises(DatasetError, match=r"labels\.csv is no UTF-8 text separated by .*Expected 2 fields in line 2"):
         index(root, "folder")
 
 

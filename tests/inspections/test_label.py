@@ -2,6 +2,7 @@
 
 import csv
 import os
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from moleflow.config.params import ParamsError
 from moleflow.config.registry import ChoiceError
 from moleflow.datasets.sample import DatasetError
 from moleflow.files.artifacts import ArtifactError
+from moleflow.files.locks import locked
 from moleflow.files.paths import Paths
 from moleflow.images.index_table import read_index
 from moleflow.inspections.asked import AskedError
@@ -71,6 +73,17 @@ def test_images_of_one_name_from_two_folders_stay_apart(project, tmp_path):
     project.moleflow("label", *images, "--product", "bolt", "--defective", "hole")
     assert sorted(row["source"] for row in labels(project)) == sorted(map(str, images))
     assert len(listed(project)) == 3
+
+
+def test_who_labels_while_somebody_else_does_waits(project, image):
+    second = Thread(target=project.moleflow, args=("label", image, "--product", "bolt", "--normal"))
+    with locked(project.root / "data/.labels.lock"):
+        second.start()
+        second.join(2)
+        assert second.is_alive()
+        assert not listed(project)
+    second.join()
+    assert len(labels(project)) == 1
 
 
 def test_an_image_named_twice_is_labeled_once(project, image, tmp_path):

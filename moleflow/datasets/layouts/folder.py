@@ -5,13 +5,12 @@
   of the words below, defect is the kind of defect.
 """
 
-import os
 from pathlib import Path
-from unicodedata import normalize
 
 from moleflow.datasets.sample import (
     DatasetError,
     Sample,
+    below,
     defective_samples,
     list_folders,
     normal_samples,
@@ -70,7 +69,7 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
         raise DatasetError(
             f"{labels}: {empty} of {len(table)} lines name no image; fill in their image, or remove them"
         )
-    listed = {_below(root, image) for image in table.image}
+    listed = {below(root, image) for image in table.image}
     unlabeled = [path for path in list_images(root / "test") if path not in listed]
     if unlabeled:
         _require_matched(root, labels, list(table.image), unlabeled[0])
@@ -94,7 +93,7 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
 def _require_matched(root: Path, labels: Path, images: list[str], example: Path) -> None:
     """Refuses names of no file, which explain why others have no line: of another system, or absolute ones."""
     files = set(list_images(root))
-    unmatched = [image for image in images if _below(root, image) not in files]
+    unmatched = [image for image in images if below(root, image) not in files]
     if unmatched:
         raise DatasetError(
             f"{labels}: {len(unmatched)} of {len(images)} lines name no image of {root}, the first is "
@@ -103,22 +102,22 @@ def _require_matched(root: Path, labels: Path, images: list[str], example: Path)
 
 
 def _labeled(root: Path, image: str, label: str, mask: str, defect: str, labels: Path) -> Sample:
-    if mask and _below(root, mask).is_dir():
+    if mask and below(root, mask).is_dir():
         raise DatasetError(f"{labels}: the mask {mask!r} of {image} is a folder; write the file of its mask")
     if label.casefold() in DEFECTIVE:
         if defect.casefold() in ("good", "normal", "ok"):  # not a number, which may be a kind's
             raise DatasetError(
                 f"{labels}: {image} is labeled {label!r}, defective, with the defect {defect!r}; correct one"
             )
-        return Sample(_below(root, image), "test", 1, defect or "defect", _below(root, mask) if mask else None)
+        return Sample(below(root, image), "test", 1, defect or "defect", below(root, mask) if mask else None)
     if defect and defect.casefold() not in NORMAL:
         raise DatasetError(f"{labels}: {image} is labeled {label!r}, normal, with the defect {defect!r}; correct one")
-    if mask and _marks(_below(root, mask)):  # some tools write a black one for every normal image
+    if mask and _marks(below(root, mask)):  # some tools write a black one for every normal image
         raise DatasetError(
             f"{labels}: {image} is labeled {label!r}, normal, but its mask {mask!r} is missing or not black; "
             "correct one"
         )
-    return Sample(_below(root, image), "test", 0, "good", None)
+    return Sample(below(root, image), "test", 0, "good", None)
 
 
 def _marks(mask: Path) -> bool:
@@ -127,12 +126,3 @@ def _marks(mask: Path) -> bool:
         return read_mask(mask).getbbox() is not None
     except (ImageError, OSError):
         return True
-
-
-def _below(root: Path, name: str) -> Path:
-    """A path in a csv, without detours; an accent may be a character of its own in a file's name and not in the csv."""
-    inside = os.path.normpath(name)
-    if inside.startswith(".."):  # refused later, by where it leads
-        return Path(os.path.normpath(root / name))
-    paths = [root / each for each in (inside, normalize("NFC", inside), normalize("NFD", inside))]
-    return next(filter(os.path.exists, paths), paths[0])

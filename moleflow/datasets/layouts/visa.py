@@ -7,7 +7,7 @@ Source: Zou et al., "SPot-the-Difference Self-Supervised Pre-training for Anomal
 
 from pathlib import Path
 
-from moleflow.datasets.sample import DatasetError, Sample, read_table
+from moleflow.datasets.sample import DatasetError, Sample, below, read_table
 
 COLUMNS = ["object", "split", "label", "image", "mask"]
 
@@ -43,11 +43,11 @@ def scan_visa(root: Path) -> list[Sample]:
         )
     return [
         Sample(
-            root.parent / row.image,
+            below(root.parent, row.image),
             row.split,
             int(row.label == "anomaly"),
             "good" if row.label == "normal" else "anomaly",
-            root.parent / row.mask if row.mask and row.label == "anomaly" else None,
+            below(root.parent, row.mask) if row.mask and row.label == "anomaly" else None,
         )
         for row in rows.itertuples()
     ]
