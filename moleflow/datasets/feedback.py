@@ -64,7 +64,7 @@ def feedback_mistakes(folder: Path, products: Collection[str]) -> list[str]:
 
 
 def _misplaced(folder: Path) -> list[str]:
-    """Names what would not count of a product's feedback: something in its place, a link to a folder, a file."""
+    """Names what would not count of a product's feedback: something in its place, a link, a file."""
     if not folder.is_dir():
         return [f"{folder} is no folder; move it elsewhere, since images of {folder.name} are labeled in its place"]
     try:
@@ -77,6 +77,7 @@ def _misplaced(folder: Path) -> list[str]:
     if linked:
         return [f"{linked[0]} is a link to a folder, whose images would not count; put the folder itself there"]
     named = [str(mistake) for mistake in wrong_names(labeled)]
+    named += [f"{path} leads to a file that does not exist; remove the link" for path in labeled if not path.exists()]
     if named:
         return named
     return [f"{stray[0]} is no labeled image; use `moleflow label`, or move it elsewhere"] if stray else []

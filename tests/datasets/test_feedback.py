@@ -33,6 +33,12 @@ def test_a_linked_folder_is_named(feedback, tmp_path, link):
     ]
 
 
+def test_a_link_that_leads_nowhere_is_named(feedback):
+    link = feedback / "bolt/normal/b.png"
+    link.symlink_to("elsewhere.png")
+    assert feedback_mistakes(feedback, ["bolt"]) == [f"{link} leads to a file that does not exist; remove the link"]
+
+
 def test_a_file_in_place_of_a_products_folder_is_named(feedback):
     (feedback / "nut").touch()
     assert feedback_mistakes(feedback, ["bolt", "nut"]) == [
