@@ -91,7 +91,7 @@ def _by_csv(root: Path, labels: Path) -> list[Sample]:
 
 
 def _require_matched(root: Path, labels: Path, images: list[str], example: Path) -> None:
-    """Refuses names of no file, which explain why others have no line: of another system, or absolute ones."""
+    """Refuses names of no file, which explain why others have no line: of another folder, or absolute ones."""
     files = set(list_images(root))
     unmatched = [image for image in images if below(root, image) not in files]
     if unmatched:
