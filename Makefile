@@ -34,7 +34,7 @@ quality: .venv/ready
 	$(BIN)/python tests/benchmarks/quality.py .quality $(QUALITY_FLAGS)
 
 # Views, backbones and presets with their seconds and bytes, for docs/quality.md; minutes to half an hour a row. It shares
-# the folder of `make quality`. RESOLUTION_FLAGS="--root FOLDER --rows fast default accurate"
+# the folder of `make quality`. RESOLUTION_FLAGS="--root FOLDER --scenario dev --rows fast default accurate"
 resolutions: .venv/ready
 	$(BIN)/python tests/benchmarks/resolutions.py .quality $(RESOLUTION_FLAGS)
 

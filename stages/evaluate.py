@@ -89,7 +89,10 @@ def _evaluate(paths: Paths, baselines: list[str], order: Order) -> None:
     flow.summary["alarm_for"] = scoring.alarm_for
     for baseline, evaluation in evaluations.items():
         _add(evaluation, {product: _probe(probed[product][baseline]) for product in records.names})
-    probe = {product: {"candidates": metrics, "agreement": agreement(metrics)} for product, metrics in probed.items()}
+    probe = {
+        product: {"judged_by": records.judged_by(product), "candidates": metrics, "agreement": agreement(metrics)}
+        for product, metrics in probed.items()
+    }
     write_json(paths.metrics / "summary.json", flow.summary)
     write_json(paths.metrics / "classes.json", flow.classes)
     compared_to = {

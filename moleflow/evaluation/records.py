@@ -27,7 +27,7 @@ from moleflow.routing.router_file import read_router
 from moleflow.scoring.candidates import least_surprised, surprises_by_product
 from moleflow.scoring.maps import Smoothing
 from moleflow.scoring.scorer import Predictions, Scorer, load_scorer
-from moleflow.scoring.scores import SCORES, Score, ScoreError, name_of
+from moleflow.scoring.scores import SCORES, Score, ScoreError, judging, name_of
 
 
 class Records:
@@ -110,6 +110,17 @@ class Records:
             Its name, see `moleflow.scoring.scores.name_of`.
         """
         return name_of(self._scorer(name).score)
+
+    def judged_by(self, name: str) -> str:
+        """What a product's images are judged by, which its own probe may have chosen.
+
+        Args:
+            name: the product.
+
+        Returns:
+            The name of a score, see `moleflow.scoring.scores.judging`.
+        """
+        return judging(self._scorer(name).score)
 
     def _region(self, name: str) -> np.ndarray | None:
         """The patches of a product that count for all methods."""

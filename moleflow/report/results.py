@@ -37,6 +37,7 @@ def results(metrics: dict[str, Any]) -> str:
         ]
     parts |= {
         "The probe: synthetic defects on calibration images against the test": [
+            tables.judged_table(metrics["probe"]),
             tables.agreement_table(metrics["probe"]),
             tables.probe_table(metrics["probe"]),
         ],

@@ -209,6 +209,18 @@ def probe_table(probe: dict[str, Any]) -> Table:
     return Table(["candidate, mean", *map(title, PROBED)], rows)
 
 
+def judged_table(probe: dict[str, Any]) -> Table:
+    """What each product's images are judged by; with `score: probe` its own probe chose it.
+
+    Args:
+        probe: content of metrics/probe.json.
+
+    Returns:
+        A line per product with the name of a score.
+    """
+    return Table(["product", "images judged by"], [[name, weighed["judged_by"]] for name, weighed in probe.items()])
+
+
 def agreement_table(probe: dict[str, Any]) -> Table:
     """How well the probe ranks the candidates, and what following it costs.
 

@@ -92,6 +92,19 @@ def name_of(score: Score) -> str:
     return next((name for name, each in SCORES.items() if each == score), BY_PROBE)
 
 
+def judging(score: Score) -> str:
+    """What a score judges images by, whatever draws its map.
+
+    Args:
+        score: the score.
+
+    Returns:
+        The name of the first score in `SCORES` that judges images alike, such as distances; its kinds if there is none.
+    """
+    alike = (name for name, each in SCORES.items() if each.image == score.image)
+    return next(alike, ", ".join(score.image))
+
+
 def needed(score: Score) -> list[str]:
     """Keys of params.yaml that a score needs, which may be 0 or none.
 

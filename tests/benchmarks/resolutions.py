@@ -1,9 +1,10 @@
 """`make resolutions`: views, backbones and presets side by side, with what they cost.
 
-Every row is the scenario large (retina, hubble and motorcycle; with --root DeepPCB's part too) in a clone of a commit
-with some values changed, as in `make quality`, whose way to keep what ran it shares. Minutes to half an hour a row.
+Every row is a scenario (large: retina, hubble and motorcycle, with --root DeepPCB's part too; or dev) in a clone of a
+commit with some values changed, as in `make quality`, whose way to keep what ran it shares. Minutes to half an hour
+a row.
 
-    python tests/benchmarks/resolutions.py FOLDER --root ../shared/data --rows fast default accurate
+    python tests/benchmarks/resolutions.py FOLDER --root ../shared/data --scenario dev --rows fast default accurate
 """
 
 import argparse
@@ -14,9 +15,11 @@ from typing import Any
 
 import numpy as np
 from quality import ROOT, Classes, demo_of, metrics_of, products_of, shell
+from quality_tables import APART
 
 from moleflow.protocols.presets import PRESETS
 from moleflow.report.tables import Table, cell
+from moleflow.scoring.scores import CANDIDATES
 
 LITE0, LITE2, VIT_S = PRESETS["lite0"], PRESETS["lite2"], PRESETS["vit_s"]
 FINE, ACCURATE = PRESETS["fine"], PRESETS["accurate"]
@@ -41,16 +44,43 @@ ROWS: dict[str, dict[str, Any]] = {
     "vit_s, no neighborhood, not whitened": VIT_S | {"neighborhood": 1, "standardize": "product"},
 }
 ALIKE: dict[str, Any] = {"baselines": []}  # of all rows, which takes less time
-METRICS = {"image AUROC": "image_auroc", "pixel AP": "pixel_ap", "AUPRO": "aupro"}
-ROUTED = {"router right": "routing_accuracy", "open set AUROC": "open_set_auroc"}
-ALARMS = {"false alarms": "false_alarm_rate_own_expert", "recall": "recall_own_expert"}
+METRICS = {  # of metrics/classes.json, product given but for the router's
+    "image AUROC": "image_auroc_own_expert",
+    "pixel AP": "pixel_ap_own_expert",
+    "AUPRO": "aupro_own_expert",
+    "false alarms": "false_alarm_rate_own_expert",
+    "recall": "recall_own_expert",
+    "router right": "routing_accuracy",
+    "open set AUROC": "open_set_auroc",
+    "unknown rejected": "unknown_rejected",
+    "defective rejected": "rejected_defective",
+}
+UNCHOSEN = "without the choice"  # image AUROC by the score that judges where the probe asks for no other
 MEGABYTE = 1e6
 
 
-def mean(classes: Classes, key: str) -> str:
-    """Mean of a metric over the products that have it."""
-    found = [line[key] for line in classes.values() if line.get(key) is not None]
+def with_choices(classes: Classes, probe: dict[str, Any]) -> Classes:
+    """Metrics by product, with what judges its images and what the first of `CANDIDATES` would be worth."""
+    for product, weighed in probe.items():
+        found = weighed["candidates"]
+        first = next(found[name] for name in CANDIDATES if name in found)
+        classes[product] |= {UNCHOSEN: first["test_image_auroc"], "judged by": weighed.get("judged_by", "–")}
+    return classes
+
+
+def mean(classes: Classes, key: str, apart: tuple[str, ...]) -> str:
+    """Mean of a metric over the products that have it and do not stand apart."""
+    found = [line[key] for name, line in classes.items() if line.get(key) is not None and name not in apart]
     return cell(float(np.mean(found)) if found else None)
+
+
+def product_line(line: dict[str, Any]) -> list[str]:
+    """The cells of a product."""
+    cells = {title: cell(line.get(key)) for title, key in METRICS.items()}
+    low = line.get("false_alarm_low_own_expert")
+    cells["false alarms"] += "" if low is None else f" ({low:.2f})"
+    image, *others = cells.values()
+    return [image, cell(line.get(UNCHOSEN)), str(line.get("judged by", "–")), *others]
 
 
 def bytes_of(costs: dict[str, Any], *stages: str) -> str:
@@ -87,30 +117,32 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--root")
     parser.add_argument("--commit", default="HEAD")
+    parser.add_argument("--scenario", choices=("large", "dev"), default="large")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--print", action="store_true", help="only print the rows that are there")
     arguments = parser.parse_args()
-    folder = arguments.folder.absolute()
+    folder, dataset = arguments.folder.absolute(), arguments.scenario
     commit = shell(ROOT, "git", "rev-parse", "--short=7", arguments.commit).strip()
-    products = products_of(arguments.root, demo_of(folder), dataset="large")
-    quality, every, price = [], [], []
+    products = products_of(arguments.root, demo_of(folder), dataset=dataset)
+    apart = APART if dataset == "dev" else ()
+    means, every, price = [], [], []
     for row in arguments.rows:
-        name = f"large, {row}"
+        name = f"{dataset}, {row}"
         classes = metrics_of(folder, commit, name, ROWS[row] | ALIKE, products, run=not arguments.print)
-        kept = folder / "metrics" / commit / f"{name}.costs.json"
-        if not kept.is_file():
+        kept = {more: folder / "metrics" / commit / f"{name}.{more}.json" for more in ("costs", "probe")}
+        if not kept["costs"].is_file():
             continue
-        keys = [f"{key}_own_expert" for key in METRICS.values()] + list(ROUTED.values()) + list(ALARMS.values())
-        quality.append([row, *(mean(classes, key) for key in keys)])
-        every += [
-            [row, product, *(cell(line.get(f"{key}_own_expert")) for key in METRICS.values())]
-            for product, line in classes.items()
-        ]
-        price.append([row, *price_of(json.loads(kept.read_text()))])
-    print(f"Means over {', '.join(products)}, product given, seed 0, {commit}:\n")
-    print(Table(["row", *METRICS, *ROUTED, *ALARMS], quality).markdown())
-    print("\nProduct by product:\n")
-    print(Table(["row", "product", *METRICS], every).markdown())
+        classes = with_choices(classes, json.loads(kept["probe"].read_text()))
+        first, *others = METRICS.values()
+        means.append([row, *(mean(classes, key, apart) for key in (first, UNCHOSEN, *others))])
+        every += [[row, product, *product_line(line)] for product, line in classes.items()]
+        price.append([row, *price_of(json.loads(kept["costs"].read_text()))])
+    first, *others = METRICS
+    over = ", ".join(name for name in products if name not in apart)
+    print(f"Means over {over}, product given, seed 0, {commit}:\n")
+    print(Table(["row", first, UNCHOSEN, *others], means).markdown())
+    print("\nProduct by product; in brackets where the 95 % interval of false alarms begins:\n")
+    print(Table(["row", "product", first, UNCHOSEN, "judged by", *others], every).markdown())
     print("\nCosts; megabytes are per product, the peak is the largest of any stage:\n")
     print(Table(["row", *PRICE], price).markdown())
 

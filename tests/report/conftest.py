@@ -83,7 +83,9 @@ def numbers_of(flow: dict[str, Outcome], evaluation: Evaluation, baselines: tupl
         "summary": summary,
         "classes": classes,
         "baselines": {name: {"summary": summary, "classes": classes} for name in baselines},
-        "probe": {name: {"candidates": {"nll": candidate}, "agreement": agreement} for name in flow},
+        "probe": {
+            name: {"judged_by": "nll", "candidates": {"nll": candidate}, "agreement": agreement} for name in flow
+        },
     }
 
 

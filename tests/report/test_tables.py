@@ -22,7 +22,7 @@ METRICS = {
     "summary": SUMMARY,
     "classes": {"bolt": PRODUCT},
     "baselines": {"knn": {"summary": {**SUMMARY, "f1": 0.25}, "classes": {"bolt": {**PRODUCT, "image_auroc": 0.75}}}},
-    "probe": {"bolt": {"candidates": {"nll": CANDIDATE}, "agreement": AGREEMENT}},
+    "probe": {"bolt": {"judged_by": "distances", "candidates": {"nll": CANDIDATE}, "agreement": AGREEMENT}},
     "costs": {
         "products": {
             "bolt": {"seconds": 61.4, "bytes": 2.5e6, "parameters": 1234567, "peak_memory_bytes": 1.5e9},
@@ -67,6 +67,7 @@ def test_results_show_every_product_method_and_cost(unpadded):
     assert "| knn | 0.750 |" in lines
     assert "| bolt | image AUROC | 0.250 | nll | knn | 0.125 |" in lines
     assert "| nll | 0.900 | 0.800 | – | – |" in lines
+    assert "| bolt | distances |" in lines
     assert "| mean | 0.05 |" in "\n".join(lines)
     assert "| bolt | 61 | 2.5 | 1,234,567 | 1.50 |" in lines
     assert "| nut | – | – | 7 | – |" in lines

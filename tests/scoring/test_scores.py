@@ -8,7 +8,7 @@ from moleflow.config.registry import ChoiceError, choose
 from moleflow.files.record_file import Record
 from moleflow.scoring.aggregation import aggregate
 from moleflow.scoring.scorer import Scorer
-from moleflow.scoring.scores import SCORES, ScoreError, needed, statistics_of
+from moleflow.scoring.scores import SCORES, Score, ScoreError, judging, needed, statistics_of
 
 
 @pytest.mark.parametrize("score", SCORES.values(), ids=list(SCORES))
@@ -85,3 +85,9 @@ def test_both_readings_of_the_gaussians_weigh_together_as_much_as_the_flow():
 @pytest.mark.parametrize("name", SCORES)
 def test_a_scorer_knows_the_score_that_it_was_made_of(name):
     assert scorer_of(SCORES[name], random_statistics(9, 0)).score == SCORES[name]
+
+
+def test_a_score_is_named_by_what_judges_images_whatever_draws_its_map():
+    assert all(judging(score) == name for name, score in SCORES.items())
+    assert judging(Score(SCORES["memory"].image, SCORES["combined_relative"].map)) == "memory"
+    assert judging(Score(("nll", "memory"), ("memory",))) == "nll, memory"
