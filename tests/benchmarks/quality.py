@@ -38,7 +38,6 @@ VARIANTS |= {
         "contamination": contaminated,
         "suspects": suspected,
         "baselines": [],
-        "probe_images": 1,  # which own experts' metrics don't read
     }
     for contaminated, suspected in ((0.1, 0.0), (0.1, 0.1), (0.0, 0.1), (0.05, 0.0), (0.05, 0.1))
 }
