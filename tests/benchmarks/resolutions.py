@@ -59,6 +59,13 @@ UNCHOSEN = "without the choice"  # image AUROC by the score that judges where th
 MEGABYTE = 1e6
 
 
+def megabytes(costs: dict[str, Any], product: str, task: str) -> str:
+    """Of a later product's prototype and expert; the first product's expert is written with the base."""
+    stages = costs["stages"]
+    parts = [stages.get("prototype", {}).get(product), stages.get("train", {}).get(task)]
+    return "–" if None in parts else f"{sum(part['bytes'] for part in parts) / MEGABYTE:.1f}"
+
+
 def with_choices(classes: Classes, probe: dict[str, Any]) -> Classes:
     """Metrics by product, with what judges its images and what the first of `CANDIDATES` would be worth."""
     for product, weighed in probe.items():
@@ -135,14 +142,18 @@ def main() -> None:
         classes = with_choices(classes, json.loads(kept["probe"].read_text()))
         first, *others = METRICS.values()
         means.append([row, *(mean(classes, key, apart) for key in (first, UNCHOSEN, *others))])
-        every += [[row, product, *product_line(line)] for product, line in classes.items()]
-        price.append([row, *price_of(json.loads(kept["costs"].read_text()))])
+        costs = json.loads(kept["costs"].read_text())
+        every += [
+            [row, product, *product_line(line), megabytes(costs, product, products[product].task)]
+            for product, line in classes.items()
+        ]
+        price.append([row, *price_of(costs)])
     first, *others = METRICS
     over = ", ".join(name for name in products if name not in apart)
     print(f"Means over {over}, product given, seed 0, {commit}:\n")
     print(Table(["row", first, UNCHOSEN, *others], means).markdown())
-    print("\nProduct by product; in brackets where the 95 % interval of false alarms begins:\n")
-    print(Table(["row", "product", first, UNCHOSEN, "judged by", *others], every).markdown())
+    print("\nProduct by product; in brackets where the interval of false alarms begins; MB of prototype and expert:\n")
+    print(Table(["row", "product", first, UNCHOSEN, "judged by", *others, "MB"], every).markdown())
     print("\nCosts; megabytes are per product, the peak is the largest of any stage:\n")
     print(Table(["row", *PRICE], price).markdown())
 
