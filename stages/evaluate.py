@@ -13,9 +13,10 @@ from moleflow.config.params import Config, load_params
 from moleflow.evaluation.grades import CONTINUAL
 from moleflow.evaluation.labeled import feedback_metrics
 from moleflow.evaluation.open_set import open_set_metrics
+from moleflow.evaluation.parameters import expert_parameters
 from moleflow.evaluation.plot_tables import joined, matrix_table, plot_tables
 from moleflow.evaluation.probe_metrics import agreement
-from moleflow.evaluation.records import Records, expert_parameters
+from moleflow.evaluation.records import Records
 from moleflow.evaluation.results import Evaluation, evaluate_product, mean_metrics, summarize
 from moleflow.files.artifacts import write_json, write_text, written_whole
 from moleflow.files.costs import measured, summarize_costs

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import fields
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from moleflow.files.feature_store import open_split
 from moleflow.files.order import Order
 from moleflow.files.paths import Paths
 from moleflow.files.record_file import Arrays, Record, read_attributes, read_record
-from moleflow.files.tensor_file import load_tensors
 from moleflow.images.index_table import read_index, white_of
 from moleflow.images.orienting import View
 from moleflow.images.reading import mask_pixels
@@ -319,20 +317,3 @@ def _current_attributes(paths: Paths, name: str, task: str, *, prototype: str) -
     attributes = read_attributes(path)
     require_made_by(path, attributes, made_by(paths, name, task, prototype=prototype))
     return attributes
-
-
-def expert_parameters(expert: Path) -> int:
-    """Number of parameters that an expert file holds per product that it serves.
-
-    Args:
-        expert: what `moleflow.flow.expert_files.save_expert` wrote.
-
-    Returns:
-        The number, rounded, normal patches included.
-
-    Raises:
-        ArtifactError: the file is missing or broken.
-    """
-    tensors, metadata = load_tensors(expert, "expert")
-    learned = [tensor.numel() for tensor in tensors.values() if tensor.is_floating_point()]
-    return round(sum(learned) / len(metadata["features"]))

@@ -44,7 +44,7 @@ def _whiten(mean: Tensor, std: Tensor, correlation: Tensor, layers: list[int]) -
     """ZCA-cor whitening of each layer's channels, under correlations shrunk by 5 % toward none.
 
     The shrinkage keeps directions that hardly vary from being amplified by more than 1/√0.05; the probe
-    ranks 0.01 and 0.2 lower (docs/quality.md). Layers stay apart, so that each layer's channels can be
+    ranks 0.01 and 0.2 lower (docs/tried.md). Layers stay apart, so that each layer's channels can be
     compared alone.
 
     Source: Kessy, Lewin and Strimmer, "Optimal whitening and decorrelation", 2018, section 2.2.

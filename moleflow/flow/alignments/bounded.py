@@ -46,7 +46,7 @@ class Affine(_Bounded):
     """γ⊙x + β with bounded γ in (0.5, 2) and β in (−2, 2), starting as the identity; log_det = Σ log γ.
 
     For features that are whitened already: their norm tells what is unusual, and a LayerNorm
-    would take it away. Source: docs/method.md, Alignment; docs/quality.md, where leaving the LayerNorm out
+    would take it away. Source: docs/method.md, Alignment; docs/tried.md, where leaving the LayerNorm out
     brings 1.5 points of image AUROC and 6 of pixel AP on the probe; the bounds are those of `LayerNorm`.
     """
 
