@@ -39,6 +39,10 @@ def test_metrics_are_made(done):
     of_one_branch = [name for name in SCORES if name != "dual"]
     assert list(probe["nut"]["candidates"]) == [*of_one_branch, "probe", "pca"]
     assert classes["nut"]["probe_image_auroc"] == probe["nut"]["candidates"]["probe"]["probe_image_auroc"]
+    for weighed in probe.values():  # what is named tells painted images as what judges them does
+        named, judging = (weighed["candidates"][name] for name in (weighed["judged_by"], "probe"))
+        assert named["probe_image_auroc"] == judging["probe_image_auroc"]
+        assert named["test_image_auroc"] == judging["test_image_auroc"]
     assert (done.root / "metrics/report/index.html").is_file()
 
 
